@@ -1,0 +1,304 @@
+"""The worker's end of the pipe: calls go out, each reply goes to whoever waits for it.
+
+No thread of its own. Event loops read when the pipe is readable, each loop that has asked something; threads that wait
+synchronously take turns at reading. Whoever reads hands out all that has come.
+"""
+
+from __future__ import annotations
+
+import _thread
+import asyncio
+import json
+import os
+import select
+import weakref
+
+from mcp_bridge_guest.frames import Decoder, FrameError, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+CHUNK = 256 * 1024
+HIGH = 200
+EXIT_PIPE_CLOSED = 113  # the program closed our descriptors
+EXIT_GUEST_FAILED = 114
+EXIT_HOST_GONE = 115
+
+
+def high(descriptor: int) -> int:
+    """A copy of a descriptor out of the way of the program's own, not inherited by what it starts."""
+    import fcntl
+
+    try:
+        return int(fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, HIGH))
+    except OSError:  # a low limit on open files
+        return int(fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 64))
+
+
+class FutureWaiter:
+    """A coroutine that waits for a reply."""
+
+    __slots__ = ("future", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.future: asyncio.Future[bytes] = loop.create_future()
+
+    def deliver(self, payload: bytes) -> None:
+        """Give the reply to the coroutine, in its own loop and thread."""
+        if asyncio._get_running_loop() is self.loop:
+            self.settle(payload)
+        else:
+            try:
+                self.loop.call_soon_threadsafe(self.settle, payload)
+            except RuntimeError:
+                pass  # that loop is closed
+
+    def settle(self, payload: bytes) -> None:
+        """Complete the future unless it was cancelled meanwhile."""
+        if not self.future.done():
+            self.future.set_result(payload)
+
+
+class ThreadWaiter:
+    """A thread that waits for a reply."""
+
+    __slots__ = ("payload", "turn")
+
+    def __init__(self) -> None:
+        self.payload: bytes | None = None
+        self.turn = _thread.allocate_lock()
+        self.turn.acquire()
+
+    def deliver(self, payload: bytes) -> None:
+        """Give the reply to the thread."""
+        self.payload = payload
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the thread look again: there is a reply, or it is its turn to read."""
+        try:
+            self.turn.release()
+        except RuntimeError:
+            pass  # woken already
+
+
+class Channel:
+    """The pipe, for any number of event loops and threads of this process, and for no other process."""
+
+    def __init__(self, read: int, write: int) -> None:
+        os.set_blocking(read, False)
+        os.set_blocking(write, False)
+        self._read, self._write = read, write
+        self.process = os.getpid()
+        self._disowned = False
+        self._decoder = Decoder()
+        self._outgoing = bytearray()
+        self._waiting: dict[int, FutureWaiter | ThreadWaiter] = {}
+        self._count = 0
+        self._start: bytes | None = None
+        self._lock = _thread.RLock()
+        self._loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+        # One thread at a time reads for all that wait; a byte in this pipe makes it look up.
+        self._leading = _thread.allocate_lock()
+        self._polling = False
+        wake_read, wake_write = os.pipe()
+        self._wake_read, self._wake_write = high(wake_read), high(wake_write)
+        os.close(wake_read)
+        os.close(wake_write)
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+
+    # What the rest of the guest uses.
+
+    def receive_start(self) -> bytes:
+        """Wait for the `Start` frame."""
+        while self._start is None:
+            self._poll()
+            self._receive()
+        return self._start
+
+    async def ask(self, operands: str) -> bytes:
+        """Send a call, a JSON object without `id`, and wait for its reply."""
+        loop = asyncio.get_running_loop()
+        waiter = FutureWaiter(loop)
+        number = self._submit(waiter, operands)
+        if loop not in self._loops:
+            loop.add_reader(self._read, self._receive)
+            self._loops.add(loop)
+        if self._outgoing:
+            loop.add_writer(self._write, self._continue_sending, loop)
+        try:
+            return await waiter.future
+        finally:
+            if self._waiting.pop(number, None) is not None:
+                self._forget(number)
+
+    def ask_and_wait(self, operands: str) -> bytes:
+        """The same for synchronous code; blocks this thread, and an event loop that runs in it."""
+        waiter = ThreadWaiter()
+        number = self._submit(waiter, operands)
+        try:
+            while waiter.payload is None:
+                if self._leading.acquire(False):
+                    try:
+                        self._polling = True
+                        if waiter.payload is None:
+                            self._poll()
+                        self._polling = False
+                        self._receive()
+                        self._send()
+                    finally:
+                        self._polling = False
+                        self._leading.release()
+                else:
+                    waiter.turn.acquire()
+            return waiter.payload
+        finally:
+            if self._waiting.pop(number, None) is not None:
+                self._forget(number)
+            self._pass_the_lead()
+
+    def finish(self, frame: bytes) -> None:
+        """Send the last frame and see it leave."""
+        with self._lock:
+            self._outgoing += frame
+        while self._outgoing:
+            self._send()
+            if self._outgoing:
+                self._poll()
+                self._receive()
+
+    def disown(self) -> None:
+        """After a fork, in the child: two processes cannot speak on one pipe."""
+        self._disowned = True
+        # Not taken off any selector: an inherited epoll is the parent's too.
+        for descriptor in (self._read, self._write, self._wake_read, self._wake_write):
+            try:
+                os.close(descriptor)
+            except OSError:
+                pass
+
+    # How it is done.
+
+    def _submit(self, waiter: FutureWaiter | ThreadWaiter, operands: str) -> int:
+        if self._disowned:
+            raise RuntimeError("a forked child cannot call MCP tools; call them in the program's own process")
+        body = operands[1:].encode()
+        with self._lock:
+            number = self._count + 1
+            frame = encode(b"C", b'{"id": %d, ' % number + body)
+            self._count = number
+            self._waiting[number] = waiter
+            self._outgoing += frame
+            self._send()
+            try:
+                os.fstat(self._read)  # a selector does not notice that a descriptor was closed
+            except OSError:
+                leave(EXIT_PIPE_CLOSED)
+            if self._outgoing and self._polling:
+                self._wake_leader()
+        return number
+
+    def _forget(self, number: int) -> None:
+        """Tell the host that nobody waits for a call any more."""
+        if not self._disowned:
+            with self._lock:
+                self._outgoing += encode(b"X", b'{"id": %d}' % number)
+                self._send()
+
+    def _send(self) -> None:
+        """Write what is to be written, as far as the pipe takes it now."""
+        with self._lock:
+            try:
+                while self._outgoing:
+                    del self._outgoing[: os.write(self._write, self._outgoing)]
+            except BlockingIOError:
+                pass
+            except BrokenPipeError:
+                leave(EXIT_HOST_GONE)
+            except OSError:
+                leave(EXIT_PIPE_CLOSED)
+
+    def _continue_sending(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._send()
+        if not self._outgoing:
+            loop.remove_writer(self._write)
+
+    def _poll(self) -> None:
+        """Wait until there is something to read, or room for what is to be written, or a word from another thread."""
+        poller = select.poll()
+        poller.register(self._read, select.POLLIN)
+        poller.register(self._wake_read, select.POLLIN)
+        if self._outgoing:
+            poller.register(self._write, select.POLLOUT)
+        for descriptor, _events in poller.poll():
+            if descriptor == self._wake_read:
+                try:
+                    os.read(descriptor, 4096)
+                except BlockingIOError:
+                    pass
+                except OSError:
+                    leave(EXIT_PIPE_CLOSED)
+
+    def _receive(self) -> None:
+        """Read what has come, without waiting, and hand it out."""
+        if self._disowned:
+            return
+        with self._lock:
+            try:
+                data = os.read(self._read, CHUNK)
+            except BlockingIOError:
+                return
+            except OSError:
+                leave(EXIT_PIPE_CLOSED)
+            if not data:
+                leave(EXIT_HOST_GONE)
+            try:
+                self._decoder.feed(data)
+                while True:
+                    frame = self._decoder.next()
+                    if frame is None:
+                        return
+                    if frame[0] == b"R":
+                        self._hand_out(frame[1])
+                    else:
+                        self._start = frame[1]
+            except FrameError:
+                leave(EXIT_GUEST_FAILED)
+
+    def _hand_out(self, payload: bytes) -> None:
+        waiter = self._waiting.pop(reply_id(payload), None)
+        if waiter is not None:
+            waiter.deliver(payload)
+            if self._polling and isinstance(waiter, ThreadWaiter):
+                self._wake_leader()
+
+    def _wake_leader(self) -> None:
+        try:
+            os.write(self._wake_write, b"1")
+        except BlockingIOError:
+            pass  # so full that it will wake
+        except OSError:
+            leave(EXIT_PIPE_CLOSED)
+
+    def _pass_the_lead(self) -> None:
+        """Another thread that waits must read now."""
+        with self._lock:
+            for waiter in self._waiting.values():
+                if isinstance(waiter, ThreadWaiter):
+                    waiter.wake()
+                    return
+
+
+def reply_id(payload: bytes) -> int:
+    """The `id` of a reply. The value itself is decoded by whoever waits, so that its faults are raised there."""
+    if payload.startswith(b'{"id":'):
+        return int(payload[6 : payload.index(b",", 6)])
+    return int(json.loads(payload)["id"])
+
+
+def leave(code: int) -> NoReturn:
+    """There is no way to report any more: the exit code says why."""
+    os._exit(code)

@@ -1,0 +1,149 @@
+"""One program from source to `Finished`."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import os
+import sys
+import warnings
+
+from mcp_bridge_guest import modules, nested_loop
+from mcp_bridge_guest.calls import Calls
+from mcp_bridge_guest.channel import Channel
+from mcp_bridge_guest.frames import encode
+from mcp_bridge_guest.proxies import Servers
+from mcp_bridge_guest.records import ReadyRecord, ReadyTuple
+from mcp_bridge_guest.report import failure, success
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+CO_COROUTINE = 0x80
+# Where the last expression's value is kept; no identifier, so no program can have a variable of this name.
+RESULT = "<result>"
+GRACE = 1.0  # seconds for tasks that are cancelled at the end
+
+
+class Program:
+    """A program and the world it sees."""
+
+    def __init__(self, channel: Channel, start: bytes) -> None:
+        order = json.loads(start)
+        self.channel = channel
+        self.code: str = order["code"]
+        self.filename: str = order["filename"]
+        self.limit: int = order["result_limit"]
+        self.notes: list[str] = []
+        self.calls = Calls(channel, self.filename)
+        self.servers = Servers(self.calls, order["servers"], order.get("requested"))
+        self.spare: bytes | None = bytes(512 * 1024)  # given back when memory is short, to report with
+        self.go_to(order.get("workspace"))
+        names: dict[str, Any] = {f"mcp_{alias}": server for alias, server in self.servers.by_alias().items()}
+        names.update(asyncio=asyncio, mcp_servers=self.servers)
+        names["runtime"] = modules.install(self.calls, self.servers, names)
+        module = type(sys)("__main__")
+        self.names = module.__dict__
+        self.names.update(names, __file__=self.filename, __builtins__=__builtins__)
+        self.former, sys.modules["__main__"] = sys.modules["__main__"], module
+        sys.argv = [self.filename]
+        modules.remember_source(self.filename, self.code)
+        nested_loop.install()
+        # A note says it better.
+        warnings.filterwarnings("ignore", r"coroutine '(mcp_|runtime\.).*' was never awaited", RuntimeWarning)
+
+    def go_to(self, workspace: str | None) -> None:
+        """Make the workspace the current folder and the first place for imports; give the environment its folders."""
+        home = "/tmp"
+        if workspace and os.path.isdir(workspace):
+            os.chdir(workspace)
+            sys.path.insert(0, workspace)
+            home = workspace
+        if not os.access(os.environ.get("HOME", ""), os.W_OK):
+            os.environ["HOME"] = home
+        os.environ.setdefault("TMPDIR", "/tmp")
+
+    def run(self) -> NoReturn:
+        """Run, report, leave."""
+        value: Any = None
+        error: BaseException | None = None
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        try:
+            value, error = loop.run_until_complete(self.guarded())
+        except BaseException as escaped:  # sys.exit in a task of the program's, or a loop that was broken
+            error = escaped
+        if os.getpid() != self.channel.process:
+            self.leave_child(error)
+        self.end_tasks(loop)
+        for label, line in list(self.calls.unawaited.values())[:20]:
+            self.notes.append(f"never awaited: {label} (line {line}); write `await {label}(...)`")
+        if len(self.calls.unawaited) > 20:
+            self.notes.append(f"and {len(self.calls.unawaited) - 20} more calls that were never awaited")
+        self.channel.finish(self.finished(value, error))
+        os._exit(0)
+
+    async def guarded(self) -> tuple[Any, BaseException | None]:
+        """Run the code. Its exceptions become values here: two kinds would tear down the event loop."""
+        try:
+            return await self.execute(), None
+        except BaseException as error:
+            return None, error
+
+    async def execute(self) -> Any:
+        """The value of the last expression, or None."""
+        tree = ast.parse(self.code, self.filename)
+        if tree.body and isinstance(tree.body[-1], ast.Expr):
+            last = tree.body[-1]
+            keep = ast.Assign([ast.Name(RESULT, ast.Store())], last.value)
+            tree.body[-1] = ast.fix_missing_locations(ast.copy_location(keep, last))
+        code = compile(tree, self.filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, True)
+        running = eval(code, self.names)
+        if code.co_flags & CO_COROUTINE:
+            await running
+        value = self.names.pop(RESULT, None)
+        if hasattr(type(value), "__await__") and not isinstance(value, (ReadyRecord, ReadyTuple)):
+            value = await value
+        return value
+
+    def leave_child(self, error: BaseException | None) -> NoReturn:
+        """The end of a process that the program forked and that came back here: it has no report to make."""
+        code = 0
+        if isinstance(error, SystemExit):
+            code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        elif error is not None:
+            code = 1
+            print(failure(error, self)["error"]["traceback"], file=sys.stderr, end="")
+        os._exit(code & 255)
+
+    def end_tasks(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Cancel what still runs, and say so."""
+        try:
+            tasks = asyncio.all_tasks(loop)
+            if not tasks or loop.is_closed():
+                return
+            names = [getattr(task.get_coro(), "__qualname__", repr(task)) for task in tasks]
+            for task in tasks:
+                task.cancel()
+            loop.run_until_complete(asyncio.wait(tasks, timeout=GRACE))
+            what = "1 task was" if len(names) == 1 else f"{len(names)} tasks were"
+            listed = ", ".join(sorted(set(names))[:10])
+            self.notes.append(f"{what} still running when the program ended and cancelled: {listed}")
+        except BaseException as error:
+            self.notes.append(f"tasks were still running when the program ended; ending them failed: {error!r}"[:500])
+
+    def finished(self, value: Any, error: BaseException | None) -> bytes:
+        """The `Finished` frame."""
+        self.spare = None
+        if isinstance(error, SystemExit) and error.code in (None, 0):
+            error = None
+        try:
+            body = success(value, self.limit, self.notes) if error is None else failure(error, self)
+        except BaseException as fault:
+            # The value's own code (__repr__ and the like) can fail in every way.
+            body = failure(fault, self)
+        body["notes"] = [note[:2000] for note in self.notes]
+        text = json.dumps(body, ensure_ascii=False, allow_nan=False)
+        return encode(b"F", text.encode("utf-8", "replace"))

@@ -1,0 +1,235 @@
+"""PID 1 of the sandbox. It runs no code of the program's, forwards what the program prints, reaps what it leaves, and
+ends everything when the host hangs up."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+
+# The public `signal` wraps this one in enums; without .pyc files that alone would cost some 30 ms of every start.
+import _signal  # type: ignore[import-not-found]
+
+from mcp_bridge_guest.counters import Counters
+from mcp_bridge_guest.frames import MAGIC, VERSION, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+CHUNK = 256 * 1024
+HOST, SINK = 0, 2
+POLLRDHUP = 0x2000
+F_SETPIPE_SZ = 1031
+
+
+def main() -> None:
+    """Fork the worker and watch over it; never returns."""
+    counters = Counters()
+    out_read, out_write = os.pipe()
+    err_read, err_write = os.pipe()
+    gate_read, gate_write = os.pipe()
+    worker = os.fork()
+    if worker == 0:
+        from mcp_bridge_guest.worker import main as work
+
+        counters.close()
+        for descriptor in (out_read, err_read, gate_write):
+            os.close(descriptor)
+        work(out_write, err_write, gate_read)
+    for descriptor in (out_write, err_write, gate_read):
+        os.close(descriptor)
+    supervisor = Supervisor(worker, {out_read: b"O", err_read: b"E"}, counters)
+    try:
+        supervisor.prepare()
+        # Only now may the worker take a program: what is to protect us from it stands.
+        os.write(gate_write, b"1")
+        os.close(gate_write)
+        supervisor.watch()
+    except BaseException as error:
+        # Not a traceback: the stream carries frames. The host sees the end of it without `Exited`.
+        supervisor.last_words(encode(b"E", f"mcp-bridge supervisor: {error!r}\n".encode("utf-8", "replace")))
+
+
+def seal() -> bool:
+    """Make this process undumpable, so that the program cannot open our descriptors through /proc."""
+    try:
+        import _ctypes
+
+        # ctypes itself is a large module; the call is the same by its C half.
+        prctl = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")
+        call = _ctypes.call_function
+        return bool(call(prctl, (4, 0, 0, 0, 0)) == 0 and call(prctl, (3, 0, 0, 0, 0)) == 0)
+    except (ImportError, AttributeError, OSError):
+        return False
+
+
+def has_compiled_library() -> bool:
+    """Whether the standard library has .pyc files, or will be compiled anew in this sandbox."""
+    library = os.path.dirname(os.__file__)
+    return os.path.exists(f"{library}/asyncio/__pycache__/__init__.{sys.implementation.cache_tag}.pyc")
+
+
+class Supervisor:
+    """The loop of PID 1. `sources` are the capture pipes with the kind of frame each becomes."""
+
+    def __init__(self, worker: int, sources: dict[int, bytes], counters: Counters) -> None:
+        self.worker = worker
+        self.sources = sources
+        self.counters = counters
+        self.status: int | None = None
+        self.pending = memoryview(b"")
+        self.wake = -1
+        self.poller = select.poll()
+
+    def prepare(self) -> None:
+        """Ignore signals, seal the process, make every descriptor non-blocking, greet the host."""
+        self.wake, wake_write = os.pipe()
+        os.set_blocking(self.wake, False)
+        os.set_blocking(wake_write, False)
+        _signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        _signal.signal(_signal.SIGCHLD, lambda number, frame: None)
+        for number in range(1, _signal.NSIG):
+            if number not in (_signal.SIGCHLD, _signal.SIGKILL, _signal.SIGSTOP):
+                try:
+                    _signal.signal(number, _signal.SIG_IGN)
+                except (OSError, ValueError):
+                    pass  # the C library keeps two for itself
+        sealed = seal()
+        # Nobody but the worker holds the program's stream, so the host sees its end when the worker ends.
+        null = os.open("/dev/null", os.O_RDWR)
+        os.dup2(null, 1)
+        os.close(null)
+        os.set_blocking(SINK, False)
+        for source in self.sources:
+            os.set_blocking(source, False)
+            widen(source)
+        python = "{}.{}.{}".format(*sys.version_info[:3])
+        hello = (
+            f'{{"version": {VERSION}, "python": "{python}", "compiled": {str(has_compiled_library()).lower()},'
+            f' "pid": {self.worker}, "sealed": {str(sealed).lower()}}}'
+        )
+        self.send(MAGIC + encode(b"H", hello.encode()))
+
+    def watch(self) -> NoReturn:
+        """Forward output until the worker has ended or the host has hung up."""
+        self.reap()
+        self.poller.register(HOST, POLLRDHUP)
+        while self.status is None:
+            for descriptor in self.ready():
+                self.forward(descriptor)
+        # What the dead worker wrote is all in the pipes; what a grandchild goes on writing is not waited for.
+        for source in tuple(self.sources):
+            budget = 1024 * 1024
+            while budget > 0 and source in self.sources:
+                moved = self.forward(source)
+                if moved == 0:
+                    break
+                budget -= moved
+                while self.pending:
+                    self.ready()
+        if os.WIFSIGNALED(self.status):
+            how = f'"signal": {os.WTERMSIG(self.status)}'
+        else:
+            how = f'"code": {os.WEXITSTATUS(self.status)}'
+        self.send(self.exited(how))
+        while self.pending:
+            self.ready()
+        self.end()
+
+    def ready(self) -> list[int]:
+        """Wait; answer with the sources that can be read. Sees to hang-up, children and our own unsent bytes."""
+        self.poller.register(self.wake, select.POLLIN)
+        # While the host does not take what we have, nothing more is read: the program waits, memory does not grow.
+        self.poller.register(SINK, select.POLLOUT if self.pending else 0)
+        for source in self.sources:
+            self.poller.register(source, 0 if self.pending else select.POLLIN)
+        found = []
+        for descriptor, events in self.poller.poll():
+            if descriptor == HOST or (descriptor == SINK and events & select.POLLERR):
+                self.last_words(self.exited('"hangup": true'))
+            elif descriptor == SINK:
+                self.push()
+            elif descriptor == self.wake:
+                os.read(self.wake, 4096)
+                self.reap()
+            elif not self.pending:
+                found.append(descriptor)
+            elif events & select.POLLHUP:
+                self.poller.unregister(descriptor)  # else it would be told again and again until the host reads
+        return found
+
+    def forward(self, source: int) -> int:
+        """Move one chunk from a capture pipe to the host; how many bytes it was."""
+        if self.pending:
+            return 0
+        try:
+            data = os.read(source, CHUNK)
+        except BlockingIOError:
+            return 0
+        if data:
+            self.send(encode(self.sources[source], data))
+        else:
+            self.poller.unregister(source)
+            os.close(source)
+            del self.sources[source]
+        return len(data)
+
+    def send(self, data: bytes) -> None:
+        """Write to the host as much as it takes now; the rest stays in `pending`."""
+        self.pending = memoryview(bytes(self.pending) + data if self.pending else data)
+        self.push()
+
+    def push(self) -> None:
+        """Write what is pending, without waiting."""
+        try:
+            while self.pending:
+                self.pending = self.pending[os.write(SINK, self.pending) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.end()  # nobody reads any more
+
+    def reap(self) -> None:
+        """Take every child that has ended; remember how the worker did."""
+        try:
+            while True:
+                child, status = os.waitpid(-1, os.WNOHANG)
+                if child == 0:
+                    return
+                if child == self.worker:
+                    self.status = status
+        except ChildProcessError:
+            pass
+
+    def exited(self, how: str) -> bytes:
+        """The `Exited` frame."""
+        return encode(b"Z", ("{" + ", ".join([how, *self.counters.changes()]) + "}").encode())
+
+    def last_words(self, frame: bytes) -> NoReturn:
+        """One try to send a frame, if no other one is half sent, and the end of everything."""
+        if not self.pending:
+            try:
+                os.write(SINK, frame)
+            except OSError:
+                pass
+        self.end()
+
+    def end(self) -> NoReturn:
+        """Leave; the kernel ends the rest of our PID namespace, and where we are not PID 1 we do."""
+        if os.getpid() != 1:
+            try:
+                os.killpg(self.worker, _signal.SIGKILL)
+            except OSError:
+                pass
+        os._exit(0)
+
+
+def widen(pipe: int) -> None:
+    """Let a pipe hold more than 64 KiB, so that a flood costs fewer turns."""
+    try:
+        import fcntl
+
+        fcntl.fcntl(pipe, F_SETPIPE_SZ, CHUNK)
+    except (ImportError, OSError):
+        pass  # the user's allowance for pipes is spent: slower, not wrong

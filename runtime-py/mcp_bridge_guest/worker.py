@@ -1,0 +1,61 @@
+"""The worker: the process that runs the program. Takes the protocol's descriptors out of the program's way, waits for
+`Start`, runs, reports, leaves."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from mcp_bridge_guest.streams import OutputPipe, text_stream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+EXIT_GUEST_FAILED = 114
+
+
+def main(out: int, err: int, gate: int) -> NoReturn:
+    """Runs in the forked child; the arguments are the capture pipes and the pipe that says "go"."""
+    try:
+        work(out, err, gate)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        os._exit(EXIT_GUEST_FAILED)
+
+
+def work(out: int, err: int, gate: int) -> None:
+    """The worker's life."""
+    os.setsid()
+    from mcp_bridge_guest.channel import Channel, high
+
+    read, write, gate = high(0), high(1), high(gate)
+    null = os.open("/dev/null", os.O_RDONLY)
+    for source, target in ((null, 0), (out, 1), (err, 2)):
+        os.dup2(source, target)
+    os.closerange(3, 64)
+    sys.stdout, sys.stderr = text_stream(OutputPipe(1)), text_stream(OutputPipe(2))
+    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
+    be_first_to_die()
+
+    # Imported before the program comes: a sandbox that was prepared in advance has this behind it.
+    from mcp_bridge_guest.program import Program
+
+    if not os.read(gate, 1):
+        os._exit(0)
+    os.close(gate)
+    channel = Channel(read, write)
+    os.register_at_fork(after_in_child=channel.disown)
+    Program(channel, channel.receive_start()).run()
+
+
+def be_first_to_die() -> None:
+    """When memory runs out the kernel shall take the program, not PID 1, which has the truth to tell."""
+    try:
+        with open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
+            file.write(b"1000")
+    except OSError:
+        pass
