@@ -11,7 +11,7 @@ class Finder:
 
     def find_spec(self, name, path=None, target=None):  # type: ignore[no-untyped-def]
         if name in sources:
-            return ModuleSpec(name, self, is_package=name == "mcp_bridge_guest")
+            return ModuleSpec(name, self, is_package=name == "mcp_bridge_guest")  # type: ignore[arg-type]
         return None
 
     def create_module(self, spec):  # type: ignore[no-untyped-def]

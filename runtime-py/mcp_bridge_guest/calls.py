@@ -79,10 +79,10 @@ class Calls:
     def soon(self, request: Request) -> Coroutine[Any, Any, Any]:
         """A real coroutine that makes the request when it is awaited."""
         self._made += 1
-        coroutine = self._make(self._made, request)
+        coroutine: Any = self._make(self._made, request)
         coroutine.__name__ = coroutine.__qualname__ = request.label
         self.unawaited[self._made] = (request.label, self._line())
-        return coroutine
+        return coroutine  # type: ignore[no-any-return]
 
     def now(self, request: Request) -> Any:
         """Make the request and wait for the answer."""

@@ -90,6 +90,4 @@ for _kind in ALL.values():
 def from_reply(error: dict[str, Any], server: str | None, tool: str | None) -> McpError:
     """The exception for a reply's `error`."""
     kind = ALL.get(error.get("type", ""), CallFailed)
-    return kind(
-        error.get("message", ""), hint=error.get("hint"), code=error.get("code"), server=server, tool=tool
-    )
+    return kind(error.get("message", ""), hint=error.get("hint"), code=error.get("code"), server=server, tool=tool)

@@ -12,7 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-NO_NETWORK = "The sandbox has no network, by design. Reach the outside through MCP servers: await mcp_<server>.<tool>(...)."
+NO_NETWORK = (
+    "The sandbox has no network, by design. Reach the outside through MCP servers: await mcp_<server>.<tool>(...)."
+)
 UNREACHABLE = {
     errno.ENETUNREACH,
     errno.EHOSTUNREACH,

@@ -1,7 +1,7 @@
 import os
 
 
-def take(count):  # type: ignore[no-untyped-def]
+def take(count: int) -> bytes:
     data = b""
     while len(data) < count:
         more = os.read(0, count - len(data))

@@ -56,7 +56,7 @@ def install(calls: Calls, servers: Servers, visible: dict[str, Any]) -> ModuleTy
                 raise AttributeError(attribute)
             return getter(attribute)
 
-        module.__getattr__ = find  # type: ignore[method-assign]
+        module.__getattr__ = find
         return module
 
     def top(name: str) -> Any:

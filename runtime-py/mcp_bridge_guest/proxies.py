@@ -33,9 +33,7 @@ class Tool:
     def __getattr__(self, name: str) -> Any:
         if name[:2] == "__":
             raise AttributeError(name)
-        raise AttributeError(
-            f"{self.__label__} is a tool and has no {name!r}; call it: `await {self.__label__}(...)`"
-        )
+        raise AttributeError(f"{self.__label__} is a tool and has no {name!r}; call it: `await {self.__label__}(...)`")
 
     def __repr__(self) -> str:
         return f"<tool {self.__label__}; call it: await {self.__label__}(...)>"

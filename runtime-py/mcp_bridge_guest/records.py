@@ -17,7 +17,7 @@ def nearest(name: str, names: Any) -> str | None:
 
 
 class Record(dict):  # type: ignore[type-arg]
-    """A dict whose keys are attributes too. Where a key has the name of a dict method, the method wins: `r["items"]`."""
+    """A dict whose keys are attributes too. Where a key has the name of a dict method, the method wins."""
 
     __slots__ = ()
 

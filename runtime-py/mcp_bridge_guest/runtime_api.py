@@ -79,13 +79,13 @@ def save_tool(function: Callable[..., Any] | str, name: str | None = None, descr
         import inspect
         import textwrap
 
-        function = inspect.unwrap(function)
+        plain: Any = inspect.unwrap(function)
         try:
-            source = textwrap.dedent(inspect.getsource(function))
+            source = textwrap.dedent(inspect.getsource(plain))
         except (OSError, TypeError):
             raise errors.InvalidArguments("save_tool: no source for this object; pass the source as text") from None
-        name = name or function.__name__
-        description = description or (inspect.getdoc(function) or "").partition("\n")[0]
+        name = name or plain.__name__
+        description = description or (inspect.getdoc(plain) or "").partition("\n")[0]
     if not name or not name.isidentifier():
         raise errors.InvalidArguments(f"save_tool: {name!r} cannot be a tool's name; pass name='...'")
     return Request("save_tool", {"name": name, "source": source, "description": description or ""})

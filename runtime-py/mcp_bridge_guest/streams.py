@@ -52,5 +52,5 @@ class OutputPipe(io.FileIO):
 
 def text_stream(pipe: OutputPipe) -> io.TextIOWrapper:
     """UTF-8 whatever the locale, nothing held back, and no character that cannot be printed."""
-    # typeshed wants a buffered object here; the interpreter itself does it this way for `python -u`.
-    return io.TextIOWrapper(pipe, "utf-8", "backslashreplace", write_through=True)  # type: ignore[arg-type]
+    # No buffer between: the interpreter itself does it this way for `python -u`.
+    return io.TextIOWrapper(pipe, "utf-8", "backslashreplace", write_through=True)

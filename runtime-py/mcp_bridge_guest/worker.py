@@ -38,7 +38,7 @@ def work(out: int, err: int, gate: int) -> None:
         os.dup2(source, target)
     os.closerange(3, 64)
     sys.stdout, sys.stderr = text_stream(OutputPipe(1)), text_stream(OutputPipe(2))
-    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
+    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
     be_first_to_die()
 
     # Imported before the program comes: a sandbox that was prepared in advance has this behind it.
