@@ -1,1 +1,20 @@
+//! mcp-bridge: one MCP tool, `run_python`, in front of every MCP server the user has.
+//!
+//! The folders are the way of a request, in order: [`server`] → [`execution`] → [`sandbox`] and [`guest`] →
+//! [`broker`] → [`catalog`] → [`gateway`] → [`upstream`]; [`output`] renders the report. [`settings`],
+//! [`discovery`] and [`telemetry`] feed them, and [`cli`] is the one place where the parts are put together.
+//! `ARCHITECTURE.md` states who may know whom; `tests/tidy.rs` holds the code to it.
 
+pub mod broker;
+pub mod catalog;
+pub mod cli;
+pub mod discovery;
+pub mod execution;
+pub mod gateway;
+pub mod guest;
+pub mod output;
+pub mod sandbox;
+pub mod server;
+pub mod settings;
+pub mod telemetry;
+pub mod upstream;

@@ -1,0 +1,73 @@
+//! Where programs run: the walls, and nothing about what goes through the pipes.
+//!
+//! Takes a [`SandboxSpec`] and hands back a [`Sandbox`]: three byte streams, and a handle that ends everything. Must never
+//! look at the bytes, and never knows `guest`. Called by `execution`.
+
+pub mod container;
+mod error;
+pub mod limits;
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use error::SandboxError;
+pub use limits::Limits;
+
+pub type ByteReader = Pin<Box<dyn AsyncRead + Send>>;
+pub type ByteWriter = Pin<Box<dyn AsyncWrite + Send>>;
+
+/// All that a backend is told about a sandbox: the only input it takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SandboxSpec {
+    /// Id of the run, put into a label.
+    pub run: String,
+    /// Image reference as the operator wrote it.
+    pub image: String,
+    /// Program and arguments of PID 1; replaces the image's entry point.
+    pub command: Vec<String>,
+    /// The whole environment of the sandbox: nothing of the bridge's own is inherited.
+    pub env: Vec<(String, String)>,
+    pub limits: Limits,
+}
+
+/// A started sandbox. Dropping it destroys it (in the background); [`Sandbox::destroy`] waits until nothing is left.
+pub struct Sandbox {
+    /// Fd 0 of PID 1. Shutting it down is the hang-up that PID 1 watches for.
+    pub input: ByteWriter,
+    /// Fd 1 of PID 1.
+    pub program: ByteReader,
+    /// Fd 2 of PID 1.
+    pub supervisor: ByteReader,
+    pub handle: Box<dyn Handle>,
+}
+
+/// What ends a sandbox. Dropping it without calling anything destroys the sandbox in the background.
+pub trait Handle: Send {
+    /// Kills whatever runs and removes every trace; bounded (10 s), and harmless when it is gone already.
+    fn destroy(self: Box<Self>) -> BoxFuture<'static, Result<Ended, SandboxError>>;
+    /// Backend and id for logs, e.g. `podman 3f2a…`.
+    fn describe(&self) -> String;
+}
+
+/// What the backend knows about how PID 1 ended; fields are `None` where it cannot tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    pub exit_code: Option<i64>,
+    /// The engine's own word on whether the kernel killed for memory.
+    pub out_of_memory: Option<bool>,
+}
+
+/// One kind of sandbox: `docker`, `podman`, later `embedded`.
+pub trait Backend: Send + Sync {
+    fn name(&self) -> &str;
+    /// Starts one sandbox. Everything asked for and not given is an error, unless allowed by name.
+    fn launch<'a>(&'a self, spec: &'a SandboxSpec) -> BoxFuture<'a, Result<Sandbox, SandboxError>>;
+    /// Removes what earlier bridges left behind (by label, only where that bridge is dead). Returns how many.
+    fn sweep(&self) -> BoxFuture<'_, Result<usize, SandboxError>>;
+}
+
+/// How long [`Handle::destroy`] may take before it gives up and says so.
+pub const DESTROY_LIMIT: Duration = Duration::from_secs(10);

@@ -1,0 +1,70 @@
+//! What it takes to reach one MCP server: plain data, made by `discovery`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A value that must not be shown: environment values, headers, tokens. `Debug` and `Display` print `***`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself, for the one place that hands it to the upstream.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// How to talk to an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// A child process that speaks MCP on its stdin and stdout.
+    Stdio {
+        command: String,
+        args: Vec<String>,
+        /// Added to the allow-listed environment of the bridge.
+        env: BTreeMap<String, Secret>,
+        /// Working directory; the bridge's own when `None`.
+        cwd: Option<PathBuf>,
+    },
+    /// A remote server. Read and listed now; not connected to yet.
+    Remote { url: String, headers: BTreeMap<String, Secret>, kind: RemoteKind },
+}
+
+/// The transport a remote entry asks for; `Unstated` when it gives only a `url`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemoteKind {
+    StreamableHttp,
+    Sse,
+    WebSocket,
+    Unstated,
+}
+
+/// One upstream, ready to be connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// The name as the user wrote it; unique among the servers in use.
+    pub name: String,
+    pub transport: Transport,
+    /// Longest wait for one tool call where the caller gives none.
+    pub call_timeout: Option<Duration>,
+    /// A sentence about the server from its config file, if there is one.
+    pub description: Option<String>,
+}
