@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-CHUNK = 256 * 1024
+CHUNK = 64 * 1024  # larger buffers are mapped and unmapped by the allocator each time
 HIGH = 200
 EXIT_PIPE_CLOSED = 113  # the program closed our descriptors
 EXIT_GUEST_FAILED = 114

@@ -17,9 +17,9 @@ GOOD: list[dict[str, Any]] = json.loads((FOLDER / "frames.json").read_text("utf-
 BAD: list[dict[str, Any]] = json.loads((FOLDER / "bad.json").read_text("utf-8"))
 
 
-def payload_of(case: dict[str, Any], payload: bytes) -> bool:
+def carries(case: dict[str, Any], payload: bytes) -> bool:
     if "payload_hex" in case:
-        return payload.hex() == case["payload_hex"]
+        return payload.hex() == str(case["payload_hex"])
     return bool(json.loads(payload) == case["payload"])
 
 
@@ -33,7 +33,7 @@ def test_good_frames(case: dict[str, Any], step: int) -> None:
         assert found is None
         decoder.feed(whole[start : start + step])
         found = decoder.next()
-    assert found is not None and found[0] == case["kind"].encode() and payload_of(case, found[1])
+    assert found is not None and found[0] == case["kind"].encode() and carries(case, found[1])
     assert not decoder.partial()
     assert encode(*found) == whole == frame(*found)
     assert list(split(whole)) == [(case["kind"], found[1])]

@@ -236,7 +236,13 @@ def test_orphans_are_reaped_quietly() -> None:
 
 
 def test_twenty_megabytes_of_output() -> None:
-    code = "import sys\nfor _ in range(20):\n    sys.stdout.write('x' * 1_000_000)\n    sys.stderr.write('y' * 1_000_000)\n1"
+    code = """
+import sys
+for _ in range(20):
+    sys.stdout.write("x" * 1_000_000)
+    sys.stderr.write("y" * 1_000_000)
+1
+"""
     done = run(code)
     assert done.result == 1
     assert len(done.stdout) == len(done.stderr) == 20_000_000

@@ -115,7 +115,7 @@ def test_causes_and_groups_are_kept() -> None:
     code = "try:\n    1/0\nexcept Exception as e:\n    raise ValueError('v') from e"
     trace = run(code).error["traceback"]
     assert "ZeroDivisionError" in trace and "direct cause" in trace and "ValueError: v" in trace
-    code = "import sys\nraise (ExceptionGroup('g', [ValueError('inner')]) if sys.version_info > (3, 11) else ValueError('inner'))"
+    code = "e = ValueError('inner')\nimport sys\nraise ExceptionGroup('g', [e]) if sys.version_info > (3, 11) else e"
     assert "ValueError: inner" in run(code).error["traceback"]
 
 
