@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from mcp_bridge_guest.channel import Channel
 
 
+# Made once: json.dumps and json.loads would make them for each call.
+encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+decode = json.JSONDecoder(object_pairs_hook=Record).decode
+
+
 class Request:
     """One question to the host. `shape` turns the answer into what the program gets."""
 
@@ -34,7 +39,7 @@ class Request:
         self.tool: str | None = operands.get("tool")
         self.shape = shape
         try:
-            self.text = json.dumps(plain({"op": op, **operands}, "", True), ensure_ascii=False, allow_nan=False)
+            self.text = encode({"op": op, **plain(operands, "", True)})
         except NotPlain as problem:
             message = f"{self.label}: {readable(str(problem))}"
             raise InvalidArguments(message, server=self.server, tool=self.tool) from None
@@ -43,7 +48,7 @@ class Request:
 
     def answer(self, payload: bytes) -> Any:
         """The value in a reply, or its error raised."""
-        reply = json.loads(payload, object_pairs_hook=Record)
+        reply = decode(payload.decode())
         if "error" in reply:
             raise from_reply(reply["error"], self.server, self.tool)
         return self.shape(reply["ok"]) if self.shape else reply["ok"]

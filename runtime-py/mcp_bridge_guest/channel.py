@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-CHUNK = 256 * 1024
+CHUNK = 64 * 1024  # larger buffers are mapped and unmapped by the allocator each time
 HIGH = 200
 EXIT_PIPE_CLOSED = 113  # the program closed our descriptors
 EXIT_GUEST_FAILED = 114
@@ -121,6 +121,7 @@ class Channel:
 
     async def ask(self, operands: str) -> bytes:
         """Send a call, a JSON object without `id`, and wait for its reply."""
+        self._check_owner()
         loop = asyncio.get_running_loop()
         waiter = FutureWaiter(loop)
         number = self._submit(waiter, operands)
@@ -182,9 +183,12 @@ class Channel:
 
     # How it is done.
 
-    def _submit(self, waiter: FutureWaiter | ThreadWaiter, operands: str) -> int:
+    def _check_owner(self) -> None:
         if self._disowned:
             raise RuntimeError("a forked child cannot call MCP tools; call them in the program's own process")
+
+    def _submit(self, waiter: FutureWaiter | ThreadWaiter, operands: str) -> int:
+        self._check_owner()
         body = operands[1:].encode()
         with self._lock:
             number = self._count + 1

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+def refuse(constant: str) -> None:
+    """NaN and its like are not JSON, though Python reads them."""
+    raise ValueError(constant)
+
+
+decode = json.JSONDecoder(object_pairs_hook=Record, parse_constant=refuse).decode
+
+
 class Media:
     """An image, a sound, a resource or a link to one. What does not apply is None."""
 
@@ -97,11 +105,6 @@ def text_value(text: str) -> Any:
     if text.lstrip()[:1] not in tuple('{["-0123456789tfn'):
         return text
     try:
-        return json.loads(text, object_pairs_hook=Record, parse_constant=refuse)
+        return decode(text)
     except (ValueError, RecursionError):
         return text
-
-
-def refuse(constant: str) -> None:
-    """NaN and its like are not JSON, though Python reads them."""
-    raise ValueError(constant)

@@ -56,7 +56,7 @@ def install(calls: Calls, servers: Servers, visible: dict[str, Any]) -> ModuleTy
                 raise AttributeError(attribute)
             return getter(attribute)
 
-        module.__getattr__ = find
+        module.__getattr__ = find  # type: ignore[method-assign]
         return module
 
     def top(name: str) -> Any:
@@ -89,7 +89,7 @@ def install(calls: Calls, servers: Servers, visible: dict[str, Any]) -> ModuleTy
         "mcp.servers": lazy("mcp.servers", "The servers loaded in this run.", server),
         "mcp.tools": lazy("mcp.tools", "Tools that earlier programs saved.", saved),
     }
-    sys.meta_path.insert(0, Finder(ready, servers))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Finder(ready, servers))
     return ready["mcp.runtime"]
 
 

@@ -71,7 +71,7 @@ class Run:
         limit: int = 1_000_000,
         workspace: str = "/nonexistent",
         env: dict[str, str] | None = None,
-        python: str = sys.executable,
+        python: str = os.environ.get("GUEST_PYTHON", sys.executable),
     ) -> None:
         self.answer = answer or (lambda call: text("ok"))
         self.calls: list[dict[str, Any]] = []
