@@ -1,1 +1,105 @@
-//! broker
+//! What a program may ask the host: call a tool, list, describe, search, save.
+//!
+//! One [`Broker`] a run: it knows the caller's view and the chosen servers, counts calls, and turns every error into the
+//! Python exception that the program will see ([`refusal`]). Must never talk to an upstream by itself: calls go through
+//! `gateway`. Called by `execution`, which hands it to `guest`.
+
+mod call;
+mod docs;
+mod ledger;
+mod names;
+mod refusal;
+mod saved;
+mod shared;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::future::BoxFuture;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::guest::{Answer, Operation, Refusal, ServerName};
+use crate::output::Calls;
+
+use ledger::Ledger;
+pub use names::Names;
+pub use saved::{SavedError, SavedTools};
+pub use shared::Shared;
+
+/// Answers one run's requests.
+pub struct Broker {
+    shared: Arc<Shared>,
+    /// Names given in the call's `servers`, resolved; `None`: all.
+    requested: Option<Vec<String>>,
+    /// When the run ends, whatever a call's own timeout says.
+    deadline: Instant,
+    loaded: Mutex<BTreeSet<String>>,
+    ledger: Mutex<Ledger>,
+}
+
+impl Broker {
+    pub fn new(shared: Arc<Shared>, requested: Option<Vec<String>>, deadline: Instant) -> Self {
+        let loaded = requested.iter().flatten().cloned().collect();
+        Self { shared, requested, deadline, loaded: Mutex::new(loaded), ledger: Mutex::default() }
+    }
+
+    /// The servers that the program may name, for `Start`.
+    pub fn servers(&self) -> Vec<ServerName> {
+        self.shared.names().all().map(|(name, alias)| ServerName { name: name.into(), alias: alias.into() }).collect()
+    }
+
+    pub fn requested(&self) -> Option<Vec<String>> {
+        self.requested.clone()
+    }
+
+    /// Starts the requested servers before the program asks; failures show at the first call.
+    pub async fn preload(&self) {
+        let starts = self.requested.iter().flatten().map(|server| self.shared.catalog(server));
+        futures::future::join_all(starts).await;
+    }
+
+    /// What was called so far; `None` when nothing was.
+    pub fn calls(&self) -> Option<Calls> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).report()
+    }
+
+    /// Servers that the program used or asked for.
+    pub fn used(&self) -> Vec<String> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    fn mark_loaded(&self, server: &str) {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).insert(server.to_owned());
+    }
+
+    /// The server a program means, if this run may use it.
+    fn server(&self, asked: &str) -> Result<&str, Refusal> {
+        let names = self.shared.names();
+        let Some(name) = names.resolve(asked) else {
+            return Err(refusal::server_not_found(asked, names, self.requested.as_deref()));
+        };
+        match &self.requested {
+            Some(requested) if !requested.iter().any(|r| r == name) => Err(refusal::server_not_requested(name)),
+            _ => Ok(name),
+        }
+    }
+}
+
+impl Answer for Broker {
+    fn answer(self: Arc<Self>, operation: Operation) -> BoxFuture<'static, Result<Box<RawValue>, Refusal>> {
+        Box::pin(async move {
+            match operation {
+                Operation::CallTool { server, tool, exact, args, kwargs } => {
+                    self.call_tool(&server, &tool, exact, &args, kwargs).await
+                }
+                Operation::SaveTool { name, source, description } => {
+                    refusal::saved(self.shared.saved.save(&name, &source, description.as_deref()).await)
+                }
+                Operation::ListSavedTools => refusal::saved(self.shared.saved.list().await),
+                Operation::LoadSavedTool { name } => refusal::saved(self.shared.saved.load(&name).await),
+                look_up => self.look_up(look_up).await.and_then(refusal::to_raw),
+            }
+        })
+    }
+}

@@ -1,1 +1,173 @@
-//! cli
+//! What a person types. The one place where the parts are put together ([`bridge`]).
+//!
+//! Each command is a file. Must hold no logic that another command needs: that belongs to the folders below. Called by `main`.
+
+mod bridge;
+mod doctor;
+mod exit;
+mod image;
+mod paint;
+mod run;
+mod serve;
+mod servers;
+mod settings;
+mod tools;
+mod trust;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::{Environment, Settings};
+pub use exit::Exit;
+
+/// One MCP tool, run_python: model-written Python in a real sandbox, with every MCP server you have as an object.
+#[derive(Parser, Debug)]
+#[command(name = "mcp-bridge", version, about, long_about = None, max_term_width = 100,
+    after_help = "Every setting is an environment variable: `mcp-bridge settings` lists them with their values.\n\
+                  Without a command and with stdin not a terminal, `serve` is meant.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Serve run_python to an MCP client over stdin and stdout
+    Serve,
+    /// Run one Python program without a client
+    ///
+    /// What the program prints goes to stdout and stderr as it is; the value of its last expression follows on stdout.
+    #[command(after_help = exit::HELP)]
+    Run(RunArgs),
+    /// Show the MCP servers that were discovered, from which files, and what is off and why
+    Servers {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the tools of one server as a program sees them
+    Tools {
+        /// Name or alias of the server
+        server: String,
+        /// Whole descriptions and parameters
+        #[arg(long)]
+        full: bool,
+        /// As JSON, schemas included
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check engines, image, limits and config files; each line says what to do
+    Doctor,
+    /// Build, pull or show the image for sandboxes
+    #[command(subcommand)]
+    Image(ImageCommand),
+    /// Allow servers from a project's own files to be started (without names: show what waits)
+    Trust {
+        /// Names of servers, as `mcp-bridge servers` shows them
+        servers: Vec<String>,
+        /// Take the answer back
+        #[arg(long)]
+        revoke: bool,
+    },
+    /// Show every setting, its value and what is accepted
+    Settings,
+}
+
+#[derive(Args, Debug)]
+struct RunArgs {
+    /// File with the program; `-` reads stdin
+    #[arg(required_unless_present = "code", conflicts_with = "code")]
+    file: Option<PathBuf>,
+    /// The program itself
+    #[arg(short, long)]
+    code: Option<String>,
+    /// Load only this server (may be given several times)
+    #[arg(short, long = "server", value_name = "NAME")]
+    servers: Vec<String>,
+    /// Seconds until the program is ended
+    #[arg(short, long, value_name = "S")]
+    timeout: Option<f64>,
+    /// Print the whole report, as a client would get it
+    #[arg(long)]
+    report: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum ImageCommand {
+    /// Pull an image (default: MCP_BRIDGE_IMAGE) and prepare it
+    Pull { image: Option<String> },
+    /// Build an image from a folder with a Containerfile, or from a root file system in a tar file
+    Build {
+        /// Folder with a Containerfile, or a .tar file
+        source: PathBuf,
+        /// Name for the image
+        #[arg(short, long, default_value = "localhost/mcp-bridge:latest")]
+        tag: String,
+    },
+    /// Show which image is used, and whether it is there
+    Path,
+    /// Remove prepared images whose base image is gone
+    Prune,
+}
+
+/// Reads the command line and does what it says; the exit code is documented in [`exit`].
+pub fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { Exit::Usage } else { Exit::Success };
+            // Printing fails only when nobody reads.
+            let _ = error.print();
+            return code;
+        }
+    };
+    let command = match cli.command {
+        Some(command) => command,
+        None if !std::io::stdin().is_terminal() => Command::Serve,
+        None => {
+            let _ = <Cli as clap::CommandFactory>::command().print_help();
+            return Exit::Usage;
+        }
+    };
+    let env = Environment::of_process();
+    let settings = match Settings::read(&env) {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("{}", paint::failure(&error.to_string(), &error.hint(), error.code()));
+            return Exit::Usage;
+        }
+    };
+    let level = match command {
+        // A person at a terminal asked for one thing: only what went wrong belongs beside it.
+        Command::Serve => settings.log_level.clone(),
+        _ => env.get("MCP_BRIDGE_LOG_LEVEL").map_or_else(|| "warn".to_owned(), |_| settings.log_level.clone()),
+    };
+    crate::telemetry::init(&level, settings.log_format == crate::settings::LogFormat::Json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("{}", paint::failure(&error.to_string(), "raise the limit on threads (ulimit -u)", "cli.runtime"));
+            return Exit::NoSandbox;
+        }
+    };
+    let exit = runtime.block_on(async {
+        match command {
+            Command::Serve => serve::serve(env, settings).await,
+            Command::Run(args) => run::run(env, settings, args).await,
+            Command::Servers { json } => servers::servers(&env, &settings, json),
+            Command::Tools { server, full, json } => tools::tools(env, settings, &server, full, json).await,
+            Command::Doctor => doctor::doctor(&env, &settings).await,
+            Command::Image(command) => image::image(&env, &settings, command).await,
+            Command::Trust { servers, revoke } => trust::trust(&env, &settings, &servers, revoke),
+            Command::Settings => settings::settings(&env),
+        }
+    });
+    // A blocking read of a terminal cannot be cancelled; it must not hold the exit.
+    runtime.shutdown_background();
+    exit
+}
+
+/// Threads that drive connections. The work is waiting and copying; more than four gain nothing, and each costs memory.
+const WORKERS: usize = 4;

@@ -1,1 +1,15 @@
-//! execution
+//! One run, from admission to report.
+//!
+//! Every admitted run yields exactly one [`Report`]: a Python exception, a broken engine and a hostile guest are outcomes,
+//! not Rust errors. Joins what does not know each other: `sandbox` (the walls), `guest` (the pipe) and `broker` (what the
+//! program may ask). Must never render a report or read a config. Called by `server` and `cli`.
+
+mod admission;
+mod request;
+mod run;
+mod output;
+mod verdict;
+
+pub use admission::{Admission, Busy};
+pub use request::{RequestError, RunRequest};
+pub use run::{Executor, Parts};

@@ -1,1 +1,167 @@
-//! settings
+//! Every `MCP_BRIDGE_*` variable, declared once.
+//!
+//! [`VARIABLES`] is the declaration: name, default, what is accepted, what it does. `--help`, `mcp-bridge settings` and
+//! GUIDE's table are made from it; [`Settings::read`] turns an [`Environment`] into values. Must never guess: a value that
+//! cannot be read stops the start. The process environment is read here and nowhere else. Called by `cli`.
+
+mod environment;
+mod error;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod variables;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use environment::{Environment, no_color};
+pub use error::SettingsError;
+pub use parse::{clamp_timeout, parse_seconds};
+pub use variables::{VARIABLES, Variable};
+
+/// Which engine runs programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runtime {
+    Auto,
+    Podman,
+    Docker,
+}
+
+/// How a report is written for the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputMode {
+    Toon,
+    Compact,
+    Json,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// All settings of one bridge, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub runtime: Runtime,
+    pub image: String,
+    /// Deadline of a run that names none. At most [`Settings::max_timeout`].
+    pub timeout: Duration,
+    pub max_timeout: Duration,
+    /// Bytes of memory of a sandbox, swap included.
+    pub memory: u64,
+    pub pids: u32,
+    pub cpus: f64,
+    /// `UID:GID`, both numbers.
+    pub container_user: String,
+    /// Bytes of the tmpfs on `/tmp`.
+    pub tmp_size: u64,
+    /// Bytes of the tmpfs on `/workspace`.
+    pub workspace_size: u64,
+    pub open_files: u64,
+    /// Promises that the operator lets an engine break, by name.
+    pub allow_degraded: Vec<String>,
+    /// How long a Podman machine that we started may idle before it is stopped.
+    pub runtime_idle_timeout: Duration,
+    pub output_mode: OutputMode,
+    /// Bytes kept of each of stdout, stderr and the result.
+    pub output_limit: u64,
+    /// Bytes of output after which a program is ended.
+    pub output_flood: u64,
+    /// Tool calls one run may make.
+    pub max_calls: u64,
+    /// Runs at the same time; as many again times eight may wait.
+    pub max_runs: usize,
+    /// How long a server may take to start and list its tools.
+    pub start_timeout: Duration,
+    /// Deadline of one tool call that names none.
+    pub call_timeout: Duration,
+    /// A config file that wins over every discovered one (`MCP_SERVERS_CONFIG`).
+    pub servers_config: Option<PathBuf>,
+    pub trust_project: bool,
+    pub allow_self_server: bool,
+    pub state_dir: PathBuf,
+    pub log_level: String,
+    pub log_format: LogFormat,
+}
+
+impl Settings {
+    /// Reads every variable; unset ones take their default from [`VARIABLES`].
+    ///
+    /// # Errors
+    /// The first value that cannot be understood, a contradiction between two of them, or a `MCP_BRIDGE_` name that does
+    /// not exist (a typing error would otherwise be a limit silently not set).
+    pub fn read(env: &Environment) -> Result<Self, SettingsError> {
+        reject_unknown(env)?;
+        let timeout = parse::duration(env, "MCP_BRIDGE_TIMEOUT")?;
+        let max_timeout = parse::duration(env, "MCP_BRIDGE_MAX_TIMEOUT")?;
+        if timeout > max_timeout && env.get("MCP_BRIDGE_TIMEOUT").is_some() {
+            return Err(SettingsError::Contradiction {
+                variable: "MCP_BRIDGE_TIMEOUT",
+                value: env.get("MCP_BRIDGE_TIMEOUT").unwrap_or_default().to_owned(),
+                other: "MCP_BRIDGE_MAX_TIMEOUT",
+                other_value: format!("{}", max_timeout.as_secs_f64()),
+            });
+        }
+        Ok(Self {
+            runtime: parse::choice(
+                env,
+                "MCP_BRIDGE_RUNTIME",
+                &[("auto", Runtime::Auto), ("podman", Runtime::Podman), ("docker", Runtime::Docker)],
+            )?,
+            image: parse::text(env, "MCP_BRIDGE_IMAGE")?,
+            timeout: timeout.min(max_timeout),
+            max_timeout,
+            memory: parse::bytes_at_least(env, "MCP_BRIDGE_MEMORY", MEMORY_FLOOR)?,
+            pids: parse::number(env, "MCP_BRIDGE_PIDS", PIDS_FLOOR..=4_194_304)?,
+            cpus: parse::cpus(env, "MCP_BRIDGE_CPUS")?,
+            container_user: parse::user(env, "MCP_BRIDGE_CONTAINER_USER")?,
+            tmp_size: parse::bytes_at_least(env, "MCP_BRIDGE_TMP_SIZE", 4096)?,
+            workspace_size: parse::bytes_at_least(env, "MCP_BRIDGE_WORKSPACE_SIZE", 4096)?,
+            open_files: parse::number(env, "MCP_BRIDGE_OPEN_FILES", 32..=1_048_576)?,
+            allow_degraded: parse::list(env, "MCP_BRIDGE_ALLOW_DEGRADED"),
+            runtime_idle_timeout: parse::duration(env, "MCP_BRIDGE_RUNTIME_IDLE_TIMEOUT")?,
+            output_mode: parse::choice(
+                env,
+                "MCP_BRIDGE_OUTPUT_MODE",
+                &[("toon", OutputMode::Toon), ("compact", OutputMode::Compact), ("json", OutputMode::Json)],
+            )?,
+            output_limit: parse::bytes_at_least(env, "MCP_BRIDGE_OUTPUT_LIMIT", 1024)?,
+            output_flood: parse::bytes_at_least(env, "MCP_BRIDGE_OUTPUT_FLOOD", 1024)?,
+            max_calls: parse::number(env, "MCP_BRIDGE_MAX_CALLS", 1..=u64::MAX)?,
+            max_runs: parse::number(env, "MCP_BRIDGE_MAX_RUNS", 1..=1024)?,
+            start_timeout: parse::duration(env, "MCP_BRIDGE_START_TIMEOUT")?,
+            call_timeout: parse::duration(env, "MCP_BRIDGE_CALL_TIMEOUT")?,
+            servers_config: env.get("MCP_SERVERS_CONFIG").filter(|v| !v.is_empty()).map(PathBuf::from),
+            trust_project: parse::flag(env, "MCP_BRIDGE_TRUST_PROJECT")?,
+            allow_self_server: parse::flag(env, "MCP_BRIDGE_ALLOW_SELF_SERVER")?,
+            state_dir: env.get("MCP_BRIDGE_STATE_DIR").map_or_else(|| env.default_state_dir(), PathBuf::from),
+            log_level: parse::log_level(env, "MCP_BRIDGE_LOG_LEVEL")?,
+            log_format: parse::choice(
+                env,
+                "MCP_BRIDGE_LOG_FORMAT",
+                &[("text", LogFormat::Text), ("json", LogFormat::Json)],
+            )?,
+        })
+    }
+}
+
+/// Python with asyncio loaded takes about 30 MiB; below this a run dies before its first line.
+const MEMORY_FLOOR: u64 = 48 << 20;
+/// Supervisor, worker and two to spare.
+const PIDS_FLOOR: u32 = 4;
+
+fn reject_unknown(env: &Environment) -> Result<(), SettingsError> {
+    for name in env.names_with_prefix("MCP_BRIDGE_") {
+        // Test harnesses and the loop marker share the prefix but are no settings.
+        if name == "MCP_BRIDGE_CHAIN" || name.starts_with("MCP_BRIDGE_TEST_") {
+            continue;
+        }
+        if !VARIABLES.iter().any(|v| v.name == name) {
+            return Err(SettingsError::Unknown { variable: name.to_owned() });
+        }
+    }
+    Ok(())
+}

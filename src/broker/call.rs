@@ -1,0 +1,90 @@
+//! One tool call, from the program's words to the server's answer.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::{Broker, refusal};
+use crate::guest::Refusal;
+
+impl Broker {
+    /// Calls a tool and counts it, whatever becomes of it.
+    pub(super) async fn call_tool(
+        &self,
+        server: &str,
+        tool: &str,
+        exact: bool,
+        args: &[Value],
+        kwargs: Map<String, Value>,
+    ) -> Result<Box<RawValue>, Refusal> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).called();
+        let result = self.forward(server, tool, exact, args, kwargs).await;
+        let failure = match &result {
+            Ok(raw) => tool_error(raw),
+            Err(refusal) => Some(format!("{}: {}", refusal.kind, refusal.message)),
+        };
+        if let Some(reason) = failure {
+            self.ledger.lock().unwrap_or_else(PoisonError::into_inner).failed(server, tool, &reason);
+        }
+        result
+    }
+
+    async fn forward(
+        &self,
+        server: &str,
+        tool: &str,
+        exact: bool,
+        args: &[Value],
+        kwargs: Map<String, Value>,
+    ) -> Result<Box<RawValue>, Refusal> {
+        let server = self.server(server)?;
+        self.mark_loaded(server);
+        let catalog = self.shared.catalog(server).await.map_err(|e| refusal::upstream(&e))?;
+        let Some(tool) = catalog.resolve(tool, exact) else {
+            return Err(refusal::tool_not_found(server, tool, catalog.nearest(tool), &catalog.aliases()));
+        };
+        let bound = tool.bind(args, &kwargs).map_err(|error| Refusal {
+            kind: "InvalidArguments",
+            message: error.to_string(),
+            hint: Some(error.hint()),
+            code: error.code(),
+        })?;
+        let deadline = self.call_deadline(server, bound.timeout);
+        self.shared.gateway.call(server, tool.name(), bound.arguments, deadline).await.map_err(|e| refusal::upstream(&e))
+    }
+
+    /// The call's own timeout, else the server's, else the default; never past the run's end.
+    fn call_deadline(&self, server: &str, asked: Option<f64>) -> Instant {
+        let timeout = asked
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .unwrap_or_else(|| self.shared.gateway.call_timeout(server));
+        Instant::now().checked_add(timeout).map_or(self.deadline, |at| at.min(self.deadline))
+    }
+}
+
+/// The text of a result that says `isError`.
+fn tool_error(raw: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Flag {
+        #[serde(default)]
+        is_error: bool,
+    }
+    #[derive(Deserialize)]
+    struct Content {
+        #[serde(default)]
+        content: Vec<Value>,
+    }
+    // Two readings: the first, of every result, skips over the content.
+    let flag: Flag = serde_json::from_str(raw.get()).ok()?;
+    if !flag.is_error {
+        return None;
+    }
+    let content: Content = serde_json::from_str(raw.get()).unwrap_or(Content { content: Vec::new() });
+    let text = content.content.iter().find_map(|block| block["text"].as_str()).unwrap_or("the tool gave no reason");
+    Some(format!("ToolError: {text}"))
+}

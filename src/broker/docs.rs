@@ -1,0 +1,141 @@
+//! Looking things up: servers, tools, docs, search.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Broker, refusal};
+use crate::catalog::{ServerCatalog, search};
+use crate::guest::{Detail, Operation, Refusal};
+
+/// How long a search waits for servers that are still starting; what is not there by then is named in the answer.
+const SEARCH_WAIT: Duration = Duration::from_secs(10);
+/// Results of a search that names no limit, and the most that one may ask for.
+const SEARCH_LIMIT: usize = 5;
+const SEARCH_MOST: usize = 100;
+
+impl Broker {
+    pub(super) async fn look_up(&self, operation: Operation) -> Result<Value, Refusal> {
+        match operation {
+            Operation::ListServers { detailed } => Ok(self.list_servers(detailed)),
+            Operation::LoadedServers => self.loaded_servers().await,
+            Operation::DescribeServer { server } => Ok(self.catalog(&server).await?.describe()),
+            Operation::ListTools { server } => Ok(self.catalog(&server).await?.list()),
+            Operation::QueryToolDocs { server, tool, detail } => self.query(&server, tool.as_deref(), detail).await,
+            Operation::SearchToolDocs { query, limit, detail, server } => {
+                let limit = limit.unwrap_or(SEARCH_LIMIT).clamp(1, SEARCH_MOST);
+                self.search(&query, limit, detail, server.as_deref()).await
+            }
+            Operation::CapabilitySummary => Ok(self.summary().into()),
+            // The rest does not come here.
+            _ => Ok(Value::Null),
+        }
+    }
+
+    fn list_servers(&self, detailed: bool) -> Value {
+        if !detailed {
+            return self.shared.names().list().into();
+        }
+        let loaded = self.used();
+        let servers = self.shared.gateway.servers().into_iter().map(|server| {
+            json!({
+                "name": server.name,
+                "alias": self.shared.names().alias(&server.name),
+                "description": server.description,
+                "state": server.state,
+                "loaded": loaded.contains(&server.name),
+                "tools": server.tools,
+            })
+        });
+        Value::Array(servers.collect())
+    }
+
+    async fn loaded_servers(&self) -> Result<Value, Refusal> {
+        let mut servers = Vec::new();
+        for name in self.used() {
+            // One that cannot be reached is not loaded.
+            if let Ok(catalog) = self.shared.catalog(&name).await {
+                servers.push(catalog.describe());
+            }
+        }
+        Ok(servers.into())
+    }
+
+    async fn catalog(&self, server: &str) -> Result<Arc<ServerCatalog>, Refusal> {
+        let server = self.server(server)?;
+        let catalog = self.shared.catalog(server).await.map_err(|e| refusal::upstream(&e))?;
+        self.mark_loaded(server);
+        Ok(catalog)
+    }
+
+    async fn query(&self, server: &str, tool: Option<&str>, detail: Detail) -> Result<Value, Refusal> {
+        let catalog = self.catalog(server).await?;
+        match tool {
+            None => Ok(catalog.docs(detail.into())),
+            Some(asked) => match catalog.resolve(asked, false) {
+                Some(tool) => Ok(json!([tool.doc(detail.into())])),
+                None => {
+                    Err(refusal::tool_not_found(catalog.name(), asked, catalog.nearest(asked), &catalog.aliases()))
+                }
+            },
+        }
+    }
+
+    /// Searches one server, or all that this run may use; starts those that are not running.
+    async fn search(&self, query: &str, limit: usize, detail: Detail, server: Option<&str>) -> Result<Value, Refusal> {
+        let names = match (server, &self.requested) {
+            (Some(server), _) => vec![self.server(server)?.to_owned()],
+            (None, Some(requested)) => requested.clone(),
+            (None, None) => self.shared.names().list(),
+        };
+        let lookups = names.iter().map(|name| async move {
+            let catalog = tokio::time::timeout(SEARCH_WAIT, self.shared.catalog(name)).await;
+            (name, catalog)
+        });
+        let (mut catalogs, mut missing) = (Vec::new(), Vec::new());
+        for (name, outcome) in futures::future::join_all(lookups).await {
+            match outcome {
+                Ok(Ok(catalog)) => catalogs.push(catalog),
+                Ok(Err(error)) => missing.push(json!({"server": name, "unavailable": error.to_string()})),
+                Err(_) => missing.push(json!({"server": name, "unavailable": "it is still starting; search again"})),
+            }
+        }
+        let mut found = search(&catalogs, query, limit, detail.into());
+        found.extend(missing);
+        Ok(found.into())
+    }
+
+    fn summary(&self) -> String {
+        summary(&self.shared)
+    }
+}
+
+/// What the bridge can reach and how to call it: `runtime.capability_summary()` and the capability resource.
+pub fn summary(shared: &super::Shared) -> String {
+    let servers = shared.gateway().servers();
+    let mut text = String::from(
+        "# run_python\n\nEach MCP server below is an async object in the program: `await mcp_<alias>.<tool>(arg=...)`, or \
+         `mcp_servers[\"name\"]`. Look tools up with `await runtime.search_tool_docs(\"what to do\")` and \
+         `await runtime.query_tool_docs(\"server\", detail=\"full\")`. Results are parsed JSON; failed calls raise \
+         `runtime.ToolError` and its relatives.\n\n",
+    );
+    if servers.is_empty() {
+        text.push_str("No MCP servers are configured.\n");
+    }
+    for server in servers {
+        let alias = shared.names().alias(&server.name).unwrap_or(&server.name);
+        text.push_str(&format!("- `mcp_{alias}`"));
+        if alias != server.name {
+            text.push_str(&format!(" ({})", server.name));
+        }
+        if let Some(count) = server.tools {
+            text.push_str(&format!(", {count} tools"));
+        }
+        if let Some(description) = &server.description {
+            text.push_str(&format!(": {description}"));
+        }
+        text.push('\n');
+    }
+    text
+}

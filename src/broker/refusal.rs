@@ -1,0 +1,75 @@
+//! The one map from the host's errors to the program's exceptions.
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::names::Names;
+use super::saved::SavedError;
+use crate::gateway::GatewayError;
+use crate::guest::Refusal;
+
+pub(super) fn to_raw(value: impl Serialize) -> Result<Box<RawValue>, Refusal> {
+    serde_json::value::to_raw_value(&value).map_err(|error| Refusal {
+        kind: "CallFailed",
+        message: format!("the answer cannot be written as JSON: {error}"),
+        hint: None,
+        code: "broker.answer",
+    })
+}
+
+pub(super) fn saved(result: Result<Value, SavedError>) -> Result<Box<RawValue>, Refusal> {
+    result
+        .map_err(|error| Refusal {
+            kind: "InvalidRequest",
+            message: error.to_string(),
+            hint: Some(error.hint()),
+            code: error.code(),
+        })
+        .and_then(to_raw)
+}
+
+pub(super) fn server_not_found(asked: &str, names: &Names, requested: Option<&[String]>) -> Refusal {
+    let hint = match (names.nearest(asked), requested) {
+        (Some(near), _) => format!("did you mean {near:?}?"),
+        (None, Some(requested)) => format!("this run has: {}", requested.join(", ")),
+        (None, None) => "await runtime.list_servers() lists them".into(),
+    };
+    let asked: String = asked.chars().take(80).collect();
+    Refusal {
+        kind: "ServerNotFound",
+        message: format!("MCP server '{asked}' is not loaded"),
+        hint: Some(hint),
+        code: "broker.server_not_found",
+    }
+}
+
+pub(super) fn server_not_requested(name: &str) -> Refusal {
+    Refusal {
+        kind: "ServerNotFound",
+        message: format!("MCP server '{name}' is not loaded"),
+        hint: Some(format!("add {name:?} to the call's servers=[...]")),
+        code: "broker.server_not_requested",
+    }
+}
+
+pub(super) fn tool_not_found(server: &str, asked: &str, nearest: Option<&str>, tools: &[&str]) -> Refusal {
+    let asked: String = asked.chars().take(80).collect();
+    let hint = match nearest {
+        Some(near) => format!("did you mean {near}?"),
+        // Twenty names: enough for most servers, cheap for the largest.
+        None if tools.len() <= 20 => format!("its tools: {}", tools.join(", ")),
+        None => format!("await runtime.query_tool_docs({server:?}, detail=\"name\") lists its {} tools", tools.len()),
+    };
+    Refusal {
+        kind: "ToolNotFound",
+        message: format!("MCP server '{server}' has no tool '{asked}'"),
+        hint: Some(hint),
+        code: "broker.tool_not_found",
+    }
+}
+
+/// An upstream's failure, by kind: what the program can tell apart and act on.
+pub(super) fn upstream(error: &GatewayError) -> Refusal {
+    Refusal { kind: error.exception(), message: error.to_string(), hint: Some(error.hint()), code: error.code() }
+}

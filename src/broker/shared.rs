@@ -1,0 +1,59 @@
+//! What all runs have in common: the gateway, the names, the catalogs read so far.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::catalog::ServerCatalog;
+use crate::gateway::{Gateway, GatewayError};
+use crate::upstream::ServerTools;
+
+use super::names::Names;
+use super::saved::SavedTools;
+
+/// Shared by every broker of one bridge.
+pub struct Shared {
+    pub(super) gateway: Gateway,
+    names: Names,
+    pub(super) saved: SavedTools,
+    /// A catalog is made once from each list of tools that a server gave.
+    catalogs: RwLock<HashMap<String, (Arc<ServerTools>, Arc<ServerCatalog>)>>,
+}
+
+impl Shared {
+    pub fn new(gateway: Gateway, saved: SavedTools) -> Self {
+        let names = Names::new(gateway.servers().into_iter().map(|s| s.name));
+        Self { gateway, names, saved, catalogs: RwLock::default() }
+    }
+
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// The catalog of a server, which starts it when it is not running.
+    ///
+    /// # Errors
+    /// The server cannot be reached or cannot list its tools.
+    pub async fn catalog(&self, server: &str) -> Result<Arc<ServerCatalog>, GatewayError> {
+        let tools = self.gateway.tools(server).await?;
+        if let Some((from, catalog)) =
+            self.catalogs.read().unwrap_or_else(PoisonError::into_inner).get(server)
+            && Arc::ptr_eq(from, &tools)
+        {
+            return Ok(Arc::clone(catalog));
+        }
+        let alias = self.names.alias(server).unwrap_or(server);
+        let description = self.gateway.servers().into_iter().find(|s| s.name == server).and_then(|s| s.description);
+        let definitions = tools.tools.iter().map(Into::into).collect();
+        let catalog =
+            Arc::new(ServerCatalog::new(server, alias, description.as_deref(), tools.instructions.as_deref(), definitions));
+        self.catalogs
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(server.to_owned(), (tools, Arc::clone(&catalog)));
+        Ok(catalog)
+    }
+}

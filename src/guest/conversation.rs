@@ -1,0 +1,391 @@
+//! One guest, from the first byte to the last: boot, one program, its requests, its end.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::codec::FramedRead;
+
+use super::frame::{Frame, FrameCodec, FrameError};
+use super::message::{Exited, Finished, Hello, Operation, Refusal, Reply, Request, Start, kind};
+use super::pipes::Pipes;
+use super::{boot_block, frame, pipes};
+
+/// Answers what a program asks for. The value of a reply is raw JSON, so that results pass through unread.
+pub trait Answer: Send + Sync + 'static {
+    fn answer(self: Arc<Self>, operation: Operation) -> BoxFuture<'static, Result<Box<RawValue>, Refusal>>;
+}
+
+/// Takes what the program writes, as it arrives.
+pub trait Output: Send {
+    fn stdout(&mut self, bytes: &[u8]);
+    fn stderr(&mut self, bytes: &[u8]);
+    /// Everything written so far, both streams together, is too much to go on.
+    fn flooded(&self) -> bool;
+}
+
+/// Bounds of one conversation.
+#[derive(Clone, Copy, Debug)]
+pub struct Conduct {
+    /// Requests in one run; later ones are refused, not fatal.
+    pub max_calls: u64,
+}
+
+/// Why the host ended a program that was still running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    Deadline,
+    Cancelled,
+    Flood,
+}
+
+/// Everything known at the end of a conversation. There is always one, whatever the guest did.
+#[derive(Debug, Default)]
+pub struct Ending {
+    pub hello: Option<Hello>,
+    pub finished: Option<Finished>,
+    pub exited: Option<Exited>,
+    pub stopped: Option<Stop>,
+    /// The guest broke the protocol, or never spoke it: what was wrong.
+    pub violation: Option<String>,
+}
+
+/// Requests being answered at once; above it the program's stream is left unread until some are done. More than any gather
+/// gains from, and a bound on what a hostile program makes the host hold.
+const MAX_IN_FLIGHT: usize = 1024;
+/// Bytes of requests being answered at once, for the same reason: two of the largest frames.
+const MAX_IN_FLIGHT_BYTES: usize = 128 << 20;
+/// How long the last words of a guest may take once its program has ended or was told to: draining two full pipes and
+/// reading four cgroup files takes milliseconds; a fork bomb around it makes that hundreds.
+const LAST_WORDS: Duration = Duration::from_millis(1500);
+
+/// A booted guest: the boot block is on its way, the guest may or may not have spoken.
+pub struct Guest {
+    input: mpsc::UnboundedSender<Outgoing>,
+    program: FramedRead<std::pin::Pin<Box<dyn tokio::io::AsyncRead + Send>>, FrameCodec>,
+    supervisor: FramedRead<std::pin::Pin<Box<dyn tokio::io::AsyncRead + Send>>, FrameCodec>,
+    hello: Option<Hello>,
+}
+
+enum Outgoing {
+    Bytes(Bytes),
+    HangUp,
+}
+
+impl Guest {
+    /// Sends the boot block. Returns at once; faults of the guest show in [`Guest::run`].
+    pub fn boot(pipes: Pipes) -> Self {
+        let pipes::Pipes { input, program, supervisor } = pipes;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        tokio::spawn(write_out(input, receiver));
+        let _ = sender.send(Outgoing::Bytes(boot_block()));
+        let capacity = 256 << 10; // large reads: results of megabytes are common
+        Self {
+            input: sender,
+            program: FramedRead::with_capacity(program, FrameCodec::default(), capacity),
+            supervisor: FramedRead::with_capacity(supervisor, FrameCodec::greeted(), capacity),
+            hello: None,
+        }
+    }
+
+    /// Waits for the supervisor's first word: a guest that said it is ready for a program.
+    ///
+    /// # Errors
+    /// What was wrong, in words, when the guest did not start.
+    pub async fn ready(&mut self) -> Result<&Hello, String> {
+        if self.hello.is_none() {
+            let mut ending = Ending::default();
+            let frame = self.supervisor.next().await;
+            let _ = supervisor_frame(frame, &mut ending, None);
+            match (ending.hello, ending.violation) {
+                (Some(hello), _) => self.hello = Some(hello),
+                (None, violation) => return Err(violation.unwrap_or_else(|| NEVER_SPOKE.to_owned())),
+            }
+        }
+        self.hello.as_ref().ok_or_else(|| NEVER_SPOKE.to_owned())
+    }
+
+    /// Runs one program to its end, or until `stop` resolves; then hangs up and takes the guest's last words.
+    pub async fn run(
+        mut self,
+        start: &Start,
+        answer: Arc<dyn Answer>,
+        output: &mut dyn Output,
+        conduct: Conduct,
+        stop: impl Future<Output = Stop> + Send,
+    ) -> Ending {
+        let mut ending = Ending { hello: self.hello.take(), ..Ending::default() };
+        self.send(kind::START, start);
+        let mut requests = Requests::new(answer, conduct);
+        let (mut program_open, mut supervisor_open) = (true, true);
+        let mut last_words: Option<Instant> = None;
+        tokio::pin!(stop);
+
+        loop {
+            // Nothing more can come, or everything has.
+            if (!program_open || ending.finished.is_some()) && (!supervisor_open || ending.exited.is_some()) {
+                break;
+            }
+            tokio::select! {
+                biased;
+                frame = self.supervisor.next(), if supervisor_open && ending.exited.is_none() => {
+                    supervisor_open = supervisor_frame(frame, &mut ending, Some(output));
+                    if ending.violation.is_some() {
+                        break;
+                    }
+                    if output.flooded() && last_words.is_none() {
+                        ending.stopped = Some(Stop::Flood);
+                        last_words = Some(self.hang_up());
+                    }
+                    if ending.exited.is_some() || !supervisor_open {
+                        last_words.get_or_insert_with(deadline);
+                    }
+                }
+                frame = self.program.next(), if program_open && ending.finished.is_none() && requests.accepting() => {
+                    program_open = requests.program_frame(frame, &mut ending);
+                    if ending.violation.is_some() {
+                        // What it printed until then is still worth having.
+                        program_open = false;
+                        last_words.get_or_insert_with(|| self.hang_up());
+                    }
+                    if ending.finished.is_some() || !program_open {
+                        last_words.get_or_insert_with(deadline);
+                    }
+                }
+                Some((id, reply)) = requests.next(), if !requests.is_empty() => {
+                    match reply {
+                        Ok(value) => self.send(kind::REPLY, &Reply { id, ok: Some(&value), error: None }),
+                        Err(refusal) => self.send(kind::REPLY, &Reply { id, ok: None, error: Some(&refusal) }),
+                    }
+                }
+                reason = &mut stop, if last_words.is_none() => {
+                    ending.stopped = Some(reason);
+                    requests.abort();
+                    last_words = Some(self.hang_up());
+                }
+                () = sleep_until(last_words.unwrap_or_else(Instant::now)), if last_words.is_some() => break,
+            }
+        }
+        ending
+    }
+
+    fn send(&self, kind: u8, message: &impl serde::Serialize) {
+        let Ok(payload) = serde_json::to_vec(message) else { return };
+        if payload.len() >= frame::MAX_FRAME {
+            tracing::error!(bytes = payload.len(), "a frame to the guest is too large and was not sent");
+            return;
+        }
+        let mut head = Vec::with_capacity(5);
+        head.extend_from_slice(&((payload.len() + 1) as u32).to_be_bytes());
+        head.push(kind);
+        // A closed channel means that the guest is gone; the reading side says so.
+        let _ = self.input.send(Outgoing::Bytes(head.into()));
+        let _ = self.input.send(Outgoing::Bytes(payload.into()));
+    }
+
+    fn hang_up(&self) -> Instant {
+        let _ = self.input.send(Outgoing::HangUp);
+        deadline()
+    }
+}
+
+const NEVER_SPOKE: &str = "the sandbox ended before the guest said anything";
+
+fn deadline() -> Instant {
+    Instant::now() + LAST_WORDS
+}
+
+/// Writes what is queued; several pieces at once, so that small frames share a packet.
+async fn write_out(
+    mut input: std::pin::Pin<Box<dyn tokio::io::AsyncWrite + Send>>,
+    mut queue: mpsc::UnboundedReceiver<Outgoing>,
+) {
+    use tokio::io::AsyncWriteExt;
+    let mut pieces = Vec::new();
+    while queue.recv_many(&mut pieces, 64).await > 0 {
+        let mut batch = Vec::new();
+        let mut closing = false;
+        for piece in pieces.drain(..) {
+            match piece {
+                // 64 KiB is the size of a pipe: larger pieces gain nothing by being copied together.
+                Outgoing::Bytes(bytes) if bytes.len() + batch.len() <= 64 << 10 => batch.extend_from_slice(&bytes),
+                Outgoing::Bytes(bytes) => {
+                    if input.write_all(&batch).await.is_err() || input.write_all(&bytes).await.is_err() {
+                        return;
+                    }
+                    batch.clear();
+                }
+                Outgoing::HangUp => closing = true,
+            }
+        }
+        if input.write_all(&batch).await.is_err() || input.flush().await.is_err() {
+            return;
+        }
+        if closing {
+            break;
+        }
+    }
+    let _ = input.shutdown().await;
+}
+
+/// Reads one item of the supervisor's stream; `false` when the stream is over.
+fn supervisor_frame(
+    frame: Option<Result<Frame, FrameError>>,
+    ending: &mut Ending,
+    output: Option<&mut dyn Output>,
+) -> bool {
+    let frame = match frame {
+        None => return false,
+        Some(Err(error)) => {
+            ending.violation.get_or_insert_with(|| error.to_string());
+            return false;
+        }
+        Some(Ok(frame)) => frame,
+    };
+    match (frame.kind, output) {
+        (kind::HELLO, _) => match serde_json::from_slice::<Hello>(&frame.payload) {
+            Ok(hello) => ending.hello = Some(hello),
+            Err(error) => ending.violation = Some(format!("the guest's greeting cannot be read: {error}")),
+        },
+        (kind::STDOUT, Some(output)) => output.stdout(&frame.payload),
+        (kind::STDERR, Some(output)) => output.stderr(&frame.payload),
+        (kind::EXITED, _) => match serde_json::from_slice(&frame.payload) {
+            Ok(exited) => ending.exited = Some(exited),
+            Err(error) => ending.violation = Some(format!("the guest's last word cannot be read: {error}")),
+        },
+        (kind, _) => ending.violation = Some(format!("the supervisor sent an unknown frame (kind 0x{kind:02x})")),
+    }
+    true
+}
+
+/// The requests of one run: counted, answered concurrently, cancellable.
+struct Requests {
+    answer: Arc<dyn Answer>,
+    conduct: Conduct,
+    asked: u64,
+    bytes: usize,
+    running: JoinSet<(u64, Result<Box<RawValue>, Refusal>)>,
+    by_id: HashMap<u64, (AbortHandle, usize)>,
+}
+
+impl Requests {
+    fn new(answer: Arc<dyn Answer>, conduct: Conduct) -> Self {
+        Self { answer, conduct, asked: 0, bytes: 0, running: JoinSet::new(), by_id: HashMap::new() }
+    }
+
+    fn accepting(&self) -> bool {
+        self.running.len() < MAX_IN_FLIGHT && self.bytes < MAX_IN_FLIGHT_BYTES
+    }
+
+    fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    fn abort(&mut self) {
+        self.running.abort_all();
+    }
+
+    /// The next finished request; cancelled ones have no reply and are passed over.
+    async fn next(&mut self) -> Option<(u64, Result<Box<RawValue>, Refusal>)> {
+        loop {
+            match self.running.join_next().await? {
+                Ok((id, reply)) => {
+                    self.forget(id);
+                    return Some((id, reply));
+                }
+                Err(error) if error.is_panic() => {
+                    tracing::error!("answering a request panicked; this is a fault of the bridge: {error}");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn forget(&mut self, id: u64) {
+        if let Some((_, bytes)) = self.by_id.remove(&id) {
+            self.bytes -= bytes;
+        }
+    }
+
+    /// Reads one item of the program's stream; `false` when the stream is over.
+    fn program_frame(&mut self, frame: Option<Result<Frame, FrameError>>, ending: &mut Ending) -> bool {
+        let frame = match frame {
+            None => return false,
+            Some(Err(error)) => {
+                ending.violation.get_or_insert_with(|| error.to_string());
+                return false;
+            }
+            Some(Ok(frame)) => frame,
+        };
+        match frame.kind {
+            kind::CALL => {
+                if let Err(violation) = self.call(&frame.payload) {
+                    ending.violation = Some(violation);
+                }
+            }
+            kind::CANCEL => {
+                if let Ok(IdOnly { id }) = serde_json::from_slice(&frame.payload)
+                    && let Some((handle, _)) = self.by_id.get(&id)
+                {
+                    handle.abort();
+                    self.forget(id);
+                }
+            }
+            kind::FINISHED => match serde_json::from_slice(&frame.payload) {
+                Ok(finished) => ending.finished = Some(finished),
+                Err(error) => ending.violation = Some(format!("the program's report cannot be read: {error}")),
+            },
+            kind => ending.violation = Some(format!("the program's stream has an unknown frame (kind 0x{kind:02x})")),
+        }
+        true
+    }
+
+    fn call(&mut self, payload: &[u8]) -> Result<(), String> {
+        let IdOnly { id } = serde_json::from_slice(payload).map_err(|e| format!("a request cannot be read: {e}"))?;
+        if self.by_id.contains_key(&id) {
+            return Err(format!("request id {id} is used twice"));
+        }
+        self.asked += 1;
+        let request: Result<Request, _> = serde_json::from_slice(payload);
+        let over = self.asked > self.conduct.max_calls;
+        let max = self.conduct.max_calls;
+        let answer = Arc::clone(&self.answer);
+        let task = async move {
+            let reply = match request {
+                _ if over => Err(Refusal {
+                    kind: "CallLimit",
+                    message: format!("this run has made {max} requests, the most that it may make"),
+                    hint: Some("do the work in several runs, or raise MCP_BRIDGE_MAX_CALLS".into()),
+                    code: "guest.call_limit",
+                }),
+                Ok(request) => answer.answer(request.operation).await,
+                Err(error) => Err(Refusal {
+                    kind: "InvalidRequest",
+                    message: format!("the host cannot read this request: {error}"),
+                    hint: Some("pass plain JSON values nested less than 100 deep".into()),
+                    code: "guest.invalid_request",
+                }),
+            };
+            (id, reply)
+        };
+        let handle = self.running.spawn(task);
+        self.bytes += payload.len();
+        self.by_id.insert(id, (handle, payload.len()));
+        Ok(())
+    }
+}
+
+/// Reading only the id ignores the rest without recursion, so a deeply nested request is refused by its number.
+#[derive(Deserialize)]
+struct IdOnly {
+    id: u64,
+}

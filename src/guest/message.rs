@@ -1,0 +1,201 @@
+//! What frames say, as types. Shapes are in `PROTOCOL.md`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+/// Kinds of frames, by stream.
+pub(super) mod kind {
+    pub const START: u8 = b'S';
+    pub const REPLY: u8 = b'R';
+    pub const CALL: u8 = b'C';
+    pub const CANCEL: u8 = b'X';
+    pub const FINISHED: u8 = b'F';
+    pub const HELLO: u8 = b'H';
+    pub const STDOUT: u8 = b'O';
+    pub const STDERR: u8 = b'E';
+    pub const EXITED: u8 = b'Z';
+}
+
+/// A server as the program may name it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServerName {
+    pub name: String,
+    pub alias: String,
+}
+
+/// The program and what it may know.
+#[derive(Clone, Debug, Serialize)]
+pub struct Start {
+    pub version: u32,
+    pub run: String,
+    /// Name of the program in tracebacks.
+    pub filename: String,
+    pub code: String,
+    pub servers: Vec<ServerName>,
+    pub requested: Option<Vec<String>>,
+    /// Largest JSON encoding of the last expression's value, in bytes.
+    pub result_limit: u64,
+    pub workspace: String,
+}
+
+/// How much a look-up in the docs tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Detail {
+    Name,
+    #[default]
+    Summary,
+    Full,
+}
+
+/// Something the program asks of the host.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Request {
+    pub id: u64,
+    #[serde(flatten)]
+    pub operation: Operation,
+}
+
+/// The operations of the pipe.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Operation {
+    CallTool {
+        server: String,
+        tool: String,
+        #[serde(default)]
+        exact: bool,
+        #[serde(default)]
+        args: Vec<Value>,
+        #[serde(default)]
+        kwargs: Map<String, Value>,
+    },
+    ListServers {
+        #[serde(default)]
+        detailed: bool,
+    },
+    LoadedServers,
+    DescribeServer {
+        server: String,
+    },
+    ListTools {
+        server: String,
+    },
+    QueryToolDocs {
+        server: String,
+        #[serde(default)]
+        tool: Option<String>,
+        #[serde(default)]
+        detail: Detail,
+    },
+    SearchToolDocs {
+        query: String,
+        #[serde(default)]
+        limit: Option<usize>,
+        #[serde(default)]
+        detail: Detail,
+        #[serde(default)]
+        server: Option<String>,
+    },
+    CapabilitySummary,
+    SaveTool {
+        name: String,
+        source: String,
+        #[serde(default)]
+        description: Option<String>,
+    },
+    ListSavedTools,
+    LoadSavedTool {
+        name: String,
+    },
+}
+
+/// A request that was not carried out, as the program's exception.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// Name of the Python exception.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    pub message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Stable code of the host's error.
+    pub code: &'static str,
+}
+
+/// The reply to one request; `ok` is raw JSON, so that a tool's result passes through unread.
+#[derive(Debug, Serialize)]
+pub(super) struct Reply<'a> {
+    pub id: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ok: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<&'a Refusal>,
+}
+
+/// The worker's last word.
+#[derive(Debug, Deserialize)]
+pub struct Finished {
+    pub outcome: Outcome,
+    /// Kept as text: its nesting is the program's choice, and must not be able to fail the report.
+    #[serde(default)]
+    pub result: Option<Box<RawValue>>,
+    #[serde(default)]
+    pub has_result: bool,
+    /// `result` is the value's `repr`.
+    #[serde(default)]
+    pub result_repr: bool,
+    #[serde(default)]
+    pub error: Option<ProgramError>,
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    Ok,
+    Error,
+}
+
+/// An exception of the program.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ProgramError {
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(default)]
+    pub message: String,
+    #[serde(default)]
+    pub traceback: Option<String>,
+    #[serde(default)]
+    pub hint: Option<String>,
+}
+
+/// The supervisor's first word.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Hello {
+    pub version: u32,
+    #[serde(default)]
+    pub python: String,
+    /// The image's standard library has compiled files.
+    #[serde(default)]
+    pub compiled: bool,
+    /// PID 1 is out of the program's reach: its descriptors cannot be opened through `/proc`.
+    #[serde(default)]
+    pub sealed: bool,
+}
+
+/// The supervisor's last word: how the worker ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Exited {
+    pub code: Option<i32>,
+    pub signal: Option<i32>,
+    /// The host hung up.
+    pub hangup: bool,
+    /// Processes the kernel killed for memory, where the sandbox can read it.
+    pub oom_kills: Option<u64>,
+    /// Forks refused by the limit on processes, where the sandbox can read it.
+    pub pids_denied: Option<u64>,
+}

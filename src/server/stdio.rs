@@ -1,0 +1,75 @@
+//! MCP over this process's own stdin and stdout.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rmcp::ServiceExt;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio_util::sync::CancellationToken;
+
+use super::Bridge;
+
+/// How long runs may go on after the client closed our stdin. Long enough for `echo … | mcp-bridge serve` to get its
+/// answer, short enough that a client that is gone leaves nothing behind for long.
+const AFTER_EOF: Duration = Duration::from_secs(3);
+
+/// Serves one client until it closes stdin or `bridge.closing` is cancelled.
+///
+/// # Errors
+/// The client's handshake failed in a way that ends the connection.
+pub async fn serve(bridge: Bridge) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let closing = bridge.closing.clone();
+    let ended = CancellationToken::new();
+    let (stdin, stdout) = rmcp::transport::io::stdio_pipes();
+    let stdin = UntilEof { inner: stdin, ended: ended.clone() };
+    let session = async move {
+        let service = bridge.serve((stdin, stdout)).await?;
+        service.waiting().await?;
+        Ok(())
+    };
+    let watch = async {
+        tokio::select! {
+            () = ended.cancelled() => tokio::time::sleep(AFTER_EOF).await,
+            () = closing.cancelled() => {}
+        }
+        closing.cancel();
+    };
+    tokio::pin!(session);
+    tokio::select! {
+        result = &mut session => return closed(result),
+        () = watch => {}
+    }
+    // The answers of cancelled runs may still go out.
+    tokio::time::timeout(Duration::from_secs(1), session).await.map_or(Ok(()), closed)
+}
+
+/// A client that hangs up before or during the handshake is an end, not a fault.
+fn closed(
+    result: Result<(), Box<dyn std::error::Error + Send + Sync>>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    match result {
+        Err(error) if error.to_string().contains("connection closed") => Ok(()),
+        other => other,
+    }
+}
+
+/// Passes reads through and tells when the stream has ended.
+struct UntilEof<R> {
+    inner: R,
+    ended: CancellationToken,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for UntilEof<R> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let poll = Pin::new(&mut self.inner).poll_read(cx, buf);
+        match &poll {
+            Poll::Ready(Ok(())) if buf.filled().len() == before => self.ended.cancel(),
+            Poll::Ready(Err(_)) => self.ended.cancel(),
+            _ => {}
+        }
+        poll
+    }
+}

@@ -1,0 +1,144 @@
+//! From text to values, with errors that name the variable, the value and what is accepted.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::environment::Environment;
+use super::error::SettingsError;
+use super::variables::variable;
+
+/// Ten years: beyond it arithmetic on instants could overflow, and nobody means it.
+const LONGEST: f64 = 10.0 * 365.0 * 86_400.0;
+
+fn value<'a>(env: &'a Environment, name: &'static str) -> &'a str {
+    env.get(name).map_or(variable(name).default, str::trim)
+}
+
+fn invalid(env: &Environment, name: &'static str) -> SettingsError {
+    SettingsError::Invalid {
+        variable: name,
+        value: env.get(name).unwrap_or_default().to_owned(),
+        accepts: variable(name).accepts.to_owned(),
+    }
+}
+
+pub(super) fn text(env: &Environment, name: &'static str) -> Result<String, SettingsError> {
+    let text = value(env, name);
+    if text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(invalid(env, name));
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn choice<T: Copy>(
+    env: &Environment,
+    name: &'static str,
+    options: &[(&str, T)],
+) -> Result<T, SettingsError> {
+    let wanted = value(env, name).to_ascii_lowercase();
+    options.iter().find(|(word, _)| *word == wanted).map(|(_, v)| *v).ok_or_else(|| invalid(env, name))
+}
+
+pub(super) fn flag(env: &Environment, name: &'static str) -> Result<bool, SettingsError> {
+    match value(env, name).to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "0" | "false" | "no" | "off" | "" => Ok(false),
+        _ => Err(invalid(env, name)),
+    }
+}
+
+pub(super) fn list(env: &Environment, name: &'static str) -> Vec<String> {
+    value(env, name).split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
+}
+
+pub(super) fn number<T>(env: &Environment, name: &'static str, range: RangeInclusive<T>) -> Result<T, SettingsError>
+where
+    T: std::str::FromStr + PartialOrd,
+{
+    value(env, name).parse().ok().filter(|n| range.contains(n)).ok_or_else(|| invalid(env, name))
+}
+
+pub(super) fn cpus(env: &Environment, name: &'static str) -> Result<f64, SettingsError> {
+    // 0.01 is the engines' own floor; 4096 more processors than any host has.
+    value(env, name)
+        .parse::<f64>()
+        .ok()
+        .filter(|n| n.is_finite() && *n >= 0.01 && *n <= 4096.0)
+        .ok_or_else(|| invalid(env, name))
+}
+
+pub(super) fn user(env: &Environment, name: &'static str) -> Result<String, SettingsError> {
+    let text = value(env, name);
+    let nonzero = |part: &str| part.parse::<u32>().is_ok_and(|id| id != 0);
+    match text.split_once(':') {
+        Some((uid, gid)) if nonzero(uid) && nonzero(gid) => Ok(text.to_owned()),
+        _ => Err(invalid(env, name)),
+    }
+}
+
+pub(super) fn log_level(env: &Environment, name: &'static str) -> Result<String, SettingsError> {
+    let text = value(env, name).to_ascii_lowercase();
+    let text = if text == "warning" { "warn".to_owned() } else { text };
+    text.parse::<tracing_subscriber::filter::Targets>().map(|_| text).map_err(|_| invalid(env, name))
+}
+
+pub(super) fn duration(env: &Environment, name: &'static str) -> Result<Duration, SettingsError> {
+    parse_seconds(value(env, name)).ok_or_else(|| invalid(env, name))
+}
+
+pub(super) fn bytes_at_least(env: &Environment, name: &'static str, floor: u64) -> Result<u64, SettingsError> {
+    parse_bytes(value(env, name)).filter(|n| *n >= floor).ok_or_else(|| invalid(env, name))
+}
+
+fn split_unit(text: &str) -> Option<(f64, String)> {
+    let at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let number = text[..at].trim().parse::<f64>().ok().filter(|n| n.is_finite())?;
+    Some((number, text[at..].trim().to_ascii_lowercase()))
+}
+
+/// A positive time span: `30`, `30s`, `1.5m`, `250ms`, `1h`.
+pub fn parse_seconds(text: &str) -> Option<Duration> {
+    let (number, unit) = split_unit(text.trim())?;
+    let scale = match unit.as_str() {
+        "ms" => 0.001,
+        "" | "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
+        "h" | "hour" | "hours" => 3600.0,
+        _ => return None,
+    };
+    let seconds = number * scale;
+    (seconds > 0.0 && seconds <= LONGEST).then(|| Duration::from_secs_f64(seconds))
+}
+
+/// A size: `512m`, `1g`, `1.5GiB`, `100kB`, plain bytes. Units are powers of 1024, as container engines read them.
+pub(super) fn parse_bytes(text: &str) -> Option<u64> {
+    let (number, unit) = split_unit(text.trim())?;
+    let shift = match unit.as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return None,
+    };
+    let bytes = number * f64::from(1u32 << 10).powi(shift / 10);
+    // Engines take a signed 64-bit number.
+    (bytes >= 1.0 && bytes < i64::MAX as f64).then_some(bytes as u64)
+}
+
+/// A run's `timeout` argument in seconds, as the deadline to use: clamped to `max`, with a note when it was.
+///
+/// `None` where it is no positive finite number.
+pub fn clamp_timeout(asked: f64, max: Duration) -> Option<(Duration, Option<String>)> {
+    if !asked.is_finite() || asked <= 0.0 {
+        return None;
+    }
+    if asked > max.as_secs_f64() {
+        let note = format!(
+            "timeout {asked} s is above the maximum and was cut to {} s (MCP_BRIDGE_MAX_TIMEOUT)",
+            max.as_secs_f64()
+        );
+        return Some((max, Some(note)));
+    }
+    Some((Duration::from_secs_f64(asked), None))
+}

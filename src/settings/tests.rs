@@ -1,0 +1,91 @@
+use std::time::Duration;
+
+use super::parse::parse_bytes;
+use super::*;
+
+fn read(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    Settings::read(&pairs.iter().copied().collect())
+}
+
+#[test]
+fn every_default_is_valid_and_every_variable_is_read() {
+    let settings = read(&[]).expect("defaults");
+    assert_eq!(settings.image, "python:3.14-slim");
+    assert_eq!(settings.timeout, Duration::from_secs(30));
+    assert_eq!(settings.memory, 512 << 20);
+    // A nonsense value in any variable that has a syntax must stop the start: so each one is really read.
+    for variable in VARIABLES {
+        if variable.accepts.contains("path") || variable.accepts.contains("promise names") {
+            continue;
+        }
+        let error = read(&[(variable.name, "\u{1}=?")]).expect_err(variable.name);
+        assert_eq!(error.code(), "settings.invalid");
+        assert!(error.to_string().contains(variable.name), "{error}");
+        assert!(error.to_string().contains(variable.accepts), "{error}");
+    }
+}
+
+#[test]
+fn the_guides_values_are_accepted() {
+    for (name, value) in [
+        ("MCP_BRIDGE_RUNTIME", "podman"),
+        ("MCP_BRIDGE_IMAGE", "python:3.11-slim"),
+        ("MCP_BRIDGE_TIMEOUT", "30"),
+        ("MCP_BRIDGE_TIMEOUT", "30s"),
+        ("MCP_BRIDGE_MAX_TIMEOUT", "120"),
+        ("MCP_BRIDGE_MEMORY", "1g"),
+        ("MCP_BRIDGE_PIDS", "256"),
+        ("MCP_BRIDGE_CPUS", "2.0"),
+        ("MCP_BRIDGE_CONTAINER_USER", "1000:1000"),
+        ("MCP_BRIDGE_RUNTIME_IDLE_TIMEOUT", "300"),
+    ] {
+        read(&[(name, value)]).unwrap_or_else(|e| panic!("{name}={value}: {e}"));
+    }
+}
+
+#[test]
+fn a_maximum_below_the_default_lowers_the_default() {
+    let settings = read(&[("MCP_BRIDGE_MAX_TIMEOUT", "10")]).unwrap();
+    assert_eq!(settings.timeout, Duration::from_secs(10));
+    let error = read(&[("MCP_BRIDGE_MAX_TIMEOUT", "10"), ("MCP_BRIDGE_TIMEOUT", "20")]).unwrap_err();
+    assert_eq!(error.code(), "settings.contradiction");
+}
+
+#[test]
+fn a_misspelt_variable_is_named_with_the_nearest() {
+    let error = read(&[("MCP_BRIDGE_MEMROY", "1g")]).unwrap_err();
+    assert!(error.to_string().contains("MCP_BRIDGE_MEMROY"));
+    assert!(error.hint().contains("MCP_BRIDGE_MEMORY"), "{}", error.hint());
+}
+
+#[test]
+fn sizes_and_times_have_units() {
+    for (text, bytes) in [("512m", 512 << 20), ("1g", 1 << 30), ("1.5GiB", 3 << 29), ("100kB", 102_400), ("7", 7)] {
+        assert_eq!(parse_bytes(text), Some(bytes), "{text}");
+    }
+    for text in ["", "m", "-1m", "1x", "nan", "inf", "1e400"] {
+        assert_eq!(parse_bytes(text), None, "{text}");
+        assert_eq!(parse_seconds(text).filter(|_| text != "m"), None, "{text}");
+    }
+    assert_eq!(parse_seconds("1.5m"), Some(Duration::from_secs(90)));
+    assert_eq!(parse_seconds("250ms"), Some(Duration::from_millis(250)));
+}
+
+#[test]
+fn root_is_no_user() {
+    for user in ["0:0", "0:1000", "1000:0", "nobody", "1000"] {
+        assert!(read(&[("MCP_BRIDGE_CONTAINER_USER", user)]).is_err(), "{user}");
+    }
+}
+
+#[test]
+fn a_timeout_argument_is_clamped_and_said() {
+    let max = Duration::from_secs(120);
+    assert_eq!(clamp_timeout(5.0, max), Some((Duration::from_secs(5), None)));
+    let (deadline, note) = clamp_timeout(1e300, max).unwrap();
+    assert_eq!(deadline, max);
+    assert!(note.unwrap().contains("MCP_BRIDGE_MAX_TIMEOUT"));
+    for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert_eq!(clamp_timeout(bad, max), None);
+    }
+}

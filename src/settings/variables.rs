@@ -1,0 +1,182 @@
+//! The table of settings: the only place where a variable's name, default and meaning are written down.
+
+/// One environment variable.
+#[derive(Debug)]
+pub struct Variable {
+    pub name: &'static str,
+    /// What an unset variable means, in the variable's own syntax. Empty: see `help`.
+    pub default: &'static str,
+    /// What is accepted, for error messages and tables.
+    pub accepts: &'static str,
+    pub help: &'static str,
+}
+
+const SIZE: &str = "a number of bytes, or a number with k, m or g (512m, 1g, 1.5GiB)";
+const DURATION: &str = "seconds, or a number with ms, s, m or h (30, 30s, 1.5m)";
+const FLAG: &str = "1, true, yes, on, or 0, false, no, off";
+
+/// Every setting, in the order in which `mcp-bridge settings` prints them.
+pub const VARIABLES: &[Variable] = &[
+    Variable {
+        name: "MCP_BRIDGE_RUNTIME",
+        default: "auto",
+        accepts: "auto, podman or docker",
+        help: "Engine that runs programs; auto takes a working Podman, then Docker.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_IMAGE",
+        default: "python:3.14-slim",
+        accepts: "an image reference",
+        help: "Image for sandboxes; any image with Python 3.9 or later works unchanged.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_TIMEOUT",
+        default: "30",
+        accepts: DURATION,
+        help: "Deadline of a run that names none.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_MAX_TIMEOUT",
+        default: "120",
+        accepts: DURATION,
+        help: "Longest deadline a run may ask for; longer ones are cut to it, and the report says so.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_MEMORY",
+        default: "512m",
+        accepts: SIZE,
+        help: "Memory of a sandbox, with no swap beyond it; /tmp and /workspace count towards it. At least 48m.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_PIDS",
+        default: "128",
+        accepts: "a whole number, 4 or more",
+        help: "Processes and threads in a sandbox.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_CPUS",
+        default: "1",
+        accepts: "a number above 0, such as 0.5 or 2",
+        help: "Processors a sandbox may use.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_CONTAINER_USER",
+        default: "65534:65534",
+        accepts: "UID:GID as numbers, neither of them 0",
+        help: "User and group inside the sandbox.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_TMP_SIZE",
+        default: "64m",
+        accepts: SIZE,
+        help: "Size of the sandbox's /tmp (memory-backed).",
+    },
+    Variable {
+        name: "MCP_BRIDGE_WORKSPACE_SIZE",
+        default: "128m",
+        accepts: SIZE,
+        help: "Size of the sandbox's /workspace (memory-backed), the program's working directory.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_OPEN_FILES",
+        default: "1024",
+        accepts: "a whole number from 32",
+        help: "Open files per process in the sandbox.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_ALLOW_DEGRADED",
+        default: "",
+        accepts: "promise names with commas between, such as swap,cpus",
+        help: "Promises that may go unkept where the engine says it ignores them; otherwise that is an error.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_RUNTIME_IDLE_TIMEOUT",
+        default: "300",
+        accepts: DURATION,
+        help: "How long a Podman machine that the bridge started may stay idle before it is stopped.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_OUTPUT_MODE",
+        default: "toon",
+        accepts: "toon, compact or json",
+        help: "How the text of a report is written.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_OUTPUT_LIMIT",
+        default: "100k",
+        accepts: SIZE,
+        help: "Bytes kept of each of stdout, stderr and the result; the rest is counted and left out.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_OUTPUT_FLOOD",
+        default: "128m",
+        accepts: SIZE,
+        help: "Bytes of output after which a program is ended.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_MAX_CALLS",
+        default: "10000",
+        accepts: "a whole number from 1",
+        help: "Requests (tool calls and look-ups) one run may make.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_MAX_RUNS",
+        default: "8",
+        accepts: "a whole number from 1 to 1024",
+        help: "Runs at the same time; eight times as many may wait, then the answer is \"busy\".",
+    },
+    Variable {
+        name: "MCP_BRIDGE_START_TIMEOUT",
+        default: "30",
+        accepts: DURATION,
+        help: "How long an MCP server may take to start and to list its tools.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_CALL_TIMEOUT",
+        default: "30",
+        accepts: DURATION,
+        help: "Deadline of one tool call that names none; a call may name a longer one, within the run's.",
+    },
+    Variable {
+        name: "MCP_SERVERS_CONFIG",
+        default: "",
+        accepts: "a path",
+        help: "A file of MCP servers that wins over every discovered one.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_TRUST_PROJECT",
+        default: "0",
+        accepts: FLAG,
+        help: "Start servers from the project's own files without an approval.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_ALLOW_SELF_SERVER",
+        default: "0",
+        accepts: FLAG,
+        help: "Let the bridge list and start itself.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_STATE_DIR",
+        default: "",
+        accepts: "a path",
+        help: "Where approvals and saved tools are kept. Default: the system's folder for application state.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_LOG_LEVEL",
+        default: "info",
+        accepts: "error, warn, info, debug, trace, or a filter such as info,mcp_bridge::upstream=debug",
+        help: "What is logged (to stderr).",
+    },
+    Variable {
+        name: "MCP_BRIDGE_LOG_FORMAT",
+        default: "text",
+        accepts: "text or json",
+        help: "How log lines are written.",
+    },
+];
+
+/// The declaration of `name`; names are literals of this crate, so a miss is a fault of ours that a test finds.
+pub(super) fn variable(name: &'static str) -> &'static Variable {
+    const UNDECLARED: Variable = Variable { name: "", default: "", accepts: "", help: "" };
+    VARIABLES.iter().find(|v| v.name == name).unwrap_or(&UNDECLARED)
+}

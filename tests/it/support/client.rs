@@ -1,0 +1,181 @@
+//! An MCP client on the bridge's stdin and stdout: raw lines, so that tests see the protocol's own bytes.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// Longest wait for anything in a test. Machines are shared and slow; a healthy answer takes well under a second.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+pub struct Client {
+    pub child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<String>,
+    stderr: Receiver<String>,
+    next_id: u64,
+    /// Responses and notifications that arrived while another was waited for.
+    pub pending: Vec<Value>,
+}
+
+impl Client {
+    /// Starts the command as a stdio server and shakes hands.
+    pub fn start(command: Command) -> Self {
+        let mut client = Self::start_raw(command);
+        client.initialize();
+        client
+    }
+
+    /// Starts the command without a handshake.
+    pub fn start_raw(mut command: Command) -> Self {
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start");
+        let stdin = child.stdin.take();
+        let lines = pump(child.stdout.take().expect("stdout"));
+        let stderr = pump(child.stderr.take().expect("stderr"));
+        Self { child, stdin, lines, stderr, next_id: 1, pending: Vec::new() }
+    }
+
+    pub fn initialize(&mut self) -> Value {
+        let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"}});
+        let info = self.request("initialize", hello);
+        self.notify("notifications/initialized", json!({}));
+        info
+    }
+
+    pub fn send_line(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("stdin is open");
+        stdin.write_all(line.as_bytes()).and_then(|()| stdin.write_all(b"\n")).and_then(|()| stdin.flush()).expect("write");
+    }
+
+    pub fn notify(&mut self, method: &str, params: Value) {
+        self.send_line(&json!({"jsonrpc": "2.0", "method": method, "params": params}).to_string());
+    }
+
+    /// Sends a request and returns its id.
+    pub fn send(&mut self, method: &str, params: Value) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.send_line(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string());
+        id
+    }
+
+    /// The whole response with this id.
+    pub fn response(&mut self, id: u64) -> Value {
+        if let Some(at) = self.pending.iter().position(|m| m["id"] == id) {
+            return self.pending.remove(at);
+        }
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    let message: Value =
+                        serde_json::from_str(&line).unwrap_or_else(|e| panic!("not protocol on stdout: {line:?}: {e}"));
+                    if message["id"] == id {
+                        return message;
+                    }
+                    self.pending.push(message);
+                }
+                Err(RecvTimeoutError::Timeout) => panic!("no answer to {id} in {PATIENCE:?}\n{}", self.log()),
+                Err(RecvTimeoutError::Disconnected) => panic!("the bridge ended before it answered {id}\n{}", self.log()),
+            }
+        }
+    }
+
+    pub fn request(&mut self, method: &str, params: Value) -> Value {
+        let id = self.send(method, params);
+        let response = self.response(id);
+        assert!(response.get("error").is_none(), "{method}: {response}");
+        response["result"].clone()
+    }
+
+    /// `run_python`, whole result.
+    pub fn call(&mut self, arguments: Value) -> Value {
+        self.request("tools/call", json!({"name": "run_python", "arguments": arguments}))
+    }
+
+    /// `run_python`, structured content only.
+    pub fn report(&mut self, arguments: Value) -> Value {
+        self.call(arguments)["structuredContent"].clone()
+    }
+
+    /// Runs a program that must succeed.
+    #[track_caller]
+    pub fn python(&mut self, code: &str) -> Value {
+        let report = self.report(json!({"code": code}));
+        assert_eq!(report["status"], "success", "{report:#}\n{}", self.log());
+        report
+    }
+
+    /// What the bridge has logged so far.
+    pub fn log(&self) -> String {
+        self.stderr.try_iter().collect::<Vec<_>>().join("\n")
+    }
+
+    /// Waits for a log line that holds `text`.
+    #[track_caller]
+    pub fn logged(&self, text: &str) -> String {
+        let until = Instant::now() + PATIENCE;
+        let mut seen = String::new();
+        while let Ok(line) = self.stderr.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            if line.contains(text) {
+                return line;
+            }
+            seen.push_str(&line);
+            seen.push('\n');
+        }
+        panic!("{text:?} was never logged:\n{seen}");
+    }
+
+    pub fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Waits for the process to end and returns its exit code.
+    #[track_caller]
+    pub fn wait(&mut self) -> Option<i32> {
+        self.close_stdin();
+        let until = Instant::now() + PATIENCE;
+        // The reader sees the end of stdout when the process is gone.
+        loop {
+            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.child.wait().expect("wait").code(),
+                Err(RecvTimeoutError::Timeout) => panic!("the bridge did not end\n{}", self.log()),
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        nix::sys::signal::kill(pid, signal).expect("signal");
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.stdin = None;
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn pump(stream: impl std::io::Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut reader = BufReader::new(stream);
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+            let text = String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned();
+            if sender.send(text).is_err() {
+                break;
+            }
+            line.clear();
+        }
+    });
+    receiver
+}
