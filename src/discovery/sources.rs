@@ -48,7 +48,7 @@ enum Base {
     /// The working folder and each one above it but the root of the file system, nearest first.
     Up,
     ClaudeHome,
-    ClaudeBase,
+    ClaudeState,
     ClaudeManaged,
 }
 
@@ -212,7 +212,7 @@ pub(super) static SOURCES: &[Source] = &[
 
 /// The older file, where there is one, is read instead of the newer.
 pub(super) const CLAUDE_CODE_USER: &[Spot] =
-    &[spot(ANY, Base::ClaudeHome, ".config.json"), spot(ANY, Base::ClaudeBase, ".claude.json")];
+    &[spot(ANY, Base::ClaudeHome, ".config.json"), spot(ANY, Base::ClaudeState, ".claude.json")];
 
 /// More files than anyone keeps in a folder of servers; a folder beyond this is something else.
 pub(super) const MAX_FILES: usize = 500;
@@ -273,7 +273,7 @@ fn bases(base: Base, place: &Place, options: &Options) -> Vec<PathBuf> {
         Base::Cwd => vec![place.cwd.clone()],
         Base::Up => place.cwd.ancestors().filter(|dir| dir.parent().is_some()).map(Path::to_owned).collect(),
         Base::ClaudeHome => vec![place.claude_home()],
-        Base::ClaudeBase => vec![place.claude_base()],
+        Base::ClaudeState => vec![place.claude_base()],
         Base::ClaudeManaged => vec![place.claude_managed()],
     }
 }
