@@ -1,11 +1,83 @@
 //! MCP servers found in the config files of MCP clients.
 //!
-//! Reads files (never writes one), turns each entry into a [`Found`] with its origin and state, and merges them. Must never
-//! start or contact a server. Called by `cli`.
+//! Reads files, turns each entry into a [`Found`] with its origin and state, and merges them. Must never start or contact a
+//! server, never run a program, and never write a client's file; the one file it writes is the bridge's own [`TrustStore`].
+//! Called by `cli`.
+//!
+//! The way of an entry: `sources` names the files, `file` reads one, `scan` finds the entries in it, `entry` folds an
+//! entry into one form, `settle` fills in its variables, `scan` decides on its state, `merge` makes one list.
 
-use std::path::PathBuf;
+mod claude_code;
+mod entry;
+mod error;
+mod expand;
+mod file;
+mod git;
+mod itself;
+mod merge;
+mod place;
+mod scan;
+mod settle;
+mod sources;
+#[cfg(test)]
+mod tests;
+mod trust;
+mod words;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use crate::upstream::config::ServerConfig;
+
+pub use error::DiscoveryError;
+pub use place::{Os, Place};
+pub use scan::discover;
+pub use trust::{Fingerprint, TrustStore};
+
+/// The variable that tells a child it was started by a bridge. `upstream` sets it; a bridge which finds it set looks for no
+/// servers, so that bridges do not start each other without end. Its value is a list of ids, separated by commas.
+pub const CHAIN_VAR: &str = "MCP_BRIDGE_CHAIN";
+
+/// What the user has decided about discovery.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `MCP_SERVERS_CONFIG`: a file whose servers come before all others. Relative to the working folder; `~` is known.
+    pub servers_config: Option<PathBuf>,
+    /// `MCP_BRIDGE_TRUST_PROJECT`: servers of project files need no approval.
+    pub trust_project: bool,
+    /// Answers given to the bridge before.
+    pub trusted: TrustStore,
+    /// `MCP_BRIDGE_ALLOW_SELF_SERVER`: do not hold back entries that are the bridge itself.
+    pub allow_self: bool,
+}
+
+/// What a scan brought to light.
+#[derive(Clone, Debug, Default)]
+pub struct Discovery {
+    /// Every entry of every file, highest precedence first; also those that are not used.
+    pub found: Vec<Found>,
+    pub problems: Vec<Problem>,
+    /// The files that were read, in the order of reading.
+    pub files: Vec<FileRead>,
+}
+
+impl Discovery {
+    /// The servers to use. Their names are unique.
+    pub fn enabled(&self) -> impl Iterator<Item = &Found> {
+        self.found.iter().filter(|found| found.state == State::Enabled)
+    }
+}
+
+/// A file in which servers were looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRead {
+    pub path: PathBuf,
+    /// As in [`Origin::source`].
+    pub source: &'static str,
+    pub scope: Scope,
+    /// How many entries it holds, usable or not.
+    pub servers: usize,
+}
 
 /// Where an entry was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,17 +85,35 @@ pub struct Origin {
     /// Which reader found it: `claude-code`, `claude-desktop`, `mcp-folder`, ...
     pub source: &'static str,
     pub scope: Scope,
+    /// With symbolic links followed.
     pub file: PathBuf,
     /// JSON pointer of the entry in the file, e.g. `/mcpServers/github`.
     pub pointer: String,
+    /// 1-based line on which the entry begins.
+    pub line: Option<usize>,
 }
 
+/// `claude-code (/home/me/.claude.json:12)`
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}", self.source, self.file.display())?;
+        self.line.into_iter().try_for_each(|line| write!(f, ":{line}"))?;
+        f.write_str(")")
+    }
+}
+
+/// For whom an entry was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
+    /// A file the user named to the bridge.
     Explicit,
+    /// The user, everywhere.
     User,
+    /// The user, in this workspace.
     Local,
+    /// Everyone who has the project: a stranger may have written it.
     Project,
+    /// An administrator.
     Managed,
 }
 
@@ -60,6 +150,8 @@ pub enum State {
 /// One entry as found.
 #[derive(Clone, Debug)]
 pub struct Found {
+    /// Ready to be used when `state` is [`State::Enabled`]. Variables are as written while an approval is pending; for an
+    /// invalid entry only the name means anything.
     pub config: ServerConfig,
     pub origin: Origin,
     /// Further places that hold the same server.
@@ -67,14 +159,37 @@ pub struct Found {
     pub state: State,
     /// Remarks that do not stop it from being used (unknown keys, unset variables).
     pub warnings: Vec<String>,
+    /// What the entry said, for the [`TrustStore`].
+    pub fingerprint: Fingerprint,
 }
 
-/// A file or entry that could not be read.
+/// A file or entry that could not be read. Holds no value of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    pub file: PathBuf,
+    /// `None` when it concerns no file.
+    pub file: Option<PathBuf>,
     /// 1-based line, where one is known.
     pub line: Option<usize>,
+    /// As in [`DiscoveryError::code`].
+    pub code: &'static str,
     pub reason: String,
     pub hint: String,
+}
+
+impl Problem {
+    fn new(file: Option<&Path>, line: Option<usize>, error: &DiscoveryError) -> Self {
+        Self { file: file.map(Path::to_owned), line, code: error.code(), reason: error.to_string(), hint: error.hint() }
+    }
+}
+
+/// `/home/me/.claude.json:12: what is wrong; what to do`
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{}", file.display())?;
+            self.line.into_iter().try_for_each(|line| write!(f, ":{line}"))?;
+            f.write_str(": ")?;
+        }
+        write!(f, "{}; {}", self.reason, self.hint)
+    }
 }

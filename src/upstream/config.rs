@@ -32,8 +32,8 @@ impl fmt::Display for Secret {
     }
 }
 
-/// How to talk to an upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How to talk to an upstream. `Debug` shows neither arguments nor values nor more of an address than its host.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Transport {
     /// A child process that speaks MCP on its stdin and stdout.
     Stdio {
@@ -48,8 +48,39 @@ pub enum Transport {
     Remote { url: String, headers: BTreeMap<String, Secret>, kind: RemoteKind },
 }
 
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdio { command, args, env, cwd } => f
+                .debug_struct("Stdio")
+                .field("command", command)
+                .field("args", &format_args!("[{} not shown]", args.len()))
+                .field("env", env)
+                .field("cwd", cwd)
+                .finish(),
+            Self::Remote { url, headers, kind } => f
+                .debug_struct("Remote")
+                .field("url", &host_of(url))
+                .field("headers", headers)
+                .field("kind", kind)
+                .finish(),
+        }
+    }
+}
+
+/// The part of an address that may be shown: scheme and host. User, path and query are where people put tokens.
+pub fn host_of(url: &str) -> String {
+    match url.parse::<http::Uri>() {
+        Ok(uri) => match (uri.scheme_str(), uri.host()) {
+            (Some(scheme), Some(host)) => format!("{scheme}://{host}/…"),
+            _ => "…".into(),
+        },
+        Err(_) => "…".into(),
+    }
+}
+
 /// The transport a remote entry asks for; `Unstated` when it gives only a `url`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RemoteKind {
     StreamableHttp,
     Sse,

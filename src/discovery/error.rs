@@ -1,0 +1,96 @@
+//! What can go wrong while configuration is read; each with a stable code and one thing to do.
+//!
+//! No variant carries a value out of a file: names of fields and kinds of values only, because values may be secrets.
+
+use std::io;
+
+/// Why a file, an entry or an answer could not be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DiscoveryError {
+    #[error("the file cannot be read: {kind}")]
+    Unreadable { kind: io::ErrorKind },
+    #[error("a regular file is wanted; this is a directory, a device or a pipe")]
+    NotAFile,
+    #[error("the file is larger than {limit} bytes")]
+    TooLarge { limit: u64 },
+    #[error("the text is not UTF-8")]
+    NotUtf8,
+    #[error("this is not JSON: {message}")]
+    Syntax { message: String },
+    #[error("values are nested deeper than {limit} levels")]
+    TooDeep { limit: usize },
+    #[error("`{field}` should be an object; found {found}")]
+    WrongRoot { field: String, found: &'static str },
+    #[error("there is no `mcpServers` object in the file")]
+    NoServers,
+    #[error("the servers stand under `servers`; this client reads `mcpServers`")]
+    ServersKey,
+    #[error("the servers stand at the top of the file; this client reads them under `mcpServers`")]
+    FlatRoot,
+    #[error("server `{name}`: {flaw}")]
+    Entry { name: String, flaw: String },
+    #[error("the folder holds more than {limit} config files; the rest are not read")]
+    TooManyFiles { limit: usize },
+    #[error("the file named by MCP_SERVERS_CONFIG does not exist")]
+    ExplicitMissing,
+    #[error("this bridge was started by another mcp-bridge, so it looks for no servers of its own")]
+    Chained,
+    #[error("answers about project servers cannot be stored: {kind}")]
+    TrustUnwritable { kind: io::ErrorKind },
+    #[error("the file of answers about project servers is not in a form this version knows")]
+    TrustUnknown,
+    #[error("the file of answers about project servers can be written by other users")]
+    TrustExposed,
+    #[error("an answer can be kept only for a file whose path is Unicode text")]
+    TrustPath,
+}
+
+impl DiscoveryError {
+    /// A name that stays the same between versions.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "discovery.unreadable",
+            Self::NotAFile => "discovery.not_a_file",
+            Self::TooLarge { .. } => "discovery.too_large",
+            Self::NotUtf8 => "discovery.not_utf8",
+            Self::Syntax { .. } => "discovery.syntax",
+            Self::TooDeep { .. } => "discovery.too_deep",
+            Self::WrongRoot { .. } => "discovery.wrong_root",
+            Self::NoServers => "discovery.no_servers",
+            Self::ServersKey => "discovery.servers_key",
+            Self::FlatRoot => "discovery.flat_root",
+            Self::Entry { .. } => "discovery.entry",
+            Self::TooManyFiles { .. } => "discovery.too_many_files",
+            Self::ExplicitMissing => "discovery.explicit_missing",
+            Self::Chained => "discovery.chained",
+            Self::TrustUnwritable { .. } => "discovery.trust_unwritable",
+            Self::TrustUnknown => "discovery.trust_unknown",
+            Self::TrustExposed => "discovery.trust_exposed",
+            Self::TrustPath => "discovery.trust_path",
+        }
+    }
+
+    /// One thing to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Unreadable { .. } => "make the file readable for the user who runs mcp-bridge",
+            Self::NotAFile => "put a JSON file in its place, or remove it",
+            Self::TooLarge { .. } => "split the file, or take what is not about servers out of it",
+            Self::NotUtf8 => "save the file as UTF-8",
+            Self::Syntax { .. } => "correct the JSON; comments and trailing commas are not allowed here",
+            Self::TooDeep { .. } => "take the deeply nested value out of the file",
+            Self::WrongRoot { .. } => r#"write it as {"name": {"command": "..."}}"#,
+            Self::NoServers | Self::FlatRoot => r#"put the servers into {"mcpServers": { ... }}"#,
+            Self::ServersKey => "rename the key `servers` to `mcpServers`",
+            Self::Entry { .. } => "correct the entry; the other servers of the file are used meanwhile",
+            Self::TooManyFiles { .. } => "put several servers into one file",
+            Self::ExplicitMissing => "correct the path in MCP_SERVERS_CONFIG, or unset it",
+            Self::Chained => "remove mcp-bridge from the inner list, or set MCP_BRIDGE_ALLOW_SELF_SERVER=1",
+            Self::TrustUnwritable { .. } => "make MCP_BRIDGE_STATE_DIR a folder that can be written to",
+            Self::TrustUnknown => "remove trust.json from the state folder and approve the servers again",
+            Self::TrustExposed => "run `chmod 600` on trust.json in the state folder after checking what it says",
+            Self::TrustPath => "move the project to a folder whose name is Unicode text",
+        }
+        .into()
+    }
+}
