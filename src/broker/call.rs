@@ -44,9 +44,8 @@ impl Broker {
         let server = self.server(server)?;
         self.mark_loaded(server);
         let catalog = self.shared.catalog(server).await.map_err(|e| refusal::upstream(&e))?;
-        let Some(tool) = catalog.resolve(tool, exact) else {
-            return Err(refusal::tool_not_found(server, tool, catalog.nearest(tool), &catalog.aliases()));
-        };
+        let found = if exact { catalog.tool_by_name(tool) } else { catalog.tool(tool) };
+        let Some(tool) = found else { return Err(refusal::tool_not_found(&catalog, tool)) };
         let bound = tool.bind(args, &kwargs).map_err(|error| Refusal {
             kind: "InvalidArguments",
             message: error.to_string(),
@@ -54,7 +53,7 @@ impl Broker {
             code: error.code(),
         })?;
         let deadline = self.call_deadline(server, bound.timeout);
-        self.shared.gateway.call(server, tool.name(), bound.arguments, deadline).await.map_err(|e| refusal::upstream(&e))
+        self.shared.gateway.call(server, &tool.definition.name, bound.arguments, deadline).await.map_err(|e| refusal::upstream(&e))
     }
 
     /// The call's own timeout, else the server's, else the default; never past the run's end.

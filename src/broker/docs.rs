@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Broker, refusal};
-use crate::catalog::{ServerCatalog, search};
+use crate::catalog::{self, ServerCatalog, ToolIndex};
 use crate::guest::{Detail, Operation, Refusal};
 
 /// How long a search waits for servers that are still starting; what is not there by then is named in the answer.
@@ -21,7 +21,7 @@ impl Broker {
             Operation::ListServers { detailed } => Ok(self.list_servers(detailed)),
             Operation::LoadedServers => self.loaded_servers().await,
             Operation::DescribeServer { server } => Ok(self.catalog(&server).await?.describe()),
-            Operation::ListTools { server } => Ok(self.catalog(&server).await?.list()),
+            Operation::ListTools { server } => Ok(self.catalog(&server).await?.list_tools()),
             Operation::QueryToolDocs { server, tool, detail } => self.query(&server, tool.as_deref(), detail).await,
             Operation::SearchToolDocs { query, limit, detail, server } => {
                 let limit = limit.unwrap_or(SEARCH_LIMIT).clamp(1, SEARCH_MOST);
@@ -71,14 +71,9 @@ impl Broker {
 
     async fn query(&self, server: &str, tool: Option<&str>, detail: Detail) -> Result<Value, Refusal> {
         let catalog = self.catalog(server).await?;
-        match tool {
-            None => Ok(catalog.docs(detail.into())),
-            Some(asked) => match catalog.resolve(asked, false) {
-                Some(tool) => Ok(json!([tool.doc(detail.into())])),
-                None => {
-                    Err(refusal::tool_not_found(catalog.name(), asked, catalog.nearest(asked), &catalog.aliases()))
-                }
-            },
+        match catalog.docs(tool, size(detail)) {
+            Some(docs) => Ok(docs.into()),
+            None => Err(refusal::tool_not_found(&catalog, tool.unwrap_or_default())),
         }
     }
 
@@ -101,7 +96,8 @@ impl Broker {
                 Err(_) => missing.push(json!({"server": name, "unavailable": "it is still starting; search again"})),
             }
         }
-        let mut found = search(&catalogs, query, limit, detail.into());
+        // Indexing a thousand tools takes about a millisecond; an index kept between searches would have to follow every change.
+        let mut found = ToolIndex::new(&catalogs).search(query, limit, size(detail), None);
         found.extend(missing);
         Ok(found.into())
     }
@@ -138,4 +134,12 @@ pub fn summary(shared: &super::Shared) -> String {
         text.push('\n');
     }
     text
+}
+
+fn size(detail: Detail) -> catalog::Detail {
+    match detail {
+        Detail::Name => catalog::Detail::Name,
+        Detail::Summary => catalog::Detail::Summary,
+        Detail::Full => catalog::Detail::Full,
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::server_aliases;
+use crate::catalog::alias;
 
 /// Server names and their aliases, both unique; the same set always gives the same aliases.
 #[derive(Clone, Debug, Default)]
@@ -14,7 +14,8 @@ pub struct Names {
 impl Names {
     pub fn new(names: impl IntoIterator<Item = String>) -> Self {
         let names: Vec<String> = names.into_iter().collect();
-        let alias_of = server_aliases(&names);
+        let aliases = alias::assign(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        let alias_of: BTreeMap<String, String> = names.into_iter().zip(aliases).collect();
         let name_of_alias = alias_of.iter().map(|(name, alias)| (alias.clone(), name.clone())).collect();
         Self { alias_of, name_of_alias }
     }

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::names::Names;
 use super::saved::SavedError;
+use crate::catalog::ServerCatalog;
 use crate::gateway::GatewayError;
 use crate::guest::Refusal;
 
@@ -53,20 +54,23 @@ pub(super) fn server_not_requested(name: &str) -> Refusal {
     }
 }
 
-pub(super) fn tool_not_found(server: &str, asked: &str, nearest: Option<&str>, tools: &[&str]) -> Refusal {
-    let asked: String = asked.chars().take(80).collect();
-    let hint = match nearest {
-        Some(near) => format!("did you mean {near}?"),
+pub(super) fn tool_not_found(catalog: &ServerCatalog, asked: &str) -> Refusal {
+    let tools = catalog.tools();
+    let hint = match catalog.nearest_tool(asked) {
+        _ if asked == "list_tools" => format!("write await runtime.list_tools({:?})", catalog.name),
+        Some(near) => format!("did you mean mcp_{}.{near}?", catalog.alias),
         // Twenty names: enough for most servers, cheap for the largest.
-        None if tools.len() <= 20 => format!("its tools: {}", tools.join(", ")),
-        None => format!("await runtime.query_tool_docs({server:?}, detail=\"name\") lists its {} tools", tools.len()),
+        None if tools.len() <= 20 => {
+            format!("its tools: {}", tools.iter().map(|t| t.alias.as_str()).collect::<Vec<_>>().join(", "))
+        }
+        None => format!("await runtime.list_tools({:?}) lists its {} tools", catalog.name, tools.len()),
     };
-    Refusal {
-        kind: "ToolNotFound",
-        message: format!("MCP server '{server}' has no tool '{asked}'"),
-        hint: Some(hint),
-        code: "broker.tool_not_found",
-    }
+    let asked: String = asked.chars().take(80).collect();
+    let message = match asked.as_str() {
+        "" => format!("MCP server '{}' has {} tools, so the call must name one", catalog.name, tools.len()),
+        asked => format!("MCP server '{}' has no tool '{asked}'", catalog.name),
+    };
+    Refusal { kind: "ToolNotFound", message, hint: Some(hint), code: "broker.tool_not_found" }
 }
 
 /// An upstream's failure, by kind: what the program can tell apart and act on.

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::catalog::ServerCatalog;
+use crate::catalog::{ServerCatalog, ToolDefinition};
 use crate::gateway::{Gateway, GatewayError};
-use crate::upstream::ServerTools;
+use crate::upstream::{ServerTools, ToolInfo};
 
 use super::names::Names;
 use super::saved::SavedTools;
@@ -47,13 +47,23 @@ impl Shared {
         }
         let alias = self.names.alias(server).unwrap_or(server);
         let description = self.gateway.servers().into_iter().find(|s| s.name == server).and_then(|s| s.description);
-        let definitions = tools.tools.iter().map(Into::into).collect();
-        let catalog =
-            Arc::new(ServerCatalog::new(server, alias, description.as_deref(), tools.instructions.as_deref(), definitions));
+        let definitions = tools.tools.iter().map(definition).collect();
+        let catalog = Arc::new(ServerCatalog::new(server, alias, description, tools.instructions.clone(), definitions));
         self.catalogs
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(server.to_owned(), (tools, Arc::clone(&catalog)));
         Ok(catalog)
+    }
+}
+
+fn definition(tool: &ToolInfo) -> ToolDefinition {
+    ToolDefinition {
+        name: tool.name.clone(),
+        title: tool.title.clone(),
+        description: tool.description.clone(),
+        input_schema: tool.input_schema.clone(),
+        output_schema: tool.output_schema.clone(),
+        annotations: tool.annotations.clone(),
     }
 }

@@ -5,12 +5,12 @@
 
 use serde_json::{Map, Value};
 
+use super::BindError;
 use super::alias::DEADLINE_KEYWORD;
-use super::nearest::nearest;
 use super::schema;
 use super::tool::{CompiledTool, Parameter};
 use super::validation::{found, shown};
-use super::BindError;
+use crate::nearest::nearest;
 
 /// A call ready to be sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,19 +85,14 @@ fn deadline(tool: &CompiledTool, keyword: &str, value: &Value) -> Result<Option<
     match value.as_f64() {
         Some(seconds) if seconds > 0.0 && seconds.is_finite() => Ok(Some(seconds)),
         None if value.is_null() => Ok(None),
-        _ => Err(BindError::BadDeadline {
-            tool: tool.alias.clone(),
-            keyword: keyword.to_owned(),
-            found: found(value),
-        }),
+        _ => Err(BindError::BadDeadline { tool: tool.alias.clone(), keyword: keyword.to_owned(), found: found(value) }),
     }
 }
 
 /// The signature says `= None` for what may be left out, so a program may write just that.
 fn leave_out_none(tool: &CompiledTool, arguments: &mut Map<String, Value>) {
     let root = &tool.definition.input_schema;
-    let is_left_out =
-        |parameter: &Parameter| !parameter.required && !schema::accepts_null(&parameter.schema, root);
+    let is_left_out = |parameter: &Parameter| !parameter.required && !schema::accepts_null(&parameter.schema, root);
     arguments.retain(|name, value| !value.is_null() || !tool.parameter(name).is_some_and(is_left_out));
 }
 

@@ -10,7 +10,6 @@
 pub mod alias;
 mod arguments;
 mod error;
-pub mod nearest;
 mod python_literal;
 mod python_type;
 mod repeats;

@@ -69,7 +69,9 @@ fn collect<'a>(schema: &'a Value, root: &'a Value, steps: &mut usize, certain: b
         match found.list.iter().position(|known| known.name == name) {
             Some(at) if found.list[at].schema.as_object().is_none_or(Map::is_empty) => found.list[at].schema = property,
             Some(_) => {}
-            None if found.list.len() < MAX_PROPERTIES => found.list.push(Property { name, schema: property, required: false }),
+            None if found.list.len() < MAX_PROPERTIES => {
+                found.list.push(Property { name, schema: property, required: false })
+            }
             None => break,
         }
     }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::nearest::distance;
 use super::server_catalog::{Detail, ServerCatalog};
 use super::tool::CompiledTool;
 use super::words::{synonyms, words};
+use crate::nearest::distance;
 
 /// How much a word counts, by where it stands. A name says what a tool is; a parameter only hints at it.
 const NAME: f32 = 4.0;
@@ -69,10 +69,8 @@ impl ToolIndex {
             }
         }
         let average = (lengths.iter().sum::<f32>() / lengths.len().max(1) as f32).max(1.0);
-        let damping = lengths
-            .iter()
-            .map(|length| SATURATION * (1.0 - LENGTH_SHARE + LENGTH_SHARE * length / average))
-            .collect();
+        let damping =
+            lengths.iter().map(|length| SATURATION * (1.0 - LENGTH_SHARE + LENGTH_SHARE * length / average)).collect();
         Self { entries, postings, damping }
     }
 
@@ -80,7 +78,8 @@ impl ToolIndex {
     /// name or alias), only that server's tools. Equal scores are ordered by server and name, so answers repeat.
     pub fn search(&self, query: &str, limit: usize, detail: Detail, server: Option<&str>) -> Vec<Value> {
         let scores = self.scores(query);
-        let wanted = |entry: &Entry| server.is_none_or(|asked| asked == entry.server.name || asked == entry.server.alias);
+        let wanted =
+            |entry: &Entry| server.is_none_or(|asked| asked == entry.server.name || asked == entry.server.alias);
         let mut hits: Vec<(f32, &Entry)> =
             scores.into_iter().zip(&self.entries).filter(|(score, entry)| *score > 0.0 && wanted(entry)).collect();
         hits.sort_by(|(a, left), (b, right)| {

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::repeats::Repeats;
 use super::tool::{CompiledTool, ToolDefinition};
-use super::{alias, nearest, stub};
+use super::{alias, stub};
+use crate::nearest;
 
 /// How much of a tool's documentation is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

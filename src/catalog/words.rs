@@ -91,9 +91,11 @@ fn stem(word: &str) -> String {
     }
     for ending in ["ing", "ed"] {
         // `string` and `need` are not forms of `str` and `ne`.
-        if let Some(base) = stem.strip_suffix(ending).filter(|base| base.len() > 3 || base.len() == 3 && ending == "ed") {
+        if let Some(base) = stem.strip_suffix(ending).filter(|base| base.len() > 3 || base.len() == 3 && ending == "ed")
+        {
             let doubled = base.as_bytes().windows(2).last().is_some_and(|pair| pair[0] == pair[1]);
-            stem = if doubled && !base.ends_with("ll") && !base.ends_with("ss") { &base[..base.len() - 1] } else { base };
+            stem =
+                if doubled && !base.ends_with("ll") && !base.ends_with("ss") { &base[..base.len() - 1] } else { base };
             break;
         }
     }
