@@ -1,0 +1,212 @@
+//! Where the parts are put together: settings and discovery become a gateway, a broker's shared part and an executor.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use directories::BaseDirs;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::OnceCell;
+
+use crate::broker::{SavedTools, Shared};
+use crate::discovery::{self, CHAIN_VAR, Discovery, Os, Place, TrustStore};
+use crate::execution::{Executor, Parts};
+use crate::gateway::{self, Gateway};
+use crate::sandbox::container::{self, Engine, Surroundings};
+use crate::sandbox::{Backend, Limits, SandboxError};
+use crate::settings::{Environment, Runtime, Settings};
+use crate::upstream::{self, Upstreams};
+
+/// A bridge, ready to run programs; nothing has been started yet.
+pub(super) struct Bridge {
+    pub executor: Executor,
+    pub upstreams: Upstreams,
+    pub engines: Engines,
+}
+
+impl Bridge {
+    /// Puts the parts together. Does no I/O beyond reading config files; starts no server and no engine.
+    pub fn new(env: &Environment, settings: &Settings, found: &Discovery) -> Self {
+        let configs = found.enabled().map(|f| f.config.clone()).collect();
+        let upstreams = Upstreams::new(
+            configs,
+            upstream::Options {
+                start_timeout: settings.start_timeout,
+                inherit_env: env.vars().clone(),
+                chain: chain(env),
+            },
+        );
+        let gateway = Gateway::new(upstreams.clone(), gateway::Options::default());
+        let saved = SavedTools::new(&settings.state_dir);
+        let shared = Arc::new(Shared::new(gateway, saved, settings.call_timeout));
+        let engines = Engines::new(env, settings);
+        let find = engines.clone();
+        let executor = Executor::new(Parts {
+            backend: Box::new(move || {
+                let find = find.clone();
+                async move { find.engine().await.map(|engine| Arc::new(engine) as Arc<dyn Backend>) }.boxed()
+            }),
+            shared,
+            image: settings.image.clone(),
+            limits: limits(settings),
+            max_timeout: settings.max_timeout,
+            output_limit: usize::try_from(settings.output_limit).unwrap_or(usize::MAX),
+            output_flood: settings.output_flood,
+            max_calls: settings.max_calls,
+            max_runs: settings.max_runs,
+        });
+        Self { executor, upstreams, engines }
+    }
+
+    /// Ends everything: servers and sandboxes, together.
+    pub async fn shutdown(&self) {
+        let sandboxes = async {
+            self.executor.settled().await;
+            self.engines.settle().await;
+        };
+        tokio::join!(sandboxes, self.upstreams.shutdown());
+    }
+}
+
+/// The engine, found when it is first needed and kept; a failure is not kept.
+#[derive(Clone)]
+pub(super) struct Engines {
+    options: container::Options,
+    engine: Arc<OnceCell<Engine>>,
+}
+
+impl Engines {
+    pub fn new(env: &Environment, settings: &Settings) -> Self {
+        let text = |name: &str| env.get(name).filter(|v| !v.is_empty()).map(str::to_owned);
+        let options = container::Options {
+            runtime: match settings.runtime {
+                Runtime::Auto => container::Runtime::Auto,
+                Runtime::Podman => container::Runtime::Podman,
+                Runtime::Docker => container::Runtime::Docker,
+            },
+            surroundings: Surroundings {
+                docker_host: text("DOCKER_HOST"),
+                docker_context: text("DOCKER_CONTEXT"),
+                docker_config: text("DOCKER_CONFIG").map(PathBuf::from),
+                container_host: text("CONTAINER_HOST"),
+                xdg_runtime_dir: text("XDG_RUNTIME_DIR").map(PathBuf::from),
+                home: Some(home()),
+                path: text("PATH").map(Into::into),
+            },
+            allow_degraded: settings.allow_degraded.clone(),
+            state_dir: settings.state_dir.clone(),
+        };
+        Self { options, engine: Arc::default() }
+    }
+
+    /// The engine; the first success also sweeps away what dead bridges left behind.
+    pub async fn engine(&self) -> Result<Engine, SandboxError> {
+        let connect = || async {
+            let engine = Engine::connect(self.options.clone()).await?;
+            tracing::info!("engine: {}", engine.describe());
+            let sweeper = engine.clone();
+            tokio::spawn(async move {
+                match sweeper.sweep().await {
+                    Ok(0) => {}
+                    Ok(count) => tracing::info!(count, "removed sandboxes of bridges that are gone"),
+                    Err(error) => tracing::warn!(code = error.code(), "sweep: {error}"),
+                }
+            });
+            Ok(engine)
+        };
+        self.engine.get_or_try_init(connect).await.cloned()
+    }
+
+    async fn settle(&self) {
+        if let Some(engine) = self.engine.get() {
+            engine.settle().await;
+        }
+    }
+}
+
+/// The limits of every sandbox.
+pub(super) fn limits(settings: &Settings) -> Limits {
+    Limits {
+        memory: settings.memory,
+        pids: settings.pids,
+        cpus: settings.cpus,
+        user: settings.container_user.clone(),
+        tmp: settings.tmp_size,
+        workspace: settings.workspace_size,
+        open_files: settings.open_files,
+    }
+}
+
+/// Looks for servers where this user, in this folder, has them.
+pub(super) fn discover(env: &Environment, settings: &Settings) -> Discovery {
+    let (trusted, unreadable) = match trust_store(settings) {
+        Ok(store) => (store, None),
+        Err(error) => (TrustStore::default(), Some(error)),
+    };
+    let path = |name: &str| env.get(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let cwd = std::env::current_dir().unwrap_or_else(|_| home());
+    let place = Place {
+        xdg_config_home: path("XDG_CONFIG_HOME"),
+        claude_config_dir: path("CLAUDE_CONFIG_DIR"),
+        appdata: path("APPDATA"),
+        localappdata: path("LOCALAPPDATA"),
+        vars: env.vars().clone(),
+        own_exe: std::env::current_exe().ok(),
+        ..Place::new(home(), cwd, Os::current())
+    };
+    let options = discovery::Options {
+        servers_config: settings.servers_config.clone(),
+        trust_project: settings.trust_project,
+        trusted,
+        allow_self: settings.allow_self_server,
+    };
+    let mut found = discovery::discover(&place, &options);
+    found.problems.extend(unreadable.map(|error| discovery::Problem::about(&error)));
+    found
+}
+
+/// The answers kept by `mcp-bridge trust`.
+pub(super) fn trust_store(settings: &Settings) -> Result<TrustStore, discovery::DiscoveryError> {
+    TrustStore::load(settings.state_dir.join("trust.json"))
+}
+
+fn home() -> PathBuf {
+    BaseDirs::new().map_or_else(std::env::temp_dir, |dirs| dirs.home_dir().to_path_buf())
+}
+
+/// The marker that ends loops: the ids of the bridges above, then ours.
+fn chain(env: &Environment) -> String {
+    let own = format!("mcp-bridge-{}", std::process::id());
+    match env.get(CHAIN_VAR).filter(|above| !above.is_empty()) {
+        Some(above) => format!("{above},{own}"),
+        None => own,
+    }
+}
+
+/// Runs one future; tells apart an end and an interrupt (SIGINT, SIGTERM, SIGHUP).
+pub(super) async fn until_interrupted<T>(work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        result = work => Some(result),
+        () = interrupted() => None,
+    }
+}
+
+/// Resolves at the first signal that asks the process to end.
+pub(super) fn interrupted() -> BoxFuture<'static, ()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        async {
+            let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+            let mut signals: Vec<_> = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
+            let waits = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
+            futures::future::select_all(waits).await;
+        }
+        .boxed()
+    }
+    #[cfg(not(unix))]
+    async {
+        let _ = tokio::signal::ctrl_c().await;
+    }
+    .boxed()
+}

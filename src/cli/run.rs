@@ -1,0 +1,126 @@
+//! `mcp-bridge run`: one program, without a client.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::bridge::{self, Bridge};
+use super::serve::mode;
+use super::{Exit, RunArgs, paint};
+use crate::execution::RunRequest;
+use crate::output::{Report, Status, render, render_value};
+use crate::server::Runs;
+use crate::settings::{Environment, Settings, clamp_timeout};
+
+pub(super) async fn run(env: Environment, settings: Settings, args: RunArgs) -> Exit {
+    let request = match request(&settings, &args) {
+        Ok(request) => request,
+        Err((message, hint)) => {
+            eprintln!("{}", paint::failure(&message, &hint, "cli.run"));
+            return Exit::Usage;
+        }
+    };
+    let found = bridge::discover(&env, &settings);
+    let bridge = Bridge::new(&env, &settings, &found);
+    let mut request = request;
+    if let Err(error) = bridge.resolve(&mut request) {
+        eprintln!("{}", paint::failure(&error.to_string(), &error.hint(), error.code()));
+        return Exit::Usage;
+    }
+    let cancel = CancellationToken::new();
+    let interrupt = cancel.clone();
+    let signals = tokio::spawn(async move {
+        bridge::interrupted().await;
+        interrupt.cancel();
+    });
+    let report = bridge.executor.run(request, cancel).await;
+    signals.abort();
+    let exit = if args.report { print_report(&report, &settings) } else { print_plain(&report, &settings) };
+    bridge.shutdown().await;
+    exit
+}
+
+fn request(settings: &Settings, args: &RunArgs) -> Result<RunRequest, (String, String)> {
+    let (code, filename) = match (&args.code, &args.file) {
+        (Some(code), _) => (code.clone(), "program.py".to_owned()),
+        (None, Some(file)) => (read(file)?, name_of(file)),
+        (None, None) => return Err(("there is no program".into(), "name a file or pass -c CODE".into())),
+    };
+    let (timeout, note) = match args.timeout {
+        None => (settings.timeout, None),
+        Some(seconds) => clamp_timeout(seconds, settings.max_timeout).ok_or_else(|| {
+            let accepted = format!("pass seconds above 0, up to {}", Duration::as_secs_f64(&settings.max_timeout));
+            (format!("--timeout {seconds} cannot be used"), accepted)
+        })?,
+    };
+    let mut arguments = serde_json::Map::new();
+    arguments.insert("code".into(), code.into());
+    // The same checks as for a client's call.
+    let mut request = RunRequest::read(&arguments, timeout, settings.max_timeout).map_err(|e| (e.to_string(), e.hint()))?;
+    request.filename = filename;
+    request.servers = (!args.servers.is_empty()).then(|| args.servers.clone());
+    request.notes.extend(note);
+    Ok(request)
+}
+
+fn read(file: &Path) -> Result<String, (String, String)> {
+    let fault = |error: std::io::Error| {
+        (format!("{} cannot be read: {error}", file.display()), "name a file of UTF-8 Python source, or - for stdin".into())
+    };
+    if file == Path::new("-") {
+        let mut code = String::new();
+        std::io::stdin().read_to_string(&mut code).map_err(fault)?;
+        return Ok(code);
+    }
+    std::fs::read_to_string(file).map_err(fault)
+}
+
+fn name_of(file: &Path) -> String {
+    if file == Path::new("-") { "<stdin>".into() } else { file.display().to_string() }
+}
+
+fn print_report(report: &Report, settings: &Settings) -> Exit {
+    let _ = writeln!(std::io::stdout(), "{}", render(report, mode(settings.output_mode)));
+    exit_of(report)
+}
+
+/// What the program wrote goes where it wrote it; the last value follows; what went wrong goes to stderr.
+fn print_plain(report: &Report, settings: &Settings) -> Exit {
+    let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
+    // A reader that has gone away (`| head`) is no fault.
+    let _ = out.write_all(report.stdout.as_bytes());
+    if let Some(result) = &report.result {
+        let fresh = if report.stdout.is_empty() || report.stdout.ends_with('\n') { "" } else { "\n" };
+        let _ = writeln!(out, "{fresh}{}", render_value(result, mode(settings.output_mode)));
+    }
+    let _ = out.flush();
+    let _ = err.write_all(report.stderr.as_bytes());
+    if let Some(error) = &report.error {
+        let text = error.traceback.clone().unwrap_or_else(|| format!("{}: {}", error.kind, error.message));
+        let _ = writeln!(err, "{}", text.trim_end());
+        if let Some(hint) = &error.hint {
+            let _ = writeln!(err, "hint: {hint}");
+        }
+    }
+    if let Some(verdict) = &report.verdict {
+        let _ = writeln!(err, "{}: {}\nhint: {}", verdict.kind, verdict.message, verdict.hint);
+    }
+    for note in &report.notes {
+        let _ = writeln!(err, "note: {note}");
+    }
+    exit_of(report)
+}
+
+fn exit_of(report: &Report) -> Exit {
+    let no_sandbox = |code: &str| code.starts_with("sandbox.") || code.starts_with("execution.");
+    match report.status {
+        Status::Success => Exit::Success,
+        Status::Timeout => Exit::Timeout,
+        Status::Limit => Exit::Limit,
+        Status::Cancelled => Exit::Cancelled,
+        Status::Error if report.error.as_ref().and_then(|e| e.code.as_deref()).is_some_and(no_sandbox) => Exit::NoSandbox,
+        Status::Error => Exit::Error,
+    }
+}

@@ -1,0 +1,84 @@
+//! `mcp-bridge serve`: run_python for one client, over stdin and stdout.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
+use super::Exit;
+use super::bridge::{self, Bridge};
+use super::paint;
+use crate::broker;
+use crate::discovery::Discovery;
+use crate::execution::{RequestError, RunRequest};
+use crate::output::{Mode, Report};
+use crate::server::{self, Runs};
+use crate::settings::{Environment, OutputMode, Settings};
+
+pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
+    let found = bridge::discover(&env, &settings);
+    log_found(&found);
+    let bridge = Arc::new(Bridge::new(&env, &settings, &found));
+    let closing = CancellationToken::new();
+    let server = server::Bridge {
+        runs: Arc::clone(&bridge) as Arc<dyn Runs>,
+        timeout: settings.timeout,
+        max_timeout: settings.max_timeout,
+        mode: mode(settings.output_mode),
+        closing: closing.clone(),
+    };
+    let stop = closing.clone();
+    let signals = tokio::spawn(async move {
+        bridge::interrupted().await;
+        stop.cancel();
+    });
+    let served = server::serve(server).await;
+    closing.cancel();
+    signals.abort();
+    bridge.shutdown().await;
+    match served {
+        Ok(()) => Exit::Success,
+        Err(error) => {
+            let hint = "start it from an MCP client; `mcp-bridge run` needs none";
+            eprintln!("{}", paint::failure(&format!("the client's side failed: {error}"), hint, "server.connection"));
+            Exit::Error
+        }
+    }
+}
+
+/// One line names the servers, one each problem: what the guide promises to find in the log.
+fn log_found(found: &Discovery) {
+    let names: Vec<&str> = found.enabled().map(|f| f.config.name.as_str()).collect();
+    if names.is_empty() {
+        tracing::info!("Loaded MCP servers: none; `mcp-bridge servers` shows where they are looked for");
+    } else {
+        tracing::info!("Loaded MCP servers: {}", names.join(", "));
+    }
+    for problem in &found.problems {
+        tracing::warn!(code = problem.code, "{problem}");
+    }
+}
+
+pub(super) fn mode(mode: OutputMode) -> Mode {
+    match mode {
+        OutputMode::Toon => Mode::Toon,
+        OutputMode::Compact => Mode::Compact,
+        OutputMode::Json => Mode::Json,
+    }
+}
+
+impl Runs for Bridge {
+    fn run(&self, request: RunRequest, cancel: CancellationToken) -> BoxFuture<'_, Report> {
+        self.executor.run(request, cancel).boxed()
+    }
+
+    fn resolve(&self, request: &mut RunRequest) -> Result<(), RequestError> {
+        let names = self.executor.shared().names();
+        request.resolve_servers(|asked| names.resolve(asked).map(str::to_owned), &names.list())
+    }
+
+    fn capabilities(&self) -> String {
+        broker::capabilities(self.executor.shared())
+    }
+}
