@@ -2,5 +2,27 @@
 //!
 //! Owns processes, sockets and credentials towards upstreams, and nothing else in the program does. Must never decide
 //! whether a call is allowed or worth repeating (that is `access` and `gateway`). Called by `gateway`.
+//!
+//! From the outside in: [`Upstreams`] holds one `Server` a name (started on first use, restarted when it died); a `Server`
+//! holds at most one `Connection` (handshake, tool list, calls), which speaks over a transport: `stdio` now, others beside
+//! it later. Every transport passes what it reads through a `Tap`, which keeps results as the text the server sent.
 
 pub mod config;
+mod connection;
+mod error;
+mod lifeline;
+mod lines;
+mod server;
+mod stdio;
+mod tap;
+mod tools;
+mod upstreams;
+
+pub use error::{Kind, UpstreamError};
+pub use server::ServerState;
+pub use tools::{ServerTools, ToolInfo};
+pub use upstreams::{Options, Upstreams};
+
+/// Longest line an upstream may send: what the guest can take as one result (its frame limit), and far above any real
+/// tool list or result seen.
+pub const MAX_LINE: usize = 64 * 1024 * 1024;

@@ -1,0 +1,83 @@
+//! One line for each call, under the tracing target `audit`: who was called, what became of it, how long and how large.
+//! Never the values of arguments or results.
+
+use std::io;
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::GatewayError;
+
+/// A call that is being made. Dropped before [`Audit::end`], it says that the caller gave up.
+pub(super) struct Audit<'a> {
+    server: &'a str,
+    tool: &'a str,
+    request_bytes: usize,
+    begun: Instant,
+    ended: bool,
+}
+
+impl<'a> Audit<'a> {
+    pub(super) fn begin(server: &'a str, tool: &'a str, arguments: &Map<String, Value>) -> Self {
+        Self { server, tool, request_bytes: size(arguments), begun: Instant::now(), ended: false }
+    }
+
+    pub(super) fn end(mut self, outcome: &Result<Box<RawValue>, GatewayError>) {
+        self.ended = true;
+        match outcome {
+            Ok(result) if is_error(result) => self.write("tool_error", result.get().len()),
+            Ok(result) => self.write("ok", result.get().len()),
+            Err(error) => self.write(error.code(), 0),
+        }
+    }
+
+    fn write(&self, outcome: &str, result_bytes: usize) {
+        tracing::info!(
+            target: "audit",
+            server = self.server,
+            tool = self.tool,
+            outcome,
+            duration_ms = self.begun.elapsed().as_secs_f64() * 1000.0,
+            request_bytes = self.request_bytes,
+            result_bytes,
+            "call"
+        );
+    }
+}
+
+impl Drop for Audit<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.write("cancelled", 0);
+        }
+    }
+}
+
+/// Whether the tool itself said no. Reads past everything else in the result.
+fn is_error(result: &RawValue) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Flag {
+        #[serde(rename = "isError", default)]
+        is_error: bool,
+    }
+    serde_json::from_str::<Flag>(result.get()).is_ok_and(|flag| flag.is_error)
+}
+
+/// Bytes of the arguments as JSON, counted without building the text.
+fn size(arguments: &Map<String, Value>) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Counting cannot fail, and keys are strings: the result is always Ok.
+    let _ = serde_json::to_writer(&mut count, arguments);
+    count.0
+}

@@ -1,0 +1,201 @@
+//! One configured server over time: started on first use, started once for many, started again when it died, and not
+//! hammered when it cannot start.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::config::{ServerConfig, Transport};
+use super::connection::Connection;
+use super::tap::Tap;
+use super::upstreams::Options;
+use super::{UpstreamError, stdio};
+
+/// The wait after the first failed start; it doubles with each further one. A second is what a person needs to try again.
+const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
+/// The longest wait: a server that was repaired comes back within half a minute.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
+
+/// How a server fares, for lists and health.
+#[derive(Clone, Debug)]
+pub enum ServerState {
+    NotStarted,
+    Starting,
+    /// `tools`: how many, once they were listed.
+    Ready {
+        tools: Option<usize>,
+        since: SystemTime,
+    },
+    /// The last start failed, or the server ended; the next use starts it again.
+    Failed {
+        error: UpstreamError,
+        at: SystemTime,
+    },
+}
+
+type Start = Shared<BoxFuture<'static, Result<Arc<Connection>, UpstreamError>>>;
+
+enum Phase {
+    Idle,
+    Starting(Start),
+    Ready(Arc<Connection>),
+    Failed { error: UpstreamError, at: SystemTime, retry_at: Instant },
+}
+
+pub(super) struct Server {
+    pub(super) config: ServerConfig,
+    options: Arc<Options>,
+    /// Cancelled when the bridge shuts down.
+    closing: CancellationToken,
+    tracker: TaskTracker,
+    life: Mutex<Life>,
+}
+
+struct Life {
+    phase: Phase,
+    /// Failed starts in a row.
+    failures: u32,
+}
+
+impl Server {
+    pub(super) fn new(
+        config: ServerConfig,
+        options: Arc<Options>,
+        closing: CancellationToken,
+        tracker: TaskTracker,
+    ) -> Self {
+        Self { config, options, closing, tracker, life: Mutex::new(Life { phase: Phase::Idle, failures: 0 }) }
+    }
+
+    fn life(&self) -> std::sync::MutexGuard<'_, Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn state(&self) -> ServerState {
+        match &self.life().phase {
+            Phase::Idle => ServerState::NotStarted,
+            Phase::Starting(_) => ServerState::Starting,
+            Phase::Ready(live) if live.is_open() => ServerState::Ready { tools: live.tool_count(), since: live.since },
+            Phase::Ready(dead) => ServerState::Failed { error: dead.epitaph_now(), at: SystemTime::now() },
+            Phase::Failed { error, at, .. } => ServerState::Failed { error: error.clone(), at: *at },
+        }
+    }
+
+    /// The live connection; starts the server when there is none. Dropping the future does not stop a start that others
+    /// may be waiting for.
+    pub(super) async fn connection(self: &Arc<Self>) -> Result<Arc<Connection>, UpstreamError> {
+        let start = {
+            let mut life = self.life();
+            if self.closing.is_cancelled() {
+                return Err(self.shutting_down());
+            }
+            match &life.phase {
+                Phase::Ready(live) if live.is_open() => return Ok(live.clone()),
+                Phase::Failed { error, retry_at, .. } if Instant::now() < *retry_at => {
+                    let next_try = *retry_at - Instant::now();
+                    return Err(UpstreamError::BackingOff { cause: Box::new(error.clone()), next_try });
+                }
+                Phase::Starting(start) => start.clone(),
+                Phase::Idle | Phase::Ready(_) | Phase::Failed { .. } => {
+                    let start = self.begin();
+                    life.phase = Phase::Starting(start.clone());
+                    start
+                }
+            }
+        };
+        start.await
+    }
+
+    /// Ends the connection if there is one. With `closing` cancelled, none follows.
+    pub(super) fn close(&self) {
+        if let Phase::Ready(live) = &self.life().phase {
+            live.close();
+        }
+    }
+
+    /// Starts the server in a task of its own.
+    fn begin(self: &Arc<Self>) -> Start {
+        let server = self.clone();
+        let task = self.tracker.spawn(async move {
+            let outcome = match server.closing.run_until_cancelled(server.open()).await {
+                Some(outcome) => outcome,
+                None => Err(server.shutting_down()),
+            };
+            server.settle(&outcome);
+            outcome
+        });
+        let name = self.config.name.clone();
+        async move {
+            task.await.unwrap_or_else(|error| {
+                Err(UpstreamError::Handshake { server: name, reason: format!("the start was abandoned: {error}") })
+            })
+        }
+        .boxed()
+        .shared()
+    }
+
+    fn settle(&self, outcome: &Result<Arc<Connection>, UpstreamError>) {
+        let mut life = self.life();
+        match outcome {
+            Ok(connection) => {
+                tracing::info!(server = self.config.name, "server started");
+                if self.closing.is_cancelled() {
+                    connection.close();
+                }
+                *life = Life { phase: Phase::Ready(connection.clone()), failures: 0 };
+            }
+            Err(error) => {
+                tracing::warn!(server = self.config.name, code = error.code(), %error, "server did not start");
+                let retry_at = Instant::now() + back_off(life.failures);
+                let failures = life.failures.saturating_add(1);
+                let phase = Phase::Failed { error: error.clone(), at: SystemTime::now(), retry_at };
+                *life = Life { phase, failures };
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<Arc<Connection>, UpstreamError> {
+        let server = self.config.name.as_str();
+        let tap = Arc::new(Tap::new(server));
+        let limit = self.options.start_timeout;
+        match &self.config.transport {
+            Transport::Stdio { command, args, env, cwd } => {
+                let entry = stdio::Entry { server, command, args, env, cwd: cwd.as_deref() };
+                let around = stdio::Surroundings {
+                    inherit_env: &self.options.inherit_env,
+                    chain: &self.options.chain,
+                    tracker: &self.tracker,
+                };
+                let (transport, lifeline) = stdio::open(entry, around, tap.clone()).await?;
+                Ok(Arc::new(Connection::open(server, transport, tap, lifeline, limit).await?))
+            }
+            Transport::Remote { .. } => Err(UpstreamError::RemoteUnsupported { server: server.to_owned() }),
+        }
+    }
+
+    fn shutting_down(&self) -> UpstreamError {
+        UpstreamError::ShuttingDown { server: self.config.name.clone() }
+    }
+}
+
+/// The wait after a failed start that followed `failures` others.
+fn back_off(failures: u32) -> Duration {
+    FIRST_BACK_OFF.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_BACK_OFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_back_off_doubles_up_to_half_a_minute() {
+        let seconds: Vec<u64> = (0..7).map(|failures| back_off(failures).as_secs()).collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 30, 30]);
+        assert_eq!(back_off(u32::MAX), LONGEST_BACK_OFF);
+    }
+}

@@ -1,0 +1,209 @@
+//! MCP over the stdin and stdout of a child process: one JSON message a line.
+//!
+//! Four tasks a server, each with one job: write lines, read lines, keep the last of stderr, and watch the process. They end
+//! together: when the process does, or when the lifeline's `stop` is pulled (by the holder, or by dropping the transport).
+
+mod env;
+mod process;
+mod spawn;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rmcp::RoleClient;
+use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
+use rmcp::transport::Transport;
+use tokio::process::{ChildStdout, Command};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::config::Secret;
+use super::lifeline::{LastWords, Lifeline};
+use super::lines::{Line, Lines};
+use super::tap::Tap;
+use super::{MAX_LINE, UpstreamError};
+
+pub(super) use process::{FIRM, POLITE};
+
+/// Bytes that may wait for a server that does not read its input; two of the largest arguments a program can send.
+pub(super) const MAX_WAITING: usize = 2 * MAX_LINE;
+/// Messages read and not yet taken by rmcp; beyond it the server is no longer read from.
+const READ_AHEAD: usize = 32;
+/// After the process ended, the time until its stdout must have ended too. Only a process that left the group can hold it
+/// open, and waiting for that one would keep the calls in flight waiting.
+const LAST_READ: Duration = Duration::from_secs(1);
+
+/// What it takes to start a server, apart from its entry.
+pub(super) struct Surroundings<'a> {
+    pub(super) inherit_env: &'a BTreeMap<String, String>,
+    pub(super) chain: &'a str,
+    /// Counts the tasks that must end before the bridge may.
+    pub(super) tracker: &'a TaskTracker,
+}
+
+/// A server's entry.
+pub(super) struct Entry<'a> {
+    pub(super) server: &'a str,
+    pub(super) command: &'a str,
+    pub(super) args: &'a [String],
+    pub(super) env: &'a BTreeMap<String, Secret>,
+    pub(super) cwd: Option<&'a Path>,
+}
+
+/// A connection to a child process, as rmcp wants it.
+pub(super) struct StdioTransport {
+    outgoing: mpsc::UnboundedSender<process::Outgoing>,
+    waiting: Arc<AtomicUsize>,
+    incoming: mpsc::Receiver<ServerJsonRpcMessage>,
+    tap: Arc<Tap>,
+    /// rmcp drops a transport whose handshake failed, without closing it: then the process must go too.
+    stop: CancellationToken,
+}
+
+/// Starts the process. The handshake is the caller's.
+pub(super) async fn open(
+    entry: Entry<'_>,
+    around: Surroundings<'_>,
+    tap: Arc<Tap>,
+) -> Result<(StdioTransport, Lifeline), UpstreamError> {
+    let env = env::of_server(around.inherit_env, entry.env, around.chain);
+    let failed = |reason: String| UpstreamError::SpawnFailed {
+        server: entry.server.to_owned(),
+        command: entry.command.to_owned(),
+        reason,
+    };
+    if let Some(cwd) = entry.cwd
+        && !cwd.is_dir()
+    {
+        return Err(failed(format!("its working directory {} does not exist", cwd.display())));
+    }
+    let file = env::resolve(entry.command, env.get("PATH").map(String::as_str), entry.cwd).ok_or_else(|| {
+        let is_path = entry.command.contains(std::path::is_separator);
+        UpstreamError::CommandNotFound {
+            server: entry.server.to_owned(),
+            command: entry.command.to_owned(),
+            searched: if is_path { "(no executable file of that path)" } else { "on PATH" },
+        }
+    })?;
+
+    let mut command = Command::new(file);
+    command.args(entry.args).env_clear().envs(&env);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    #[cfg(unix)]
+    command.process_group(0);
+    if let Some(cwd) = entry.cwd {
+        command.current_dir(cwd);
+    }
+    let mut child = spawn::spawn(command).await.map_err(|error| failed(error.to_string()))?;
+    let group = process::Group::of(&child);
+    let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        return Err(failed("its pipes are missing".into()));
+    };
+
+    let words = LastWords::new(entry.env.values().map(|value| value.expose().to_owned()));
+    let (lifeline, ended) = Lifeline::new(words.clone());
+    let stop = lifeline.stop.clone();
+    let (outgoing, lines) = mpsc::unbounded_channel();
+    let (messages, incoming) = mpsc::channel(READ_AHEAD);
+
+    around.tracker.spawn(process::write(stdin, lines, stop.clone()));
+    let listener = around.tracker.spawn(process::listen(stderr, words, entry.server.to_owned()));
+    around.tracker.spawn(read(stdout, tap.clone(), messages, lifeline.clone()));
+    around.tracker.spawn(process::supervise(child, group, stop.clone(), listener, ended));
+    Ok((StdioTransport { outgoing, waiting: Arc::default(), incoming, tap, stop }, lifeline))
+}
+
+/// Reads lines until stdout ends, nobody takes them any more, or the process is gone and `LAST_READ` is over.
+async fn read(stdout: ChildStdout, tap: Arc<Tap>, messages: mpsc::Sender<ServerJsonRpcMessage>, lifeline: Lifeline) {
+    let reading = async {
+        let mut lines = Lines::new(stdout, MAX_LINE);
+        while let Ok(Some(line)) = lines.next().await {
+            let message = match line {
+                Line::Whole(bytes) => tap.incoming(bytes),
+                Line::TooLong { bytes, answers } => tap.too_long(answers, bytes),
+            };
+            if let Some(message) = message
+                && messages.send(message).await.is_err()
+            {
+                return;
+            }
+        }
+    };
+    let process_is_gone = async {
+        lifeline.ending(Duration::MAX).await;
+        tokio::time::sleep(LAST_READ).await;
+    };
+    tokio::select! {
+        () = reading => {}
+        () = process_is_gone => {}
+    }
+    // A server that closed its stdout can answer nothing more.
+    lifeline.stop.cancel();
+}
+
+impl Transport<RoleClient> for StdioTransport {
+    type Error = io::Error;
+
+    /// The line takes its place in the queue now, not when the future is polled: a cancellation cannot overtake its request.
+    fn send(&mut self, message: ClientJsonRpcMessage) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        self.tap.outgoing(&message);
+        let queued = self.enqueue(&message);
+        // A writer that ended in the middle wrote no whole line: the server has not seen the message.
+        async move { queued?.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into())) }
+    }
+
+    async fn receive(&mut self) -> Option<ServerJsonRpcMessage> {
+        self.incoming.recv().await
+    }
+
+    /// Only asks: the supervising task does it, so that calls in flight need not wait for it.
+    async fn close(&mut self) -> io::Result<()> {
+        self.stop.cancel();
+        Ok(())
+    }
+}
+
+impl StdioTransport {
+    fn enqueue(&self, message: &ClientJsonRpcMessage) -> io::Result<oneshot::Receiver<io::Result<()>>> {
+        let mut line = serde_json::to_vec(message)?;
+        line.push(b'\n');
+        let place = Place::take(&self.waiting, line.len())?;
+        let (written, done) = oneshot::channel();
+        let entry = process::Outgoing { line, written, place };
+        self.outgoing.send(entry).map_err(|_| io::ErrorKind::BrokenPipe)?;
+        Ok(done)
+    }
+}
+
+impl Drop for StdioTransport {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// A place among the bytes that may wait; given back when dropped.
+struct Place(Arc<AtomicUsize>, usize);
+
+impl Place {
+    fn take(waiting: &Arc<AtomicUsize>, length: usize) -> io::Result<Self> {
+        let before = waiting.fetch_add(length, Ordering::AcqRel);
+        let place = Self(waiting.clone(), length);
+        if before > 0 && before + length > MAX_WAITING {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1, Ordering::AcqRel);
+    }
+}

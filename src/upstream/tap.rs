@@ -1,0 +1,271 @@
+//! What stands between the bytes of a transport and rmcp: results are taken as the text the server sent, before any typed
+//! parse could drop a field or refuse a content type it does not know; notifications are handled here, in order.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientRequest, CustomResult, ErrorCode, ErrorData, JsonRpcMessage, RequestId,
+    ServerJsonRpcMessage, ServerResult,
+};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// The shape of any JSON-RPC message, with nothing inside it parsed.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    jsonrpc: Option<IgnoredAny>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+/// Error objects as servers write them: every field may be missing.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct WireError {
+    code: Option<i64>,
+    message: Option<String>,
+    data: Option<Value>,
+}
+
+/// What an answer carries through rmcp, which knows only that it is some custom value.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// The `result`, letter by letter.
+    Raw(String),
+    /// The answer was longer than a line may be; its size in bytes.
+    TooLarge(u64),
+}
+
+impl Answer {
+    fn wrap(self) -> ServerResult {
+        ServerResult::CustomResult(CustomResult(match self {
+            Self::Raw(text) => Value::String(text),
+            Self::TooLarge(bytes) => Value::from(bytes),
+        }))
+    }
+
+    /// Undoes `wrap`; `None` for a result that did not come through a tap.
+    pub(super) fn unwrap(result: ServerResult) -> Option<Self> {
+        match result {
+            ServerResult::CustomResult(CustomResult(Value::String(text))) => Some(Self::Raw(text)),
+            ServerResult::CustomResult(CustomResult(Value::Number(bytes))) => bytes.as_u64().map(Self::TooLarge),
+            _ => None,
+        }
+    }
+}
+
+/// One connection's tap.
+pub(super) struct Tap {
+    server: String,
+    /// Requests whose answers rmcp itself must understand: those of the handshake.
+    typed: Mutex<HashSet<RequestId>>,
+    /// Counts `notifications/tools/list_changed`.
+    list_changes: AtomicU64,
+    warned: AtomicBool,
+}
+
+impl Tap {
+    pub(super) fn new(server: &str) -> Self {
+        Self {
+            server: server.to_owned(),
+            typed: Mutex::default(),
+            list_changes: AtomicU64::new(0),
+            warned: AtomicBool::new(false),
+        }
+    }
+
+    /// How often the server said that its tools changed.
+    pub(super) fn list_changes(&self) -> u64 {
+        self.list_changes.load(Ordering::Acquire)
+    }
+
+    /// Looks at a message on its way out.
+    pub(super) fn outgoing(&self, message: &ClientJsonRpcMessage) {
+        if let JsonRpcMessage::Request(sent) = message
+            && matches!(sent.request, ClientRequest::InitializeRequest(_) | ClientRequest::DiscoverRequest(_))
+        {
+            self.typed.lock().unwrap_or_else(PoisonError::into_inner).insert(sent.id.clone());
+        }
+    }
+
+    /// Turns a line into what rmcp shall see; `None` when there is nothing for it to see.
+    pub(super) fn incoming(&self, line: &[u8]) -> Option<ServerJsonRpcMessage> {
+        // A byte that is not UTF-8 becomes U+FFFD: one bad character must not lose the answer around it.
+        let text = String::from_utf8_lossy(line);
+        let text = text.trim();
+        if text.is_empty() {
+            return None;
+        }
+        let Ok(envelope) = serde_json::from_str::<Envelope>(text) else {
+            self.skip(text);
+            return None;
+        };
+        let id = envelope.id.and_then(|id| serde_json::from_str::<RequestId>(id.get()).ok()).map(as_sent);
+        match (envelope.method, id) {
+            (Some(_), Some(_)) => serde_json::from_str(text).map_err(|_| self.skip(text)).ok(),
+            (Some(method), None) => {
+                self.notified(&method, envelope.params);
+                None
+            }
+            (None, Some(id)) if envelope.jsonrpc.is_some() && envelope.result.is_none() && envelope.error.is_none() => {
+                // Neither a result nor an error, or `"result": null`: still an answer, which must not be waited for.
+                Some(JsonRpcMessage::response(Answer::Raw("null".into()).wrap(), id))
+            }
+            (None, id) => self.answered(envelope.result, envelope.error, id, text),
+        }
+    }
+
+    /// The answer to `id` was too long to be kept.
+    pub(super) fn too_long(&self, id: Option<RequestId>, bytes: u64) -> Option<ServerJsonRpcMessage> {
+        tracing::warn!(server = self.server, bytes, answered = id.is_some(), "a line over the limit was dropped");
+        id.map(|id| JsonRpcMessage::response(Answer::TooLarge(bytes).wrap(), as_sent(id)))
+    }
+
+    fn answered(
+        &self,
+        result: Option<&RawValue>,
+        error: Option<&RawValue>,
+        id: Option<RequestId>,
+        text: &str,
+    ) -> Option<ServerJsonRpcMessage> {
+        if let Some(error) = error {
+            if id.is_none() {
+                tracing::warn!(server = self.server, "the server reported an error that belongs to no request");
+            }
+            let wire: WireError = serde_json::from_str(error.get()).unwrap_or_default();
+            // -32603, "Internal error", for an error without a code that fits.
+            let code = wire.code.and_then(|code| i32::try_from(code).ok()).unwrap_or(-32603);
+            let message = wire.message.unwrap_or_else(|| error.get().to_owned());
+            return Some(JsonRpcMessage::error(ErrorData::new(ErrorCode(code), message, wire.data), id));
+        }
+        let (Some(result), Some(id)) = (result, id) else {
+            self.skip(text);
+            return None;
+        };
+        let typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        let raw = || Answer::Raw(result.get().to_owned()).wrap();
+        let result = if typed { serde_json::from_str(result.get()).unwrap_or_else(|_| raw()) } else { raw() };
+        Some(JsonRpcMessage::response(result, id))
+    }
+
+    fn notified(&self, method: &str, params: Option<&RawValue>) {
+        let params = params.map_or("", RawValue::get);
+        match method {
+            "notifications/tools/list_changed" => {
+                self.list_changes.fetch_add(1, Ordering::AcqRel);
+                tracing::debug!(server = self.server, "the server's tools changed");
+            }
+            "notifications/message" => tracing::debug!(server = self.server, params, "log message"),
+            "notifications/progress" => tracing::debug!(server = self.server, params, "progress"),
+            other => tracing::debug!(server = self.server, method = other, "notification without a taker"),
+        }
+    }
+
+    /// Something on the stream is not MCP. Said once a connection; the text itself only at debug, it may be anything.
+    fn skip(&self, text: &str) {
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(server = self.server, "the server writes to stdout what is not MCP; such lines are skipped");
+        }
+        let start: String = text.chars().take(200).collect();
+        tracing::debug!(server = self.server, start, "skipped");
+    }
+}
+
+/// Our ids are numbers; some servers answer with the same number as a string.
+fn as_sent(id: RequestId) -> RequestId {
+    match &id {
+        RequestId::String(text) => text.parse().map_or(id.clone(), RequestId::Number),
+        RequestId::Number(_) => id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(message: Option<ServerJsonRpcMessage>) -> (RequestId, String) {
+        match message {
+            Some(JsonRpcMessage::Response(response)) => match Answer::unwrap(response.result) {
+                Some(Answer::Raw(text)) => (response.id, text),
+                other => panic!("not raw: {other:?}"),
+            },
+            other => panic!("not a response: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_result_survives_letter_by_letter() {
+        let tap = Tap::new("s");
+        for result in [
+            r#"{"content":[{"type":"hologram","x":1.0}],"unknown":{"b":1,"a":2},"big":123456789012345678901234567890}"#,
+            r#"{"z": 1,  "text":"lone \ud800 surrogate"}"#,
+            "[1,2]",
+        ] {
+            let line = format!(r#"{{"result":{result},"jsonrpc":"2.0","id":3}}"#);
+            assert_eq!(raw(tap.incoming(line.as_bytes())), (RequestId::Number(3), result.to_owned()));
+        }
+    }
+
+    #[test]
+    fn an_id_sent_back_as_a_string_is_ours() {
+        let (id, _) = raw(Tap::new("s").incoming(br#"{"jsonrpc":"2.0","id":"3","result":{}}"#));
+        assert_eq!(id, RequestId::Number(3));
+    }
+
+    #[test]
+    fn an_answer_without_content_is_an_answer() {
+        for line in [r#"{"jsonrpc":"2.0","id":1,"result":null}"#, r#"{"jsonrpc":"2.0","id":1}"#] {
+            assert_eq!(raw(Tap::new("s").incoming(line.as_bytes())), (RequestId::Number(1), "null".into()));
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_do_not_lose_the_answer() {
+        let (_, text) = raw(Tap::new("s").incoming(b"{\"id\":1,\"result\":{\"text\":\"a\xffb\"}}"));
+        assert_eq!(text, "{\"text\":\"a\u{fffd}b\"}");
+    }
+
+    #[test]
+    fn noise_is_skipped() {
+        let tap = Tap::new("s");
+        for line in ["", "   ", "Starting server...", "42", "{\"level\":\"info\"}", "[]", "{\"id\":1", "{\"id\":1}"] {
+            assert!(tap.incoming(line.as_bytes()).is_none(), "{line}");
+        }
+    }
+
+    #[test]
+    fn errors_keep_their_data_and_need_no_field() {
+        let tap = Tap::new("s");
+        let error = |line: &str| match tap.incoming(line.as_bytes()) {
+            Some(JsonRpcMessage::Error(error)) => (error.id, error.error.code.0, error.error.message, error.error.data),
+            other => panic!("{other:?}"),
+        };
+        let id = Some(RequestId::Number(1));
+        assert_eq!(
+            error(r#"{"id":1,"error":{"code":-32000,"message":"no","data":[1]}}"#),
+            (id.clone(), -32000, "no".into(), Some(serde_json::json!([1])))
+        );
+        assert_eq!(error(r#"{"id":1,"error":"broken"}"#), (id.clone(), -32603, "\"broken\"".into(), None));
+        assert_eq!(error(r#"{"id":null,"error":{"code":1}}"#), (None, 1, r#"{"code":1}"#.into(), None));
+    }
+
+    #[test]
+    fn list_changes_are_counted() {
+        let tap = Tap::new("s");
+        assert!(tap.incoming(br#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#).is_none());
+        assert_eq!(tap.list_changes(), 1);
+    }
+}
