@@ -5,17 +5,17 @@
 //! [`discovery`] and [`telemetry`] feed them, and [`cli`] is the one place where the parts are put together.
 //! `ARCHITECTURE.md` states who may know whom; `tests/tidy.rs` holds the code to it.
 
-// pub mod broker;
+pub mod broker;
 pub mod catalog;
-// pub mod cli;
+pub mod cli;
 pub mod discovery;
-// pub mod execution;
+pub mod execution;
 pub mod gateway;
 pub mod guest;
 pub mod nearest;
 pub mod output;
 pub mod sandbox;
-// pub mod server;
+pub mod server;
 pub mod settings;
 pub mod telemetry;
 pub mod upstream;

@@ -43,7 +43,7 @@ impl Broker {
     ) -> Result<Box<RawValue>, Refusal> {
         let server = self.server(server)?;
         self.mark_loaded(server);
-        let catalog = self.shared.catalog(server).await.map_err(|e| refusal::upstream(&e))?;
+        let catalog = self.shared.catalog(server).await.map_err(|e| refusal::upstream(&e.into()))?;
         let found = if exact { catalog.tool_by_name(tool) } else { catalog.tool(tool) };
         let Some(tool) = found else { return Err(refusal::tool_not_found(&catalog, tool)) };
         let bound = tool.bind(args, &kwargs).map_err(|error| Refusal {
@@ -53,14 +53,18 @@ impl Broker {
             code: error.code(),
         })?;
         let deadline = self.call_deadline(server, bound.timeout);
-        self.shared.gateway.call(server, &tool.definition.name, bound.arguments, deadline).await.map_err(|e| refusal::upstream(&e))
+        self.shared
+            .gateway
+            .call(server, &tool.definition.name, bound.arguments, deadline)
+            .await
+            .map_err(|e| refusal::upstream(&e))
     }
 
     /// The call's own timeout, else the server's, else the default; never past the run's end.
     fn call_deadline(&self, server: &str, asked: Option<f64>) -> Instant {
         let timeout = asked
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-            .unwrap_or_else(|| self.shared.gateway.call_timeout(server));
+            .unwrap_or_else(|| self.shared.call_timeout(server));
         Instant::now().checked_add(timeout).map_or(self.deadline, |at| at.min(self.deadline))
     }
 }

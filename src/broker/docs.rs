@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{Broker, refusal};
 use crate::catalog::{self, ServerCatalog, ToolIndex};
 use crate::guest::{Detail, Operation, Refusal};
+use crate::upstream::ServerState;
 
 /// How long a search waits for servers that are still starting; what is not there by then is named in the answer.
 const SEARCH_WAIT: Duration = Duration::from_secs(10);
@@ -39,13 +40,15 @@ impl Broker {
         }
         let loaded = self.used();
         let servers = self.shared.gateway.servers().into_iter().map(|server| {
+            let (state, tools, error) = described(&server.state);
             json!({
                 "name": server.name,
                 "alias": self.shared.names().alias(&server.name),
                 "description": server.description,
-                "state": server.state,
+                "state": state,
                 "loaded": loaded.contains(&server.name),
-                "tools": server.tools,
+                "tools": tools,
+                "error": error,
             })
         });
         Value::Array(servers.collect())
@@ -64,7 +67,7 @@ impl Broker {
 
     async fn catalog(&self, server: &str) -> Result<Arc<ServerCatalog>, Refusal> {
         let server = self.server(server)?;
-        let catalog = self.shared.catalog(server).await.map_err(|e| refusal::upstream(&e))?;
+        let catalog = self.shared.catalog(server).await.map_err(|e| refusal::upstream(&e.into()))?;
         self.mark_loaded(server);
         Ok(catalog)
     }
@@ -103,11 +106,16 @@ impl Broker {
     }
 
     fn summary(&self) -> String {
-        summary(&self.shared)
+        let names = self.shared.names();
+        let used = self.used();
+        let visible = |name: &&str| self.requested.as_ref().is_none_or(|r| r.iter().any(|n| n == name));
+        let aliases: Vec<&str> = names.all().filter(|(name, _)| visible(name)).map(|(_, alias)| alias).collect();
+        let loaded: Vec<_> = used.iter().filter_map(|name| self.shared.known_catalog(name)).collect();
+        catalog::capability_summary(&aliases, &loaded)
     }
 }
 
-/// What the bridge can reach and how to call it: `runtime.capability_summary()` and the capability resource.
+/// What the bridge can reach and how to call it: the capability resource.
 pub fn summary(shared: &super::Shared) -> String {
     let servers = shared.gateway().servers();
     let mut text = String::from(
@@ -125,7 +133,7 @@ pub fn summary(shared: &super::Shared) -> String {
         if alias != server.name {
             text.push_str(&format!(" ({})", server.name));
         }
-        if let Some(count) = server.tools {
+        if let (_, Some(count), _) = described(&server.state) {
             text.push_str(&format!(", {count} tools"));
         }
         if let Some(description) = &server.description {
@@ -134,6 +142,16 @@ pub fn summary(shared: &super::Shared) -> String {
         text.push('\n');
     }
     text
+}
+
+/// A server's state as a word, how many tools it has where that is known, and its last error.
+fn described(state: &ServerState) -> (&'static str, Option<usize>, Option<String>) {
+    match state {
+        ServerState::NotStarted => ("not started", None, None),
+        ServerState::Starting => ("starting", None, None),
+        ServerState::Ready { tools, .. } => ("ready", *tools, None),
+        ServerState::Failed { error, .. } => ("failed", None, Some(error.to_string())),
+    }
 }
 
 fn size(detail: Detail) -> catalog::Detail {

@@ -1,6 +1,6 @@
 //! How many calls a run made, and which of them failed: the truth about partial failure.
 
-use crate::output::{CallFailure, Calls};
+use crate::output::{Calls, FailedCall};
 
 /// Different failures kept; the same failure again only counts up.
 const KINDS_KEPT: usize = 20;
@@ -11,7 +11,7 @@ const REASON: usize = 200;
 pub(super) struct Ledger {
     count: u64,
     failed: u64,
-    failures: Vec<CallFailure>,
+    failures: Vec<FailedCall>,
 }
 
 impl Ledger {
@@ -22,11 +22,11 @@ impl Ledger {
     pub fn failed(&mut self, server: &str, tool: &str, reason: &str) {
         self.failed += 1;
         let reason: String = reason.lines().next().unwrap_or_default().chars().take(REASON).collect();
-        let same = |f: &&mut CallFailure| f.server == server && f.tool == tool && f.reason == reason;
+        let same = |f: &&mut FailedCall| f.server == server && f.tool == tool && f.reason == reason;
         if let Some(failure) = self.failures.iter_mut().find(same) {
             failure.times += 1;
         } else if self.failures.len() < KINDS_KEPT {
-            self.failures.push(CallFailure { server: server.into(), tool: tool.into(), reason, times: 1 });
+            self.failures.push(FailedCall { server: server.into(), tool: tool.into(), reason, times: 1 });
         }
     }
 

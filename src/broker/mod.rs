@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use crate::guest::{Answer, Operation, Refusal, ServerName};
 use crate::output::Calls;
 
+pub use docs::summary as capabilities;
 use ledger::Ledger;
 pub use names::Names;
 pub use saved::{SavedError, SavedTools};

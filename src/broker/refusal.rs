@@ -9,6 +9,7 @@ use super::saved::SavedError;
 use crate::catalog::ServerCatalog;
 use crate::gateway::GatewayError;
 use crate::guest::Refusal;
+use crate::upstream::Kind;
 
 pub(super) fn to_raw(value: impl Serialize) -> Result<Box<RawValue>, Refusal> {
     serde_json::value::to_raw_value(&value).map_err(|error| Refusal {
@@ -75,5 +76,11 @@ pub(super) fn tool_not_found(catalog: &ServerCatalog, asked: &str) -> Refusal {
 
 /// An upstream's failure, by kind: what the program can tell apart and act on.
 pub(super) fn upstream(error: &GatewayError) -> Refusal {
-    Refusal { kind: error.exception(), message: error.to_string(), hint: Some(error.hint()), code: error.code() }
+    let kind = match error.kind() {
+        Kind::Connection => "ServerUnavailable",
+        Kind::Timeout => "CallTimeout",
+        Kind::InvalidTool => "InvalidArguments",
+        Kind::Backend => "CallFailed",
+    };
+    Refusal { kind, message: error.to_string(), hint: Some(error.hint()), code: error.code() }
 }

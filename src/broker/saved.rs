@@ -88,7 +88,9 @@ impl SavedTools {
             let Ok(tool) = self.read(&name).await else { continue };
             let signature = tool["source"]
                 .as_str()
-                .and_then(|s| s.lines().find(|l| l.trim_start().starts_with("def ") || l.trim_start().starts_with("async def ")))
+                .and_then(|s| {
+                    s.lines().find(|l| l.trim_start().starts_with("def ") || l.trim_start().starts_with("async def "))
+                })
                 .map(|l| l.trim().trim_end_matches(':'))
                 .unwrap_or_default();
             tools.push(json!({"name": name, "description": tool["description"], "signature": signature}));

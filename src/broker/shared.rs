@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use crate::catalog::{ServerCatalog, ToolDefinition};
-use crate::gateway::{Gateway, GatewayError};
-use crate::upstream::{ServerTools, ToolInfo};
+use crate::gateway::Gateway;
+use crate::upstream::{ServerTools, ToolInfo, UpstreamError};
 
 use super::names::Names;
 use super::saved::SavedTools;
@@ -15,14 +16,16 @@ pub struct Shared {
     pub(super) gateway: Gateway,
     names: Names,
     pub(super) saved: SavedTools,
+    call_timeout: Duration,
     /// A catalog is made once from each list of tools that a server gave.
     catalogs: RwLock<HashMap<String, (Arc<ServerTools>, Arc<ServerCatalog>)>>,
 }
 
 impl Shared {
-    pub fn new(gateway: Gateway, saved: SavedTools) -> Self {
+    /// `call_timeout`: of a call that names none, to a server whose configuration names none.
+    pub fn new(gateway: Gateway, saved: SavedTools, call_timeout: Duration) -> Self {
         let names = Names::new(gateway.servers().into_iter().map(|s| s.name));
-        Self { gateway, names, saved, catalogs: RwLock::default() }
+        Self { gateway, names, saved, call_timeout, catalogs: RwLock::default() }
     }
 
     pub fn names(&self) -> &Names {
@@ -33,14 +36,17 @@ impl Shared {
         &self.gateway
     }
 
+    pub(super) fn call_timeout(&self, server: &str) -> Duration {
+        self.gateway.call_timeout(server).unwrap_or(self.call_timeout)
+    }
+
     /// The catalog of a server, which starts it when it is not running.
     ///
     /// # Errors
     /// The server cannot be reached or cannot list its tools.
-    pub async fn catalog(&self, server: &str) -> Result<Arc<ServerCatalog>, GatewayError> {
+    pub async fn catalog(&self, server: &str) -> Result<Arc<ServerCatalog>, UpstreamError> {
         let tools = self.gateway.tools(server).await?;
-        if let Some((from, catalog)) =
-            self.catalogs.read().unwrap_or_else(PoisonError::into_inner).get(server)
+        if let Some((from, catalog)) = self.catalogs.read().unwrap_or_else(PoisonError::into_inner).get(server)
             && Arc::ptr_eq(from, &tools)
         {
             return Ok(Arc::clone(catalog));
@@ -54,6 +60,12 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(server.to_owned(), (tools, Arc::clone(&catalog)));
         Ok(catalog)
+    }
+
+    /// The catalog of a server that was read before; starts nothing.
+    pub(super) fn known_catalog(&self, server: &str) -> Option<Arc<ServerCatalog>> {
+        let catalogs = self.catalogs.read().unwrap_or_else(PoisonError::into_inner);
+        catalogs.get(server).map(|(_, catalog)| Arc::clone(catalog))
     }
 }
 

@@ -148,7 +148,10 @@ pub fn main() -> Exit {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("{}", paint::failure(&error.to_string(), "raise the limit on threads (ulimit -u)", "cli.runtime"));
+            eprintln!(
+                "{}",
+                paint::failure(&error.to_string(), "raise the limit on threads (ulimit -u)", "cli.runtime")
+            );
             return Exit::NoSandbox;
         }
     };

@@ -58,7 +58,8 @@ fn request(settings: &Settings, args: &RunArgs) -> Result<RunRequest, (String, S
     let mut arguments = serde_json::Map::new();
     arguments.insert("code".into(), code.into());
     // The same checks as for a client's call.
-    let mut request = RunRequest::read(&arguments, timeout, settings.max_timeout).map_err(|e| (e.to_string(), e.hint()))?;
+    let mut request =
+        RunRequest::read(&arguments, timeout, settings.max_timeout).map_err(|e| (e.to_string(), e.hint()))?;
     request.filename = filename;
     request.servers = (!args.servers.is_empty()).then(|| args.servers.clone());
     request.notes.extend(note);
@@ -67,7 +68,10 @@ fn request(settings: &Settings, args: &RunArgs) -> Result<RunRequest, (String, S
 
 fn read(file: &Path) -> Result<String, (String, String)> {
     let fault = |error: std::io::Error| {
-        (format!("{} cannot be read: {error}", file.display()), "name a file of UTF-8 Python source, or - for stdin".into())
+        (
+            format!("{} cannot be read: {error}", file.display()),
+            "name a file of UTF-8 Python source, or - for stdin".into(),
+        )
     };
     if file == Path::new("-") {
         let mut code = String::new();
@@ -98,14 +102,15 @@ fn print_plain(report: &Report, settings: &Settings) -> Exit {
     let _ = out.flush();
     let _ = err.write_all(report.stderr.as_bytes());
     if let Some(error) = &report.error {
-        let text = error.traceback.clone().unwrap_or_else(|| format!("{}: {}", error.kind, error.message));
+        let plain = format!("{}: {}", error.kind, error.message);
+        let text = if error.traceback.is_empty() { &plain } else { &error.traceback };
         let _ = writeln!(err, "{}", text.trim_end());
-        if let Some(hint) = &error.hint {
-            let _ = writeln!(err, "hint: {hint}");
+        if !error.hint.is_empty() {
+            let _ = writeln!(err, "hint: {}", error.hint);
         }
     }
     if let Some(verdict) = &report.verdict {
-        let _ = writeln!(err, "{}: {}\nhint: {}", verdict.kind, verdict.message, verdict.hint);
+        let _ = writeln!(err, "{}\nhint: {}", verdict.message, verdict.hint);
     }
     for note in &report.notes {
         let _ = writeln!(err, "note: {note}");
@@ -120,7 +125,9 @@ fn exit_of(report: &Report) -> Exit {
         Status::Timeout => Exit::Timeout,
         Status::Limit => Exit::Limit,
         Status::Cancelled => Exit::Cancelled,
-        Status::Error if report.error.as_ref().and_then(|e| e.code.as_deref()).is_some_and(no_sandbox) => Exit::NoSandbox,
+        Status::Error if report.error.as_ref().and_then(|e| e.code.as_deref()).is_some_and(no_sandbox) => {
+            Exit::NoSandbox
+        }
         Status::Error => Exit::Error,
     }
 }

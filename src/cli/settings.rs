@@ -11,7 +11,12 @@ pub(super) fn settings(env: &Environment) -> Exit {
             None if variable.default.is_empty() => paint::dim("(not set)"),
             None => variable.default.to_owned(),
         };
-        println!("{}={value}\n    {}\n    {}", variable.name, variable.help, paint::dim(&format!("accepts {}", variable.accepts)));
+        println!(
+            "{}={value}\n    {}\n    {}",
+            variable.name,
+            variable.help,
+            paint::dim(&format!("accepts {}", variable.accepts))
+        );
     }
     Exit::Success
 }

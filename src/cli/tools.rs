@@ -14,7 +14,10 @@ pub(super) async fn tools(env: Environment, settings: Settings, server: &str, fu
             Some(near) => format!("did you mean {near}?"),
             None => "`mcp-bridge servers` lists them".into(),
         };
-        eprintln!("{}", paint::failure(&format!("MCP server '{server}' is not loaded"), &hint, "broker.server_not_found"));
+        eprintln!(
+            "{}",
+            paint::failure(&format!("MCP server '{server}' is not loaded"), &hint, "broker.server_not_found")
+        );
         return Exit::Usage;
     };
     let exit = match bridge::until_interrupted(shared.catalog(name)).await {

@@ -177,6 +177,11 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// A fault outside the files that were searched.
+    pub fn about(error: &DiscoveryError) -> Self {
+        Self::new(None, None, error)
+    }
+
     fn new(file: Option<&Path>, line: Option<usize>, error: &DiscoveryError) -> Self {
         Self { file: file.map(Path::to_owned), line, code: error.code(), reason: error.to_string(), hint: error.hint() }
     }

@@ -5,9 +5,9 @@
 //! program may ask). Must never render a report or read a config. Called by `server` and `cli`.
 
 mod admission;
+mod output;
 mod request;
 mod run;
-mod output;
 mod verdict;
 
 pub use admission::{Admission, Busy};

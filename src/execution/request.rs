@@ -120,7 +120,11 @@ impl RunRequest {
     ///
     /// # Errors
     /// The first name that is neither a server's name nor an alias, with the nearest one.
-    pub fn resolve_servers(&mut self, resolve: impl Fn(&str) -> Option<String>, known: &[String]) -> Result<(), RequestError> {
+    pub fn resolve_servers(
+        &mut self,
+        resolve: impl Fn(&str) -> Option<String>,
+        known: &[String],
+    ) -> Result<(), RequestError> {
         for name in self.servers.iter_mut().flatten() {
             match resolve(name) {
                 Some(resolved) => *name = resolved,
@@ -146,7 +150,11 @@ fn check_code(code: &str) -> Result<(), RequestError> {
     }
     if let Some(at) = code.find('\0') {
         let line = code[..at].matches('\n').count() + 1;
-        return refuse(format!("NUL byte in line {line}"), "Python source without NUL bytes", "write \\x00 in a literal");
+        return refuse(
+            format!("NUL byte in line {line}"),
+            "Python source without NUL bytes",
+            "write \\x00 in a literal",
+        );
     }
     if code.len() > MAX_CODE {
         let found = format!("{} bytes", code.len());
@@ -167,7 +175,14 @@ fn read_servers(value: Option<&Value>) -> Result<Option<Vec<String>>, RequestErr
                 match item {
                     Value::String(name) if !names.contains(name) => names.push(name.clone()),
                     Value::String(_) => {}
-                    other => return Err(wrong(&format!("servers[{index}]"), Some(other), "a server's name", "name servers by strings")),
+                    other => {
+                        return Err(wrong(
+                            &format!("servers[{index}]"),
+                            Some(other),
+                            "a server's name",
+                            "name servers by strings",
+                        ));
+                    }
                 }
             }
             Ok(Some(names))

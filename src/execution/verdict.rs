@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::guest::{Ending, Exited, Outcome, ProgramError, Stop};
-use crate::output::{ErrorReport, Status, Verdict};
+use crate::output::{ErrorReport, Status, Verdict, VerdictKind};
 use crate::sandbox::Limits;
 
 /// The worker's exit code when its end of the pipe was closed under it (`PROTOCOL.md`).
@@ -23,7 +23,7 @@ pub(super) struct Context<'a> {
 }
 
 /// How a run ended.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Judgement {
     pub status: Status,
     pub error: Option<ErrorReport>,
@@ -31,25 +31,41 @@ pub(super) struct Judgement {
     pub notes: Vec<String>,
 }
 
+impl Judgement {
+    fn new(status: Status) -> Self {
+        Self { status, error: None, verdict: None, notes: Vec::new() }
+    }
+}
+
 /// Judges one ending. The host's own act (deadline, cancel, flood) comes first, then the program's own report, then the way its
 /// process ended.
 pub(super) fn judge(ending: &Ending, context: &Context) -> Judgement {
     let exited = ending.exited.clone().unwrap_or_default();
     match ending.stopped {
-        Some(Stop::Cancelled) => return ended(Status::Cancelled, "cancelled", "the caller cancelled the run", "run it again if it is still wanted"),
+        Some(Stop::Cancelled) => {
+            return ended(
+                Status::Cancelled,
+                VerdictKind::Cancelled,
+                "the caller cancelled the run",
+                "run it again if it is still wanted",
+            );
+        }
         Some(Stop::Deadline) => return timed_out(&exited, context),
         Some(Stop::Flood) => return flooded(context),
         None => {}
     }
     if let Some(finished) = &ending.finished {
         let mut judgement = match (finished.outcome, &finished.error) {
-            (Outcome::Ok, _) => Judgement::default(),
+            (Outcome::Ok, _) => Judgement::new(Status::Success),
             (Outcome::Error, Some(error)) => raised(error, &exited, context),
             (Outcome::Error, None) => failed("UnknownError", "the program failed without saying why", "run it again"),
         };
         judgement.notes.extend(finished.notes.iter().cloned());
         if let Some(kills @ 1..) = exited.oom_kills {
-            judgement.notes.push(format!("{kills} of the program's processes were killed for memory (limit {})", size(context.limits.memory)));
+            judgement.notes.push(format!(
+                "{kills} of the program's processes were killed for memory (limit {})",
+                size(context.limits.memory)
+            ));
         }
         return judgement;
     }
@@ -59,7 +75,7 @@ pub(super) fn judge(ending: &Ending, context: &Context) -> Judgement {
         }
         let message = format!("the program wrote onto the bridge's own pipe: {violation}");
         let hint = "print with print(); leave file descriptors that the program did not open alone";
-        return ended(Status::Error, "protocol", &message, hint);
+        return ended(Status::Error, VerdictKind::Protocol, &message, hint);
     }
     died(&ending.exited, ending.hello.is_some(), context)
 }
@@ -70,12 +86,20 @@ fn died(exited: &Option<Exited>, started: bool, context: &Context) -> Judgement 
     }
     match exited {
         Some(Exited { signal: Some(SIGKILL), oom_kills, .. }) => match oom_kills {
-            Some(0) => failed("Killed", "the program's process was ended by SIGKILL, and not for memory", "do not kill the program's own process"),
+            Some(0) => failed(
+                "Killed",
+                "the program's process was ended by SIGKILL, and not for memory",
+                "do not kill the program's own process",
+            ),
             known => out_of_memory(known.is_some(), context),
         },
         Some(Exited { signal: Some(signal), .. }) => {
             let message = format!("the program's process was ended by {}", signal_name(*signal));
-            failed("Signal", &message, "a crash in C code (a library, ctypes) or a signal the program sent itself; see stderr")
+            failed(
+                "Signal",
+                &message,
+                "a crash in C code (a library, ctypes) or a signal the program sent itself; see stderr",
+            )
         }
         Some(Exited { code: Some(PIPE_CLOSED), .. }) => failed(
             "PipeClosed",
@@ -83,7 +107,8 @@ fn died(exited: &Option<Exited>, started: bool, context: &Context) -> Judgement 
             "do not close file descriptors that the program did not open (os.closerange)",
         ),
         Some(Exited { code: Some(code), .. }) => {
-            let message = format!("the program ended its process with exit code {code} before its end, so its result is lost");
+            let message =
+                format!("the program ended its process with exit code {code} before its end, so its result is lost");
             failed("EarlyExit", &message, "use sys.exit(), raise, or simply end; os._exit() skips the report")
         }
         _ if !started => {
@@ -91,7 +116,11 @@ fn died(exited: &Option<Exited>, started: bool, context: &Context) -> Judgement 
             not_started(&format!("it ended before it said anything{code}"), context)
         }
         _ if context.exit_code == Some(137) => out_of_memory(false, context),
-        _ => failed("SandboxLost", "the sandbox was gone before the program ended", "the engine may have been stopped; `mcp-bridge doctor` says what works"),
+        _ => failed(
+            "SandboxLost",
+            "the sandbox was gone before the program ended",
+            "the engine may have been stopped; `mcp-bridge doctor` says what works",
+        ),
     }
 }
 
@@ -99,16 +128,16 @@ fn raised(error: &ProgramError, exited: &Exited, context: &Context) -> Judgement
     let report = ErrorReport {
         kind: error.kind.clone(),
         message: error.message.clone(),
-        traceback: error.traceback.clone(),
-        hint: error.hint.clone(),
+        traceback: error.traceback.clone().unwrap_or_default(),
+        hint: error.hint.clone().unwrap_or_default(),
         code: None,
     };
-    let mut judgement = Judgement { status: Status::Error, error: Some(report), ..Judgement::default() };
+    let mut judgement = Judgement { error: Some(report), ..Judgement::new(Status::Error) };
     let refused_fork = matches!(error.kind.as_str(), "BlockingIOError" | "RuntimeError" | "OSError");
     if refused_fork && exited.pids_denied.unwrap_or(0) > 0 {
         judgement.status = Status::Limit;
         judgement.verdict = Some(Verdict {
-            kind: "processes".into(),
+            kind: VerdictKind::Processes,
             message: format!("the limit of {} processes and threads was reached", context.limits.pids),
             hint: "start fewer processes or threads, or raise MCP_BRIDGE_PIDS".into(),
         });
@@ -129,22 +158,28 @@ fn timed_out(exited: &Exited, context: &Context) -> Judgement {
     } else {
         "do less in one run, or raise MCP_BRIDGE_MAX_TIMEOUT".to_owned()
     };
-    ended(Status::Timeout, "time", &message, &hint)
+    ended(Status::Timeout, VerdictKind::Time, &message, &hint)
 }
 
 fn flooded(context: &Context) -> Judgement {
     let message = format!("the program wrote more than {} and was ended", size(context.output_flood));
-    ended(Status::Limit, "output", &message, "print a summary; keep data in variables, or raise MCP_BRIDGE_OUTPUT_FLOOD")
+    ended(
+        Status::Limit,
+        VerdictKind::Output,
+        &message,
+        "print a summary; keep data in variables, or raise MCP_BRIDGE_OUTPUT_FLOOD",
+    )
 }
 
 fn out_of_memory(certain: bool, context: &Context) -> Judgement {
-    let lead = if certain { "Memory limit exceeded" } else { "Memory limit exceeded, most likely (the process was killed)" };
-    Judgement { status: Status::Limit, verdict: Some(memory_verdict(lead, context)), ..Judgement::default() }
+    let lead =
+        if certain { "Memory limit exceeded" } else { "Memory limit exceeded, most likely (the process was killed)" };
+    Judgement { verdict: Some(memory_verdict(lead, context)), ..Judgement::new(Status::Limit) }
 }
 
 fn memory_verdict(lead: &str, context: &Context) -> Verdict {
     Verdict {
-        kind: "memory".into(),
+        kind: VerdictKind::Memory,
         message: format!("{lead}: the sandbox has {}, /tmp and /workspace included", size(context.limits.memory)),
         hint: "work in chunks or with generators, or raise MCP_BRIDGE_MEMORY".into(),
     }
@@ -152,27 +187,22 @@ fn memory_verdict(lead: &str, context: &Context) -> Verdict {
 
 fn not_started(reason: &str, context: &Context) -> Judgement {
     let message = format!("Python did not start in image {}: {reason}", context.image);
-    let mut judgement = failed("SandboxError", &message, "use an image with python3, version 3.9 or later (MCP_BRIDGE_IMAGE)");
+    let mut judgement =
+        failed("SandboxError", &message, "use an image with python3, version 3.9 or later (MCP_BRIDGE_IMAGE)");
     if let Some(error) = &mut judgement.error {
         error.code = Some("execution.guest_not_started".into());
     }
     judgement
 }
 
-fn ended(status: Status, kind: &str, message: &str, hint: &str) -> Judgement {
-    let verdict = Verdict { kind: kind.into(), message: message.into(), hint: hint.into() };
-    Judgement { status, verdict: Some(verdict), ..Judgement::default() }
+fn ended(status: Status, kind: VerdictKind, message: &str, hint: &str) -> Judgement {
+    let verdict = Verdict { kind, message: message.into(), hint: hint.into() };
+    Judgement { verdict: Some(verdict), ..Judgement::new(status) }
 }
 
 fn failed(kind: &str, message: &str, hint: &str) -> Judgement {
-    let error = ErrorReport {
-        kind: kind.into(),
-        message: message.into(),
-        traceback: None,
-        hint: Some(hint.into()),
-        code: None,
-    };
-    Judgement { status: Status::Error, error: Some(error), ..Judgement::default() }
+    let error = ErrorReport { kind: kind.into(), message: message.into(), hint: hint.into(), ..ErrorReport::default() };
+    Judgement { error: Some(error), ..Judgement::new(Status::Error) }
 }
 
 fn size(bytes: u64) -> String {

@@ -65,6 +65,8 @@ pub trait Backend: Send + Sync {
     fn name(&self) -> &str;
     /// Starts one sandbox. Everything asked for and not given is an error, unless allowed by name.
     fn launch<'a>(&'a self, spec: &'a SandboxSpec) -> BoxFuture<'a, Result<Sandbox, SandboxError>>;
+    /// Makes starts from this image faster, where it can: called once it is known that its standard library has no compiled files.
+    fn compile<'a>(&'a self, image: &'a str) -> BoxFuture<'a, Result<(), SandboxError>>;
     /// Removes what earlier bridges left behind (by label, only where that bridge is dead). Returns how many.
     fn sweep(&self) -> BoxFuture<'_, Result<usize, SandboxError>>;
 }

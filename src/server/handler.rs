@@ -49,15 +49,14 @@ impl Bridge {
             Ok(request) => {
                 let cancel = self.closing.child_token();
                 let on_cancel = cancel.clone();
-                let watch = async move {
-                    cancelled.cancelled().await;
-                    on_cancel.cancel();
-                    std::future::pending::<()>().await;
-                };
+                let run = self.runs.run(request, cancel);
+                tokio::pin!(run);
+                // The run answers its own cancel: it is waited for, or its sandbox would be taken down unseen.
                 tokio::select! {
-                    report = self.runs.run(request, cancel) => report,
-                    () = watch => Report::default(),
+                    report = &mut run => return report,
+                    () = cancelled.cancelled() => on_cancel.cancel(),
                 }
+                run.await
             }
         }
     }
@@ -65,15 +64,14 @@ impl Bridge {
 
 fn refused(error: &RequestError) -> Report {
     Report {
-        status: Status::Error,
         error: Some(ErrorReport {
             kind: "InvalidRequest".into(),
             message: error.to_string(),
-            traceback: None,
-            hint: Some(error.hint()),
+            hint: error.hint(),
             code: Some(error.code().into()),
+            ..ErrorReport::default()
         }),
-        ..Report::default()
+        ..Report::new(Status::Error)
     }
 }
 
@@ -107,7 +105,7 @@ impl ServerHandler for Bridge {
         let text = render(&report, self.mode);
         let failed = report.status != Status::Success;
         let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-        result.structured_content = serde_json::to_value(&report).ok();
+        result.structured_content = Some(report.to_value());
         result.is_error = Some(failed);
         Ok(result.into())
     }

@@ -35,7 +35,7 @@ pub fn definition() -> Tool {
     });
     Tool::new(NAME, DESCRIPTION, object(input))
         .with_title("Run Python")
-        .with_raw_output_schema(object(crate::output::schema()))
+        .with_raw_output_schema(object(crate::output::output_schema()))
         // What a program does depends on the servers it calls: nothing milder would be true.
         .with_annotations(ToolAnnotations::new().read_only(false).destructive(true).idempotent(false).open_world(true))
 }

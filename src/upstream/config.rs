@@ -48,6 +48,25 @@ pub enum Transport {
     Remote { url: String, headers: BTreeMap<String, Secret>, kind: RemoteKind },
 }
 
+impl Transport {
+    /// What would be started or contacted, whole, for the person who is asked to approve it. Arguments may hold secrets: never log this.
+    pub fn command_line(&self) -> String {
+        match self {
+            Self::Stdio { command, args, env, cwd } => {
+                let mut text = format!("{command} {}", args.join(" ")).trim_end().to_owned();
+                if !env.is_empty() {
+                    text.push_str(&format!("  (with {})", env.keys().cloned().collect::<Vec<_>>().join(", ")));
+                }
+                if let Some(cwd) = cwd {
+                    text.push_str(&format!("  (in {})", cwd.display()));
+                }
+                text
+            }
+            Self::Remote { url, .. } => url.clone(),
+        }
+    }
+}
+
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

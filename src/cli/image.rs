@@ -1,0 +1,126 @@
+//! `mcp-bridge image`: pull, build or show the image for sandboxes.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use super::bridge::{self, Engines};
+use super::{Exit, ImageCommand, paint};
+use crate::sandbox::SandboxError;
+use crate::sandbox::container::{Engine, Progress, context_tar};
+use crate::settings::{Environment, Settings};
+
+pub(super) async fn image(env: &Environment, settings: &Settings, command: ImageCommand) -> Exit {
+    let work = async {
+        let engine = Engines::new(env, settings).engine().await?;
+        let done = carry_out(&engine, settings, command).await;
+        engine.settle().await;
+        done
+    };
+    match bridge::until_interrupted(work).await {
+        None => Exit::Cancelled,
+        Some(Ok(exit)) => exit,
+        Some(Err(error)) => {
+            eprintln!("{}", paint::failure(&error.to_string(), &error.hint(), error.code()));
+            Exit::NoSandbox
+        }
+    }
+}
+
+async fn carry_out(engine: &Engine, settings: &Settings, command: ImageCommand) -> Result<Exit, SandboxError> {
+    match command {
+        ImageCommand::Pull { image } => {
+            let image = image.unwrap_or_else(|| settings.image.clone());
+            engine.pull(&image, show).await?;
+            prepare(engine, &image).await
+        }
+        ImageCommand::Build { source, tag } => build(engine, &source, &tag).await,
+        ImageCommand::Path => path(engine, &settings.image).await,
+        ImageCommand::Prune => {
+            let removed = engine.prune_compiled(&[&settings.image]).await?;
+            println!("removed {removed} prepared images");
+            Ok(Exit::Success)
+        }
+    }
+}
+
+/// Makes the compiled twin at once, so that the first run is as fast as the others.
+async fn prepare(engine: &Engine, image: &str) -> Result<Exit, SandboxError> {
+    eprintln!("compiling its standard library once (up to a minute) …");
+    let twin = engine.derive_compiled(image).await?;
+    println!("{image} is ready ({twin})");
+    Ok(Exit::Success)
+}
+
+async fn build(engine: &Engine, source: &Path, tag: &str) -> Result<Exit, SandboxError> {
+    if source.is_file() {
+        engine.import(source, tag).await?;
+        return prepare(engine, tag).await;
+    }
+    let names = ["Containerfile", "Dockerfile"];
+    let Some(containerfile) = names.into_iter().find(|name| source.join(name).is_file()) else {
+        let message = format!("{} is neither a .tar file nor a folder with a Containerfile", source.display());
+        eprintln!("{}", paint::failure(&message, "name a folder such as sandbox-image/slim", "cli.image_source"));
+        return Ok(Exit::Usage);
+    };
+    let files = match files_of(source) {
+        Ok(files) => files,
+        Err(error) => {
+            let message = format!("{} cannot be read: {error}", source.display());
+            eprintln!("{}", paint::failure(&message, "check its permissions", "cli.image_source"));
+            return Ok(Exit::Usage);
+        }
+    };
+    let context = context_tar(files.iter().map(|(name, text)| (name.as_str(), text.as_slice())));
+    engine.build(context, containerfile, tag, show).await?;
+    prepare(engine, tag).await
+}
+
+/// The plain files of a folder: a build context needs no more here.
+fn files_of(folder: &Path) -> std::io::Result<Vec<(String, Vec<u8>)>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file()
+            && let Ok(name) = entry.file_name().into_string()
+        {
+            files.push((name, std::fs::read(entry.path())?));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+async fn path(engine: &Engine, image: &str) -> Result<Exit, SandboxError> {
+    match engine.image(image).await? {
+        None => Err(SandboxError::ImageMissing { image: image.to_owned(), engine: engine.kind().name() }),
+        Some(facts) => {
+            let twin = engine.compiled(image).await?;
+            println!("{image}  {}", facts.id);
+            match twin {
+                Some(twin) => println!("runs use {twin} (standard library compiled)"),
+                None => {
+                    println!("runs use it as it is; `mcp-bridge image pull` or the first run prepares a compiled twin")
+                }
+            }
+            Ok(Exit::Success)
+        }
+    }
+}
+
+/// Progress on stderr: one line that changes on a terminal, a line for each step elsewhere.
+fn show(progress: Progress) {
+    let mut err = std::io::stderr().lock();
+    let part = progress.part.map(|part| format!("{part}: ")).unwrap_or_default();
+    let bytes = match progress.bytes {
+        Some((done, all)) if all > 0 => format!(" {} %", done * 100 / all),
+        _ => String::new(),
+    };
+    let text = format!("{part}{}{bytes}", progress.status.trim());
+    let _ = if err.is_terminal() {
+        write!(err, "\r\x1b[2K{text}").and_then(|()| err.flush())
+    } else if bytes.is_empty() {
+        writeln!(err, "{text}")
+    } else {
+        Ok(())
+    };
+}
