@@ -43,7 +43,7 @@ async fn real_servers_list_and_answer() {
     let graph = call(&gateway, "memory", "read_graph", json!({})).await;
     assert!(graph["structuredContent"]["entities"].is_array(), "{graph}");
 
-    // A tool's own no, and the two ways in which servers refuse a name they do not know.
+    // A tool's own no.
     let missing = call(&gateway, "filesystem", "read_text_file", json!({"path": "/no/such/file"})).await;
     assert_eq!(missing["isError"], true);
 
