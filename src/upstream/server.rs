@@ -16,8 +16,6 @@ use super::tap::Tap;
 use super::upstreams::Options;
 use super::{UpstreamError, stdio};
 
-/// The wait after the first failed start; it doubles with each further one. A second is what a person needs to try again.
-const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
 /// The longest wait: a server that was repaired comes back within half a minute.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
 
@@ -151,7 +149,7 @@ impl Server {
             }
             Err(error) => {
                 tracing::warn!(server = self.config.name, code = error.code(), %error, "server did not start");
-                let retry_at = Instant::now() + back_off(life.failures);
+                let retry_at = Instant::now() + back_off(self.options.first_back_off, life.failures);
                 let failures = life.failures.saturating_add(1);
                 let phase = Phase::Failed { error: error.clone(), at: SystemTime::now(), retry_at };
                 *life = Life { phase, failures };
@@ -184,18 +182,20 @@ impl Server {
 }
 
 /// The wait after a failed start that followed `failures` others.
-fn back_off(failures: u32) -> Duration {
-    FIRST_BACK_OFF.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_BACK_OFF)
+fn back_off(first: Duration, failures: u32) -> Duration {
+    first.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_BACK_OFF)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const FIRST: Duration = Duration::from_secs(1);
+
     #[test]
     fn the_back_off_doubles_up_to_half_a_minute() {
-        let seconds: Vec<u64> = (0..7).map(|failures| back_off(failures).as_secs()).collect();
+        let seconds: Vec<u64> = (0..7).map(|failures| back_off(FIRST, failures).as_secs()).collect();
         assert_eq!(seconds, [1, 2, 4, 8, 16, 30, 30]);
-        assert_eq!(back_off(u32::MAX), LONGEST_BACK_OFF);
+        assert_eq!(back_off(FIRST, u32::MAX), LONGEST_BACK_OFF);
     }
 }

@@ -20,6 +20,8 @@ use super::{UpstreamError, stdio};
 pub struct Options {
     /// Longest time from starting a server to its answer to `initialize`, and for one listing of its tools.
     pub start_timeout: Duration,
+    /// The wait after a first failed start; it doubles with each further one, up to 30 s.
+    pub first_back_off: Duration,
     /// The bridge's own environment, whole: what servers may inherit of it is an allow-list of this folder.
     pub inherit_env: BTreeMap<String, String>,
     /// Value of `MCP_BRIDGE_CHAIN` in every server's environment: the ids of the bridges above it, ours last.
@@ -31,6 +33,8 @@ impl Default for Options {
         Self {
             // What Claude Code allows; a cold `npx` or `uvx` download takes most of it.
             start_timeout: Duration::from_secs(30),
+            // What a person needs to try again.
+            first_back_off: Duration::from_secs(1),
             inherit_env: BTreeMap::new(),
             chain: String::new(),
         }

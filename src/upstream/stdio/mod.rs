@@ -100,7 +100,11 @@ pub(super) async fn open(
     if let Some(cwd) = entry.cwd {
         command.current_dir(cwd);
     }
-    let mut child = spawn::spawn(command).await.map_err(|error| failed(error.to_string()))?;
+    let mut child = spawn::spawn(command).await.map_err(|error| match error.kind() {
+        // The file itself was found above.
+        io::ErrorKind::NotFound => failed("the interpreter named in its first line does not exist".into()),
+        _ => failed(error.to_string()),
+    })?;
     let group = process::Group::of(&child);
     let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
@@ -205,5 +209,20 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(self.1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_for_a_server_is_bounded_and_given_back() {
+        let waiting = Arc::default();
+        let first = Place::take(&waiting, MAX_WAITING).expect("room for the first");
+        assert_eq!(Place::take(&waiting, 1).map(drop).map_err(|error| error.kind()), Err(io::ErrorKind::WouldBlock));
+        drop(first);
+        assert!(Place::take(&waiting, MAX_WAITING + 1).is_ok(), "a message alone in the queue always has room");
+        assert_eq!(waiting.load(Ordering::Acquire), 0);
     }
 }

@@ -1,0 +1,89 @@
+#!/bin/sh
+# Installs the real MCP servers that the integration tests talk to, at fixed versions, and writes DIR/servers.json, an
+# mcpServers file with absolute paths.
+#
+#     tests/support/install_servers.sh DIR
+#
+# Needs Node 20 or later with npm, Python 3.10 or later with venv, git, and a package registry for both. What is there
+# already is left alone, so a second run takes no time.
+set -eu
+
+if [ $# -ne 1 ]; then
+    echo "usage: $0 DIR" >&2
+    exit 2
+fi
+for command in node npm python3 git; do
+    if ! command -v "$command" >/dev/null 2>&1; then
+        echo "$0: $command not found: install it" >&2
+        exit 1
+    fi
+done
+
+mkdir -p "$1"
+dir=$(cd "$1" && pwd)
+
+npm_version=2026.8.31
+npm_servers="everything filesystem memory"
+pypi_servers="mcp-server-time==2026.10.19 mcp-server-git==2026.10.19"
+# Rises when anything above or below changes, so that an older folder is filled anew.
+stamp="$dir/.installed"
+wanted="1 $npm_version $npm_servers $pypi_servers"
+
+if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
+    packages=
+    for name in $npm_servers; do
+        packages="$packages @modelcontextprotocol/server-$name@$npm_version"
+    done
+    mkdir -p "$dir/npm"
+    # shellcheck disable=SC2086 # one word a package
+    npm install --prefix "$dir/npm" --no-audit --no-fund --loglevel=error $packages
+    [ -x "$dir/venv/bin/python" ] || python3 -m venv "$dir/venv"
+    # shellcheck disable=SC2086
+    "$dir/venv/bin/python" -m pip install --quiet --disable-pip-version-check $pypi_servers
+    printf '%s' "$wanted" >"$stamp"
+fi
+
+# What the servers work on.
+mkdir -p "$dir/files"
+[ -f "$dir/files/hello.txt" ] || printf 'Hello from a file.\n' >"$dir/files/hello.txt"
+if [ ! -d "$dir/repository/.git" ]; then
+    git init --quiet --initial-branch=main "$dir/repository"
+    printf 'one\n' >"$dir/repository/one.txt"
+    git -C "$dir/repository" add one.txt
+    git -C "$dir/repository" -c user.name=Test -c user.email=test@example.com -c commit.gpgsign=false \
+        commit --quiet --message "First commit"
+fi
+
+DIR="$dir" NODE="$(command -v node)" python3 - <<'PYTHON'
+import json
+import os
+
+directory, node = os.environ["DIR"], os.environ["NODE"]
+
+
+def npm(name, *args, env=None):
+    script = f"{directory}/npm/node_modules/@modelcontextprotocol/server-{name}/dist/index.js"
+    assert os.path.exists(script), script
+    return {"command": node, "args": [script, *args], **({"env": env} if env else {})}
+
+
+def pypi(name, *args):
+    script = f"{directory}/venv/bin/{name}"
+    assert os.path.exists(script), script
+    return {"command": script, "args": list(args)}
+
+
+servers = {
+    "time": pypi("mcp-server-time", "--local-timezone", "Europe/Berlin"),
+    "git": pypi("mcp-server-git", "--repository", f"{directory}/repository"),
+    "everything": npm("everything"),
+    "filesystem": npm("filesystem", f"{directory}/files"),
+    "memory": npm("memory", env={"MEMORY_FILE_PATH": f"{directory}/memory.jsonl"}),
+}
+path = f"{directory}/servers.json"
+with open(path + ".new", "w", encoding="utf-8") as file:
+    json.dump({"mcpServers": servers}, file, indent=2)
+    file.write("\n")
+os.replace(path + ".new", path)
+PYTHON
+echo "servers are ready: $dir/servers.json"
