@@ -93,9 +93,8 @@ mod tests {
 
     #[test]
     fn distances_are_the_known_ones() {
-        let d = |a: &str, b: &str, limit| {
-            distance(&a.chars().collect::<Vec<_>>(), &b.chars().collect::<Vec<_>>(), limit)
-        };
+        let d =
+            |a: &str, b: &str, limit| distance(&a.chars().collect::<Vec<_>>(), &b.chars().collect::<Vec<_>>(), limit);
         assert_eq!(d("kitten", "sitting", 3), Some(3));
         assert_eq!(d("kitten", "sitting", 2), None);
         assert_eq!(d("ab", "ba", 1), Some(1));

@@ -206,8 +206,10 @@ mod tests {
             (json!({"type": "object", "additionalProperties": {"type": "integer"}}), "dict[str, int]"),
             (json!({"anyOf": [{"type": "integer"}, {"type": "string"}, {"type": "null"}]}), "int | str | None"),
             (json!({"allOf": [{"type": "string"}]}), "str"),
-            (json!({"properties": {"id": {"type": "integer"}, "from": {}}, "required": ["id"]}),
-             "{id: int, 'from': Any | absent}"),
+            (
+                json!({"properties": {"id": {"type": "integer"}, "from": {}}, "required": ["id"]}),
+                "{id: int, 'from': Any | absent}",
+            ),
             (json!({}), "Any"),
             (json!(true), "Any"),
             (json!("nonsense"), "Any"),

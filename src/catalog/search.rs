@@ -69,10 +69,8 @@ impl ToolIndex {
             }
         }
         let average = (lengths.iter().sum::<f32>() / lengths.len().max(1) as f32).max(1.0);
-        let damping = lengths
-            .iter()
-            .map(|length| SATURATION * (1.0 - LENGTH_SHARE + LENGTH_SHARE * length / average))
-            .collect();
+        let damping =
+            lengths.iter().map(|length| SATURATION * (1.0 - LENGTH_SHARE + LENGTH_SHARE * length / average)).collect();
         Self { entries, postings, damping }
     }
 
@@ -80,7 +78,8 @@ impl ToolIndex {
     /// name or alias), only that server's tools. Equal scores are ordered by server and name, so answers repeat.
     pub fn search(&self, query: &str, limit: usize, detail: Detail, server: Option<&str>) -> Vec<Value> {
         let scores = self.scores(query);
-        let wanted = |entry: &Entry| server.is_none_or(|asked| asked == entry.server.name || asked == entry.server.alias);
+        let wanted =
+            |entry: &Entry| server.is_none_or(|asked| asked == entry.server.name || asked == entry.server.alias);
         let mut hits: Vec<(f32, &Entry)> =
             scores.into_iter().zip(&self.entries).filter(|(score, entry)| *score > 0.0 && wanted(entry)).collect();
         hits.sort_by(|(a, left), (b, right)| {
@@ -167,12 +166,11 @@ impl ToolIndex {
 /// The words of a tool with their weights.
 fn fields(tool: &CompiledTool) -> impl Iterator<Item = (String, f32)> {
     let definition = &tool.definition;
-    let description = definition.description.as_deref().unwrap_or_default();
-    let description = &description[..description.floor_char_boundary(SEARCHED)];
+    let description: String = definition.description.iter().flat_map(|text| text.chars()).take(SEARCHED).collect();
     let weighed = |text: &str, weight: f32| words(text).into_iter().map(move |word| (word, weight));
     let parameters: Vec<_> = tool.parameters.iter().flat_map(|p| weighed(&p.name, PARAMETER)).collect();
     weighed(&definition.name, NAME)
         .chain(weighed(definition.title.as_deref().unwrap_or_default(), TITLE))
-        .chain(weighed(description, DESCRIPTION))
+        .chain(weighed(&description, DESCRIPTION))
         .chain(parameters)
 }

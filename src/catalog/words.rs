@@ -9,7 +9,7 @@ const STOP_WORDS: [&str; 33] = [
 /// Words people use for one another when they look for a tool; each is looked for with its partners, at a lower weight.
 const SYNONYMS: [&[&str]; 16] = [
     &["log", "history"],
-    &["delete", "remove", "drop", "erase"],
+    &["delete", "remove", "erase"],
     &["create", "add", "new", "make", "insert"],
     &["update", "edit", "modify", "change", "set"],
     &["get", "read", "fetch", "retrieve", "show", "view"],
@@ -91,9 +91,11 @@ fn stem(word: &str) -> String {
     }
     for ending in ["ing", "ed"] {
         // `string` and `need` are not forms of `str` and `ne`.
-        if let Some(base) = stem.strip_suffix(ending).filter(|base| base.len() > 3 || base.len() == 3 && ending == "ed") {
+        if let Some(base) = stem.strip_suffix(ending).filter(|base| base.len() > 3 || base.len() == 3 && ending == "ed")
+        {
             let doubled = base.as_bytes().windows(2).last().is_some_and(|pair| pair[0] == pair[1]);
-            stem = if doubled && !base.ends_with("ll") && !base.ends_with("ss") { &base[..base.len() - 1] } else { base };
+            stem =
+                if doubled && !base.ends_with("ll") && !base.ends_with("ss") { &base[..base.len() - 1] } else { base };
             break;
         }
     }
