@@ -231,3 +231,65 @@ fn is_read_only(tool: &CompiledTool) -> bool {
     let annotations = tool.definition.annotations.as_ref();
     annotations.and_then(|hints| hints.get("readOnlyHint")).and_then(Value::as_bool) == Some(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::ToolDefinition;
+    use super::*;
+
+    fn tool(description: &str, input_schema: Value) -> CompiledTool {
+        let description = Some(description.to_owned());
+        let definition = ToolDefinition { name: "make".into(), description, input_schema, ..ToolDefinition::default() };
+        CompiledTool::new(definition, "make".into())
+    }
+
+    #[test]
+    fn the_first_sentence_ends_where_a_reader_would_end_it() {
+        let cases = [
+            ("Makes it. Then more.", "Makes it"),
+            ("Makes a thing (e.g. a v1.2 file). More.", "Makes a thing (e.g. a v1.2 file)"),
+            ("\n  # Title\n\nText.", "Title"),
+            ("---\nMakes it", "Makes it"),
+            ("", ""),
+        ];
+        for (description, sentence) in cases {
+            assert_eq!(first_sentence(&tool(description, json!({}))), sentence, "{description:?}");
+        }
+        let long = first_sentence(&tool(&"word ".repeat(100), json!({})));
+        assert!(long.len() <= 123 && long.ends_with("word..."), "{long}");
+    }
+
+    #[test]
+    fn defaults_and_nullable_parameters_read_short() {
+        let made = tool(
+            "",
+            json!({"properties": {
+            "a": {"type": ["string", "null"], "default": null}, "b": {"type": "boolean", "default": true},
+            "c": {"type": "string", "default": "x".repeat(99)}, "from": {"type": "string"}, "d": {"type": "integer"},
+        }, "required": ["d"]}),
+        );
+        let expected = "make(d: int, *, a: str = None, b: bool = True, c: str = ..., from_: str = None)";
+        assert_eq!(made.signature(), expected);
+    }
+
+    #[test]
+    fn what_a_type_does_not_say_stands_beside_the_parameter() {
+        let made = tool(
+            "",
+            json!({"properties": {
+                "n": {"type": "integer", "minimum": 1, "maximum": 100, "description": "How many\n rows"},
+                "size": {"type": "integer", "description": "The size", "maximum": 9_007_199_254_740_991_i64},
+                "rows": {"type": "array", "items": {"properties": {"id": {"description": "Key of the row"}}}},
+                "day": {"type": "string", "format": "date"},
+            }}),
+        );
+        let doc = full_doc(&made);
+        assert_eq!(doc["parameters"], "n: How many rows (1..100)\nrows[].id: Key of the row\nday: (date)");
+    }
+
+    #[test]
+    fn a_huge_description_is_cut() {
+        let doc = full_doc(&tool(&"word ".repeat(100_000), json!({})));
+        assert!(doc["description"].as_str().is_some_and(|text| text.len() < 8_010));
+    }
+}

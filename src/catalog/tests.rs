@@ -54,16 +54,39 @@ fn every_signature_of_every_real_tool_is_python() {
         }
     }
     assert!(count > 600, "{count} signatures: are the fixtures there?");
-    let mut python = Command::new("python3")
-        .args(["-c", "import ast, sys; print(len(ast.parse(sys.stdin.read()).body))"])
+    let parsed = python("import ast, sys; print(len(ast.parse(sys.stdin.buffer.read()).body))", &source);
+    assert_eq!(parsed, count.to_string());
+}
+
+/// What a Python program prints when it is given this input.
+fn python(program: &str, input: &str) -> String {
+    let mut child = Command::new("python3")
+        .args(["-c", program])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("this test needs python3 on PATH");
-    python.stdin.take().unwrap().write_all(source.as_bytes()).unwrap();
-    let output = python.wait_with_output().unwrap();
-    assert!(output.status.success(), "python3 could not parse:\n{source}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), count.to_string());
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "python3 failed on:\n{input}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+#[test]
+fn every_letter_we_keep_is_an_identifier_that_python_leaves_alone() {
+    let letters: Vec<String> =
+        (0..=0x2_FFFF).filter_map(char::from_u32).map(String::from).filter(|c| alias::is_identifier(c)).collect();
+    assert!(letters.len() > 30_000);
+    let program = "import sys, unicodedata\n\
+        letters = sys.stdin.buffer.read().decode().split(chr(10))\n\
+        print([c for c in letters if not c.isidentifier() or unicodedata.normalize('NFKC', 'a' + c + c) != 'a' + c + c])";
+    assert_eq!(python(program, &letters.join("\n")), "[]");
+}
+
+#[test]
+fn keywords_are_those_of_python() {
+    let program = "import keyword; print(*(w for w in keyword.kwlist))";
+    assert!(python(program, "").split(' ').all(alias::is_keyword));
 }
 
 /// Bytes stand in for tokens: over these lists (o200k) full docs are 60 % of the schemas and summaries 26 % of the input schemas.
