@@ -10,6 +10,7 @@ use super::alias::DEADLINE_KEYWORD;
 use super::schema;
 use super::tool::{CompiledTool, Parameter};
 use super::validation::{found, shown};
+use crate::nearest::nearest;
 
 /// A call ready to be sent.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,5 +10,5 @@ mod text;
 
 pub use cut::{Capture, human_bytes};
 pub use report::{Calls, Cut, ErrorReport, FailedCall, Report, Status, Truncated, Verdict, VerdictKind, output_schema};
-pub use shrink::shrink;
-pub use text::{Mode, render};
+pub use shrink::{json_len, shrink};
+pub use text::{Mode, render, render_value};

@@ -37,6 +37,16 @@ pub fn render(report: &Report, mode: Mode) -> String {
     }
 }
 
+/// One value on its own, without a fence: for a person at a terminal.
+pub fn render_value(value: &Value, mode: Mode) -> String {
+    let json = value.to_string();
+    match (mode, value) {
+        (_, Value::String(text)) => text.clone(),
+        (Mode::Toon, value) => toon(value, json.len()).unwrap_or(json),
+        _ => json,
+    }
+}
+
 /// The whole document as TOON, unless it cannot be (nested too deep, too large) or JSON saves a reader more than a tenth:
 /// TOON is half of JSON on rows of equal shape and half as much again on nested data. The fence tells which it is.
 fn toon(value: &Value, json_len: usize) -> Option<String> {
