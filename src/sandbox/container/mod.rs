@@ -125,6 +125,10 @@ impl Backend for Engine {
         launch::launch(self.inner.clone(), spec.clone()).boxed()
     }
 
+    fn compile<'a>(&'a self, image: &'a str) -> BoxFuture<'a, Result<(), SandboxError>> {
+        async move { self.derive_compiled(image).await.map(drop) }.boxed()
+    }
+
     fn sweep(&self) -> BoxFuture<'_, Result<usize, SandboxError>> {
         sweep::sweep(&self.inner).boxed()
     }
