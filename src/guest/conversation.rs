@@ -237,20 +237,24 @@ async fn write_out(
     let _ = input.shutdown().await;
 }
 
+/// The frame, if the stream goes on; why it does not, if that is a fault of the guest, is noted.
+fn readable(frame: Option<Result<Frame, FrameError>>, ending: &mut Ending) -> Option<Frame> {
+    match frame? {
+        Ok(frame) => Some(frame),
+        Err(error) => {
+            ending.violation.get_or_insert_with(|| error.to_string());
+            None
+        }
+    }
+}
+
 /// Reads one item of the supervisor's stream; `false` when the stream is over.
 fn supervisor_frame(
     frame: Option<Result<Frame, FrameError>>,
     ending: &mut Ending,
     output: Option<&mut dyn Output>,
 ) -> bool {
-    let frame = match frame {
-        None => return false,
-        Some(Err(error)) => {
-            ending.violation.get_or_insert_with(|| error.to_string());
-            return false;
-        }
-        Some(Ok(frame)) => frame,
-    };
+    let Some(frame) = readable(frame, ending) else { return false };
     match (frame.kind, output) {
         (kind::HELLO, _) => match serde_json::from_slice::<Hello>(&frame.payload) {
             Ok(hello) => ending.hello = Some(hello),
@@ -318,14 +322,7 @@ impl Requests {
 
     /// Reads one item of the program's stream; `false` when the stream is over.
     fn program_frame(&mut self, frame: Option<Result<Frame, FrameError>>, ending: &mut Ending) -> bool {
-        let frame = match frame {
-            None => return false,
-            Some(Err(error)) => {
-                ending.violation.get_or_insert_with(|| error.to_string());
-                return false;
-            }
-            Some(Ok(frame)) => frame,
-        };
+        let Some(frame) = readable(frame, ending) else { return false };
         match frame.kind {
             kind::CALL => {
                 if let Err(violation) = self.call(&frame.payload) {
