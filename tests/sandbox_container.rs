@@ -7,7 +7,7 @@ mod engines;
 use std::time::{Duration, Instant};
 
 use engines::{connect, each};
-use mcp_bridge::sandbox::container::{Engine, Level};
+use mcp_bridge::sandbox::container::{Engine, Level, context_tar};
 use mcp_bridge::sandbox::{Backend, ByteReader, SandboxError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -187,7 +187,6 @@ libc = ctypes.CDLL(None, use_errno=True)
 def call(name, *args):
     r = getattr(libc, name)(*args)
     print(name, 'OPEN' if r == 0 else 'shut')
-call('unshare', 0x10000000)
 call('unshare', 0x40000000)
 call('mount', b'none', b'/tmp', b'tmpfs', 0, None)
 call('setuid', 0)
@@ -199,7 +198,7 @@ print(os.getpid())
 ";
         let out = bench.run(&bench.spec(program)).await.out;
         assert!(!out.contains("OPEN"), "{out}");
-        assert_eq!(out.lines().count(), 9, "{out}");
+        assert_eq!(out.lines().count(), 8, "{out}");
         assert!(out.ends_with("\n1\n"), "the program is PID 1, there is no init of the engine's: {out}");
     })
     .await;
@@ -434,12 +433,46 @@ async fn a_compiled_twin_is_made_once_used_and_pruned() {
         sandbox.program.read_to_string(&mut out).await.expect("read");
         assert_eq!(out, "True\n");
         sandbox.handle.destroy().await.expect("destroyed");
-        // It stays as long as its base has a name, and goes with it.
         engine.prune_compiled(&[]).await.expect("pruned");
-        assert!(engine.image(&twin).await.expect("asked").is_some());
+        assert!(engine.image(&twin).await.expect("asked").is_some(), "it stays as long as its base has a name");
         bench.nothing_is_left().await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_image_is_built_and_its_twin_goes_when_its_name_does() {
+    each(async |bench| {
+        let (engine, tag) = (&bench.engine, format!("localhost/mcp-bridge-test:{}", bench.mark()));
+        let recipe = format!("FROM localhost/mcp-bridge-test:3.13-nopyc\nLABEL mark={}\n", bench.mark());
+        let context = context_tar([("Containerfile", recipe.as_bytes())]);
+        let mut steps = Vec::new();
+        engine.build(context, "Containerfile", &tag, |step| steps.push(step.status)).await.expect("built");
+        assert!(steps.iter().any(|step| step.contains("LABEL")), "{steps:?}");
+        let twin = engine.derive_compiled(&tag).await.expect("made");
+        bench.untag(&tag);
+        assert!(engine.prune_compiled(&[]).await.expect("pruned") >= 1);
+        assert_eq!(engine.image(&twin).await.expect("asked"), None);
+        let broken = context_tar([("Containerfile", &b"FROM localhost/mcp-bridge-test:never-made\n"[..])]);
+        let error = engine.build(broken, "Containerfile", &tag, |_| {}).await.expect_err("there is no such base");
+        assert_eq!(error.code(), "sandbox.image_build_failed");
+        bench.nothing_is_left().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_limit_that_the_engine_will_not_enforce_is_an_error_unless_allowed_by_name() {
+    let fake =
+        engines::Fake::start(r#"{"Id": "f00d", "Warnings": ["Your kernel does not support swap limit capabilities"]}"#);
+    let spec = engines::spec("", "fake");
+    let error = fake.engine(&[]).await.launch(&spec).await.err().expect("weakened");
+    assert!(matches!(error, SandboxError::Weakened { what: "swap", .. }), "{error}");
+    assert!(error.hint().contains("MCP_BRIDGE_ALLOW_DEGRADED=swap"), "{}", error.hint());
+    fake.asked_for("DELETE", "/containers/f00d").await;
+    // Allowed, the launch goes on, to the attachment, which this engine does not have.
+    let error = fake.engine(&["swap"]).await.launch(&spec).await.err().expect("not an engine");
+    assert!(matches!(error, SandboxError::LaunchFailed { step: "start", .. }), "{error}");
 }
 
 #[tokio::test]

@@ -1,16 +1,18 @@
 //! The engines under test, and a view of them from outside: the Engine API in its plainest form.
 
 use std::future::Future;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use mcp_bridge::sandbox::container::{Engine, Kind, Options, Runtime, Surroundings};
 use mcp_bridge::sandbox::{Backend, Limits, SandboxSpec};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
+use tokio::sync::watch;
 
 /// Runs a test on every engine that the environment names. One that is missing is skipped aloud, and fails in CI.
 pub async fn each<R: Future<Output = ()>>(test: impl Fn(Bench) -> R) {
@@ -70,22 +72,17 @@ impl Bench {
 
     /// A program in the usual image with small limits.
     pub fn spec(&self, program: &str) -> SandboxSpec {
-        let program = format!("{program}\n# {}", self.mark);
-        SandboxSpec {
-            run: self.mark.clone(),
-            image: "localhost/mcp-bridge-test:3.13".into(),
-            command: ["python3", "-c", &program].map(String::from).to_vec(),
-            env: Vec::new(),
-            limits: Limits {
-                memory: 128 << 20,
-                pids: 64,
-                cpus: 2.0,
-                user: "65534:65534".into(),
-                tmp: 4 << 20,
-                workspace: 8 << 20,
-                open_files: 256,
-            },
-        }
+        spec(program, &self.mark)
+    }
+
+    pub fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    /// Takes a name from an image.
+    pub fn untag(&self, tag: &str) {
+        let (status, body) = self.ask("DELETE", &format!("/images/{tag}?force=true&noprune=true"), None);
+        assert_eq!(status, 200, "{body}");
     }
 
     /// Runs to the end and destroys.
@@ -195,4 +192,88 @@ pub async fn connect(kind: Kind) -> Engine {
     let engine = Engine::connect(options).await.expect("the engine named by the environment answers");
     assert_eq!(engine.kind(), kind);
     engine
+}
+
+/// See [`Bench::spec`].
+pub fn spec(program: &str, mark: &str) -> SandboxSpec {
+    let program = format!("{program}\n# {mark}");
+    SandboxSpec {
+        run: mark.to_owned(),
+        image: "localhost/mcp-bridge-test:3.13".into(),
+        command: ["python3", "-c", &program].map(String::from).to_vec(),
+        env: Vec::new(),
+        limits: Limits {
+            memory: 128 << 20,
+            pids: 64,
+            cpus: 2.0,
+            user: "65534:65534".into(),
+            tmp: 4 << 20,
+            workspace: 8 << 20,
+            open_files: 256,
+        },
+    }
+}
+
+/// An engine that says what real ones say on hosts that are hard to come by: it creates containers with this answer, can
+/// enforce everything by its own word, and does nothing else.
+pub struct Fake {
+    address: String,
+    requests: watch::Receiver<Vec<String>>,
+}
+
+impl Fake {
+    pub fn start(creation: &'static str) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+        let address = format!("tcp://{}", listener.local_addr().expect("an address"));
+        let (heard, requests) = watch::channel(Vec::new());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let mut stream = BufReader::new(stream);
+                let mut line = String::new();
+                if stream.read_line(&mut line).is_err() {
+                    continue;
+                }
+                let (mut header, mut length) = (String::new(), 0);
+                while stream.read_line(&mut header).is_ok_and(|read| read > 2) {
+                    let value = header.to_ascii_lowercase();
+                    length = value.strip_prefix("content-length:").map_or(length, |n| n.trim().parse().unwrap_or(0));
+                    header.clear();
+                }
+                let _ = stream.read_exact(&mut vec![0; length]);
+                let (status, body) = match line.split(' ').nth(1).unwrap_or_default() {
+                    path if path.ends_with("/_ping") => ("200 OK", "OK"),
+                    path if path.ends_with("/info") => {
+                        ("200 OK", r#"{"SecurityOptions": ["name=seccomp,profile=default"]}"#)
+                    }
+                    path if path.contains("/images/") => ("200 OK", r#"{"Id": "sha256:0123456789abcdef0123"}"#),
+                    path if path.contains("/containers/create") => ("201 Created", creation),
+                    _ if line.starts_with("DELETE") => ("204 No Content", ""),
+                    _ => ("500 Internal Server Error", r#"{"message": "this engine cannot do that"}"#),
+                };
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\nApi-Version: 1.41\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                    body.len()
+                );
+                let _ = stream.get_mut().write_all(answer.as_bytes());
+                heard.send_modify(|all| all.push(line.clone()));
+            }
+        });
+        Self { address, requests }
+    }
+
+    /// A connection whose operator accepts these broken promises.
+    pub async fn engine(&self, allowed: &[&str]) -> Engine {
+        let mut options = options(&std::env::temp_dir());
+        options.surroundings.docker_host = Some(self.address.clone());
+        options.allow_degraded = allowed.iter().map(|name| (*name).to_owned()).collect();
+        Engine::connect(options).await.expect("the fake answers")
+    }
+
+    /// Waits until it was asked for this.
+    pub async fn asked_for(&self, method: &str, path: &str) {
+        let asked = |all: &Vec<String>| all.iter().any(|line| line.starts_with(method) && line.contains(path));
+        let waited =
+            tokio::time::timeout(Duration::from_secs(10), self.requests.clone().wait_for(asked).map(drop)).await;
+        assert!(waited.is_ok(), "never asked for {method} {path}: {:?}", self.requests.borrow());
+    }
 }
