@@ -91,6 +91,20 @@ impl Client {
         }
     }
 
+    /// The first of these requests that is answered.
+    #[track_caller]
+    pub fn first_of(&mut self, ids: &[u64]) -> u64 {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let answered = self.pending.iter().filter_map(|message| message["id"].as_u64()).find(|id| ids.contains(id));
+            if let Some(id) = answered {
+                return id;
+            }
+            let line = self.lines.recv_timeout(until.saturating_duration_since(Instant::now())).expect("an answer");
+            self.pending.push(serde_json::from_str(&line).expect("protocol"));
+        }
+    }
+
     pub fn request(&mut self, method: &str, params: Value) -> Value {
         let id = self.send(method, params);
         let response = self.response(id);
