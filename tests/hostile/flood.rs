@@ -40,24 +40,19 @@ every_engine!(replies_that_a_program_never_reads_do_not_pile_up, |engine| {
         .env("MCP_BRIDGE_TIMEOUT", "10");
     let mut client = home.serve();
     client.python("await mcp_stub.echo()");
-    // Calls as frames of its own making, for two gigabytes of results, on the pipe; the replies are left in it.
+    // Calls as frames of its own making, for two gigabytes of results; nobody reads the replies.
     let code = r#"
-import os, struct
+import gc, os
+pipe = next(each for each in gc.get_objects() if type(each).__name__ == "Channel")._write
+os.set_blocking(pipe, True)
 for number in range(1_000_001, 1_001_001):
     body = b'C{"id": %d, "op": "call_tool", "server": "stub", "tool": "size"}' % number
-    frame = struct.pack(">I", len(body)) + body
-    for fd in map(int, os.listdir("/proc/self/fd")):
-        try:
-            if fd > 2 and os.readlink("/proc/self/fd/%d" % fd).startswith("pipe:") and os.fstat(fd).st_ino == os.stat(200).st_ino:
-                pass
-        except OSError:
-            pass
-    os.write(201, frame)
+    os.write(pipe, len(body).to_bytes(4, "big") + body)
 while True: pass
 "#;
     let report = client.report(json!({"code": code}));
     assert_eq!(report["verdict"]["kind"], "time", "{report:#}");
     let held = peak(&client);
-    assert!(held < 700_000, "the bridge held {held} kB");
+    assert!(held < 500_000, "the bridge held {held} kB");
     client.python("await mcp_stub.echo()");
 });

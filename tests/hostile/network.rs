@@ -24,15 +24,21 @@ every_engine!(nothing_outside_hears_a_program, |engine| {
     let known = json!({"tcp": tcp.local_addr().expect("address").port(), "udp": udp.local_addr().expect("address").port(),
         "abstract": name, "hosts": own_addresses(), "sockets": [socket, "/var/run/docker.sock", "/run/docker.sock",
         "/run/podman/podman.sock", "/run/containerd/containerd.sock", "/run/user/0/podman/podman.sock"]});
-    let code = format!("import json\nknown = json.loads({:?})\n{}", known.to_string(), include_str!("../cases/network.py"));
+    let code =
+        format!("import json\nknown = json.loads({:?})\n{}", known.to_string(), include_str!("../cases/network.py"));
     let report = client.python(&code);
     assert_eq!(report["result"]["reached"], json!([]), "{report:#}");
     // The program really tried, and the sandbox has no interface but its own loopback.
     assert!(report["result"]["tried"].as_u64() > Some(100), "{report:#}");
     let interfaces: Vec<&str> =
         report["result"]["interfaces"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
-    assert!(interfaces.iter().all(|name| ["lo", "tunl0", "sit0", "ip6tnl0", "gre0", "gretap0", "erspan0", "ip_vti0",
-        "ip6_vti0", "ip6gre0"].contains(name)), "{interfaces:?}");
+    assert!(
+        interfaces.iter().all(|name| [
+            "lo", "tunl0", "sit0", "ip6tnl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "ip6gre0"
+        ]
+        .contains(name)),
+        "{interfaces:?}"
+    );
 
     assert_eq!(tcp.accept().expect_err("nobody").kind(), ErrorKind::WouldBlock);
     assert_eq!(udp.recv(&mut [0; 64]).expect_err("nothing").kind(), ErrorKind::WouldBlock);

@@ -40,8 +40,15 @@ impl Case {
         let code = std::fs::read_to_string(path).expect("a case");
         let first = code.lines().next().unwrap_or_default();
         let mut rest = first.strip_prefix("# expect: ").unwrap_or_else(|| panic!("{name}: no `# expect: `")).trim();
-        let mut case =
-            Self { name, status: String::new(), verdict: None, error: None, result: None, timeout: 20.0, code: code.clone() };
+        let mut case = Self {
+            name,
+            status: String::new(),
+            verdict: None,
+            error: None,
+            result: None,
+            timeout: 20.0,
+            code: code.clone(),
+        };
         while let Some((key, after)) = rest.split_once('=') {
             let (value, next) = match key {
                 "result" => (after, ""),
@@ -89,7 +96,8 @@ fn shortened(report: &Value) -> String {
 
 fn cases() -> Vec<Case> {
     let folder = repo().join("tests/cases/hostile");
-    let mut paths: Vec<_> = std::fs::read_dir(folder).expect("cases").map(|entry| entry.expect("a case").path()).collect();
+    let mut paths: Vec<_> =
+        std::fs::read_dir(folder).expect("cases").map(|entry| entry.expect("a case").path()).collect();
     paths.sort();
     // One program alone, while it is being written: HOSTILE_CASE=fork.
     let wanted = std::env::var("HOSTILE_CASE").unwrap_or_default();

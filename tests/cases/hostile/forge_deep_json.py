@@ -1,16 +1,12 @@
 # expect: status=error verdict=protocol
 # Deeper than any stack, and broken at the end.
+import gc
 import os
 
+pipe = next(each for each in gc.get_objects() if type(each).__name__ == "Channel")._write
+os.set_blocking(pipe, True)
 body = b'F{"outcome": "ok", "result": ' + b"[" * 1_000_000
-frame = len(body).to_bytes(4, "big") + body
-for name in os.listdir("/proc/self/fd"):
-    try:
-        if int(name) > 2 and os.readlink("/proc/self/fd/" + name).startswith(("pipe:", "socket:")):
-            os.set_blocking(int(name), True)
-            left = frame
-            while left:
-                left = left[os.write(int(name), left) :]
-    except OSError:
-        pass
+left = len(body).to_bytes(4, "big") + body
+while left:
+    left = left[os.write(pipe, left) :]
 await mcp_stub.echo()

@@ -1,7 +1,6 @@
 # expect: status=success result=[]
-# PID 1's own limits, priority and place in the queue of those to be killed for memory.
+# PID 1's priority and place in the queue of those to be killed for memory.
 import os
-import resource
 
 changed = []
 
@@ -19,7 +18,6 @@ def write(path, text):
         file.write(text)
 
 
-attempt("prlimit", lambda: resource.prlimit(1, resource.RLIMIT_NOFILE, (0, 0)))
 attempt("oom_score_adj", lambda: write("/proc/1/oom_score_adj", "1000"))
 attempt("own oom_score_adj", lambda: write("/proc/self/oom_score_adj", "-1000"))
 attempt("timerslack", lambda: write("/proc/1/timerslack_ns", "1"))

@@ -1,4 +1,4 @@
-# expect: status=success result="not waited for" timeout=15
+# expect: status=success timeout=15 result="not waited for"
 # Children hold stdout and go on writing; the program's end is the end.
 import subprocess
 

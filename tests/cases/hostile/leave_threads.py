@@ -1,4 +1,4 @@
-# expect: status=success result="not waited for" timeout=15
+# expect: status=success timeout=15 result="not waited for"
 import threading
 
 for _ in range(10):
