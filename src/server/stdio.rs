@@ -14,8 +14,8 @@ use super::Bridge;
 use crate::execution::MAX_CODE;
 
 /// How long runs may go on after the client closed our stdin. Long enough for `echo … | mcp-bridge serve` to get its
-/// answer, short enough that a client that is gone leaves nothing behind for long.
-const AFTER_EOF: Duration = Duration::from_secs(3);
+/// answer; short enough that with the three seconds a stubborn server is given, all is gone within five.
+const AFTER_EOF: Duration = Duration::from_secs(1);
 
 /// Bytes of one message from the client. The largest program with every character escaped in two; what is longer is left
 /// unread and never answered, so this stays clear of what a client may reasonably send and be told about.

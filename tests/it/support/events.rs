@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -37,31 +37,36 @@ impl Events {
     }
 
     /// Waits for an event.
-    #[track_caller]
-    pub fn wait(&self, what: &str, mut wanted: impl FnMut(&Value) -> bool) -> Value {
+    fn wait(&self, mut wanted: impl FnMut(&Value) -> bool) -> Option<Value> {
         let until = Instant::now() + PATIENCE;
-        loop {
-            match self.receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(event) if wanted(&event) => return event,
-                Ok(_) => {}
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => panic!("never happened: {what}"),
+        while let Ok(event) = self.receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            if wanted(&event) {
+                return Some(event);
             }
         }
+        None
     }
 
     /// Waits until the stub has received a call of this tool.
     #[track_caller]
     pub fn called(&self, tool: &str) -> Value {
-        self.wait(&format!("a call of {tool}"), |event| {
-            event["message"]["method"] == "tools/call" && event["message"]["params"]["name"] == tool
-        })
+        self.wait(|event| is_call(event, tool)).unwrap_or_else(|| panic!("{tool} was never called"))
+    }
+
+    /// The same, for a caller who can say more about why it did not happen.
+    pub fn called_in_time(&self, tool: &str) -> bool {
+        self.wait(|event| is_call(event, tool)).is_some()
     }
 
     /// Waits until the stub has received a message of this method.
     #[track_caller]
     pub fn received(&self, method: &str) -> Value {
-        self.wait(method, |event| event["message"]["method"] == method)
+        self.wait(|event| event["message"]["method"] == method).unwrap_or_else(|| panic!("{method} never came"))
     }
+}
+
+fn is_call(event: &Value, tool: &str) -> bool {
+    event["message"]["method"] == "tools/call" && event["message"]["params"]["name"] == tool
 }
 
 /// Waits until no process holds the lock on this file: whoever held it is gone.
