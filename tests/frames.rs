@@ -71,7 +71,7 @@ fn every_message_of_the_guest_is_understood_and_start_is_written_as_it_reads_it(
     for case in fixture("frames") {
         let (kind, payload) = (text(&case, "kind"), case["payload"].clone());
         seen.push_str(kind);
-        let read = |error: serde_json::Error| panic!("{case}: {error}");
+        let why = case.to_string();
         match kind {
             "S" => {
                 let servers = payload["servers"].as_array().expect("servers").iter();
@@ -83,14 +83,14 @@ fn every_message_of_the_guest_is_understood_and_start_is_written_as_it_reads_it(
                     servers: servers
                         .map(|s| ServerName { name: text(s, "name").into(), alias: text(s, "alias").into() })
                         .collect(),
-                    requested: from_value(payload["requested"].clone()).unwrap_or_else(read),
+                    requested: from_value(payload["requested"].clone()).expect(&why),
                     result_limit: payload["result_limit"].as_u64().expect("a number"),
                     workspace: text(&payload, "workspace").into(),
                 };
                 assert_eq!(serde_json::to_value(start).expect("JSON"), payload);
             }
             "C" => {
-                let request: Request = from_value(payload.clone()).unwrap_or_else(read);
+                let request: Request = from_value(payload.clone()).expect(&why);
                 assert_eq!(request.id, payload["id"]);
                 if let Operation::CallTool { server, tool, exact, args, kwargs } = request.operation {
                     let said = json!({"id": request.id, "op": "call_tool", "server": server, "tool": tool, "exact": exact,
@@ -100,17 +100,25 @@ fn every_message_of_the_guest_is_understood_and_start_is_written_as_it_reads_it(
             }
             "F" => {
                 let wire = bytes(text(&case, "hex"));
-                let finished: Finished = serde_json::from_slice(&wire[5..]).unwrap_or_else(read);
+                let finished: Finished = serde_json::from_slice(&wire[5..]).expect(&why);
                 assert_eq!(finished.outcome == Outcome::Ok, payload["outcome"] == "ok", "{case}");
-                assert_eq!(finished.error.map(|e| json!(e.kind)), payload.get("error").map(|e| e["type"].clone()), "{case}");
+                assert_eq!(
+                    finished.error.map(|e| json!(e.kind)),
+                    payload.get("error").map(|e| e["type"].clone()),
+                    "{case}"
+                );
             }
             "H" => {
-                let hello: Hello = from_value(payload.clone()).unwrap_or_else(read);
-                assert_eq!((json!(hello.python), json!(hello.sealed)), (payload["python"].clone(), payload["sealed"].clone()));
+                let hello: Hello = from_value(payload.clone()).expect(&why);
+                assert_eq!(
+                    (json!(hello.python), json!(hello.sealed)),
+                    (payload["python"].clone(), payload["sealed"].clone())
+                );
             }
             "Z" => {
-                let exited: Exited = from_value(payload.clone()).unwrap_or_else(read);
-                let said = [json!(exited.code), json!(exited.signal), json!(exited.oom_kills), json!(exited.pids_denied)];
+                let exited: Exited = from_value(payload.clone()).expect(&why);
+                let said =
+                    [json!(exited.code), json!(exited.signal), json!(exited.oom_kills), json!(exited.pids_denied)];
                 let keys = ["code", "signal", "oom_kills", "pids_denied"];
                 assert_eq!(said, keys.map(|key| payload[key].clone()), "{case}");
             }

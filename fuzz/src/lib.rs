@@ -57,7 +57,8 @@ pub fn config(data: &[u8]) {
 /// One entry whose strings are the fuzzer's: variables are filled in once, and never without an end.
 pub fn expand(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let entry = json!({"command": "x", "args": [text, "${HOME}", format!("${{{text}}}")], "env": {"A": text}, "cwd": text});
+    let entry =
+        json!({"command": "x", "args": [text, "${HOME}", format!("${{{text}}}")], "env": {"A": text}, "cwd": text});
     let found = scan(json!({"mcpServers": {"fuzzed": entry}}).to_string().as_bytes());
     assert!(found.found.iter().any(|server| server.config.name == "fuzzed"));
 }
@@ -92,7 +93,8 @@ pub fn bind(data: &[u8]) {
         output_schema: Some(case["schema"].clone()),
         annotations: None,
     };
-    let catalog = ServerCatalog::new("server", "server", None, None, vec![definition(name.clone()), definition("b".into())]);
+    let catalog =
+        ServerCatalog::new("server", "server", None, None, vec![definition(name.clone()), definition("b".into())]);
     for detail in [Detail::Name, Detail::Summary, Detail::Full] {
         catalog.docs(None, detail);
     }
@@ -116,7 +118,8 @@ pub fn render_report(data: &[u8]) {
     }
     let (stdout, _) = capture.finish();
     assert!(stdout.len() <= budget + 120, "{} bytes of {budget}", stdout.len());
-    let mut report = Report { stderr: String::from_utf8_lossy(data).into_owned(), stdout, ..Report::new(Status::Success) };
+    let mut report =
+        Report { stderr: String::from_utf8_lossy(data).into_owned(), stdout, ..Report::new(Status::Success) };
     if let Ok(value) = serde_json::from_slice::<Value>(data) {
         let (small, note) = shrink(value.clone(), budget);
         assert!(json_len(&small) <= budget || small == value, "{} bytes of {budget}", json_len(&small));
@@ -133,7 +136,9 @@ pub fn request(data: &[u8]) {
     let Ok(Value::Object(arguments)) = serde_json::from_slice(data) else { return };
     let most = Duration::from_secs(120);
     match RunRequest::read(&arguments, Duration::from_secs(30), most) {
-        Ok(request) => assert!(!request.timeout.is_zero() && request.timeout <= most && !request.code.trim().is_empty()),
+        Ok(request) => {
+            assert!(!request.timeout.is_zero() && request.timeout <= most && !request.code.trim().is_empty())
+        }
         Err(error) => assert!(!error.hint().is_empty() && error.to_string().len() < 1000),
     }
 }
