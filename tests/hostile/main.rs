@@ -4,6 +4,8 @@
 #[path = "../it/support/mod.rs"]
 mod support;
 
+mod covered;
 mod flood;
+mod lessons;
 mod network;
 mod programs;
