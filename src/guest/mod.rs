@@ -9,6 +9,7 @@ mod conversation;
 mod frame;
 mod message;
 mod pipes;
+mod requests;
 
 pub use bundle::{boot_block, command};
 pub use conversation::{Answer, Conduct, Ending, Guest, Output, Stop};
