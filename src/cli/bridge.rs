@@ -34,6 +34,7 @@ impl Bridge {
                 start_timeout: settings.start_timeout,
                 inherit_env: env.vars().clone(),
                 chain: chain(env),
+                ..upstream::Options::default()
             },
         );
         let gateway = Gateway::new(upstreams.clone(), gateway::Options::default());
