@@ -1,0 +1,4 @@
+# expect: status=limit verdict=output
+import subprocess
+
+subprocess.run(["cat", "/dev/zero"])

@@ -1,0 +1,2 @@
+# expect: status=success
+"x" * 40_000_000
