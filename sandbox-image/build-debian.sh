@@ -19,7 +19,8 @@ finish() { # what happens inside the unpacked tree, called back by mmdebstrap (o
     # mmdebstrap cleans them itself afterwards.
     rm -rf usr/share/doc usr/share/man usr/share/info usr/share/locale usr/share/lintian usr/share/bash-completion \
         usr/share/bug usr/share/pixmaps usr/share/applications usr/lib/*/gconv usr/lib/*/perl-base
-    mkdir -p proc sys dev tmp run root workspace usr/bin bin etc
+    # No /workspace: the engine mounts one, with a mode that an existing folder would overrule.
+    mkdir -p proc sys dev tmp run root usr/bin bin etc
     chmod 1777 tmp
     printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n' > etc/passwd
     printf 'root:x:0:\nnogroup:x:65534:\n' > etc/group

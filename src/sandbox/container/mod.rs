@@ -17,6 +17,7 @@ mod instance;
 mod launch;
 mod machine;
 mod programs;
+mod raw;
 mod service;
 mod streams;
 mod sweep;
