@@ -28,10 +28,17 @@ pub(super) async fn launch(engine: Arc<Inner>, spec: SandboxSpec) -> Result<Sand
     task.await.unwrap_or_else(|error| Err(SandboxError::LaunchFailed { step: "launch", reason: error.to_string() }))
 }
 
+/// An engine is asked once what it cannot enforce (Podman takes 0.2 s to say), while it makes the first sandbox. Nothing of
+/// the program's runs before both are known: programs are sent to a sandbox by whoever it is handed to.
 async fn steps(engine: Arc<Inner>, spec: &SandboxSpec) -> Result<Sandbox, SandboxError> {
-    let (weaknesses, image) = tokio::join!(engine.weaknesses(), engine.image_to_run(&spec.image));
+    let (weaknesses, sandbox) = tokio::join!(engine.weaknesses(), started(&engine, spec));
     warnings::require(weaknesses?, &engine.options.allow_degraded)?;
-    let body = create::body(spec, &image?, engine.kind, &engine.instance);
+    sandbox
+}
+
+async fn started(engine: &Arc<Inner>, spec: &SandboxSpec) -> Result<Sandbox, SandboxError> {
+    let image = engine.image_to_run(&spec.image).await?;
+    let body = create::body(spec, &image, engine.kind, &engine.instance);
     let created = engine.docker.create_container(None, body).await.map_err(|error| {
         if status(&error) == Some(404) {
             engine.compiled.forget(&spec.image);
