@@ -11,5 +11,5 @@ mod run;
 mod verdict;
 
 pub use admission::{Admission, Busy};
-pub use request::{RequestError, RunRequest};
+pub use request::{MAX_CODE, RequestError, RunRequest};
 pub use run::{Executor, Parts};

@@ -6,14 +6,20 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rmcp::ServiceExt;
+use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::Bridge;
+use crate::execution::MAX_CODE;
 
 /// How long runs may go on after the client closed our stdin. Long enough for `echo … | mcp-bridge serve` to get its
-/// answer, short enough that a client that is gone leaves nothing behind for long.
-const AFTER_EOF: Duration = Duration::from_secs(3);
+/// answer; short enough that with the three seconds a stubborn server is given, all is gone within five.
+const AFTER_EOF: Duration = Duration::from_secs(1);
+
+/// Bytes of one message from the client. The largest program with every character escaped in two; what is longer is left
+/// unread and never answered, so this stays clear of what a client may reasonably send and be told about.
+const LONGEST_LINE: usize = 4 * MAX_CODE;
 
 /// Serves one client until it closes stdin or `bridge.closing` is cancelled.
 ///
@@ -25,7 +31,8 @@ pub async fn serve(bridge: Bridge) -> Result<(), Box<dyn std::error::Error + Sen
     let (stdin, stdout) = rmcp::transport::io::stdio_pipes();
     let stdin = UntilEof { inner: stdin, ended: ended.clone() };
     let session = async move {
-        let service = bridge.serve((stdin, stdout)).await?;
+        let transport = AsyncRwTransport::new_server(stdin, stdout).with_max_line_length(LONGEST_LINE);
+        let service = bridge.serve(transport).await?;
         service.waiting().await?;
         Ok(())
     };

@@ -11,7 +11,9 @@ pub struct Variable {
     pub help: &'static str,
 }
 
-const SIZE: &str = "a number of bytes, or a number with k, m or g (512m, 1g, 1.5GiB)";
+const MEMORY: &str = "48m or more: a number of bytes, or a number with k, m or g (512m, 1g, 1.5GiB)";
+const FOLDER: &str = "4k or more: a number of bytes, or a number with k, m or g (64m, 1g, 1.5GiB)";
+const OUTPUT: &str = "1k or more: a number of bytes, or a number with k, m or g (100k, 64m, 1.5MiB)";
 const DURATION: &str = "seconds, or a number with ms, s, m or h (30, 30s, 1.5m)";
 const FLAG: &str = "1, true, yes, on, or 0, false, no, off";
 
@@ -44,8 +46,8 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "MCP_BRIDGE_MEMORY",
         default: "512m",
-        accepts: SIZE,
-        help: "Memory of a sandbox, with no swap beyond it; /tmp and /workspace count towards it. At least 48m.",
+        accepts: MEMORY,
+        help: "Memory of a sandbox, with no swap beyond it; /tmp and /workspace count towards it.",
     },
     Variable {
         name: "MCP_BRIDGE_PIDS",
@@ -68,13 +70,13 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "MCP_BRIDGE_TMP_SIZE",
         default: "64m",
-        accepts: SIZE,
+        accepts: FOLDER,
         help: "Size of the sandbox's /tmp (memory-backed).",
     },
     Variable {
         name: "MCP_BRIDGE_WORKSPACE_SIZE",
         default: "128m",
-        accepts: SIZE,
+        accepts: FOLDER,
         help: "Size of the sandbox's /workspace (memory-backed), the program's working directory.",
     },
     Variable {
@@ -104,13 +106,13 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "MCP_BRIDGE_OUTPUT_LIMIT",
         default: "100k",
-        accepts: SIZE,
+        accepts: OUTPUT,
         help: "Bytes kept of each of stdout, stderr and the result; the rest is counted and left out.",
     },
     Variable {
         name: "MCP_BRIDGE_OUTPUT_FLOOD",
         default: "128m",
-        accepts: SIZE,
+        accepts: OUTPUT,
         help: "Bytes of output after which a program is ended.",
     },
     Variable {

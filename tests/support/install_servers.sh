@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the real MCP servers that the integration tests talk to, at fixed versions, and writes DIR/servers.json, an
-# mcpServers file with absolute paths.
+# mcpServers file with absolute paths. DIR/tools gets what judges the bridge from outside: the official inspector, the Node
+# that it needs, and a tokenizer.
 #
 #     tests/support/install_servers.sh DIR
 #
@@ -25,9 +26,11 @@ dir=$(cd "$1" && pwd)
 npm_version=2026.8.31
 npm_servers="everything filesystem memory"
 pypi_servers="mcp-server-time==2026.10.19 mcp-server-git==2026.10.19"
+# The inspector wants Node 22.19 or later, which Debian does not have: npm brings one.
+tools="@modelcontextprotocol/inspector@2.12.0 node@24.9.0 js-tiktoken@1.0.21"
 # Rises when anything above or below changes, so that an older folder is filled anew.
 stamp="$dir/.installed"
-wanted="1 $npm_version $npm_servers $pypi_servers"
+wanted="2 $npm_version $npm_servers $pypi_servers $tools"
 
 if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
     packages=
@@ -40,6 +43,9 @@ if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
     [ -x "$dir/venv/bin/python" ] || python3 -m venv "$dir/venv"
     # shellcheck disable=SC2086
     "$dir/venv/bin/python" -m pip install --quiet --disable-pip-version-check $pypi_servers
+    mkdir -p "$dir/tools"
+    # shellcheck disable=SC2086
+    npm install --prefix "$dir/tools" --no-audit --no-fund --loglevel=error $tools
     printf '%s' "$wanted" >"$stamp"
 fi
 

@@ -10,8 +10,9 @@ use super::find::{Candidate, Endpoint, candidates};
 use super::{Engine, Inner, Kind, Options, Runtime, instance, machine, programs, service};
 use crate::sandbox::SandboxError;
 
-/// An engine on this machine answers in milliseconds; five seconds cover one that wakes up, or one behind a network.
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// An engine on this machine answers in milliseconds; fifteen seconds cover one that wakes up, one behind a network, and
+/// Podman's service while it starts a dozen containers on two processors (more than five were seen).
+const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 /// Seconds for the head of one answer: creating a container on a loaded machine takes several.
 const REQUEST_LIMIT: u64 = 60;
 

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -47,8 +48,13 @@ impl Client {
     }
 
     pub fn send_line(&mut self, line: &str) {
+        self.send_bytes(line.as_bytes());
+    }
+
+    /// One line of any bytes.
+    pub fn send_bytes(&mut self, line: &[u8]) {
         let stdin = self.stdin.as_mut().expect("stdin is open");
-        stdin.write_all(line.as_bytes()).and_then(|()| stdin.write_all(b"\n")).and_then(|()| stdin.flush()).expect("write");
+        stdin.write_all(line).and_then(|()| stdin.write_all(b"\n")).and_then(|()| stdin.flush()).expect("write");
     }
 
     pub fn notify(&mut self, method: &str, params: Value) {
@@ -85,6 +91,20 @@ impl Client {
         }
     }
 
+    /// The first of these requests that is answered.
+    #[track_caller]
+    pub fn first_of(&mut self, ids: &[u64]) -> u64 {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let answered = self.pending.iter().filter_map(|message| message["id"].as_u64()).find(|id| ids.contains(id));
+            if let Some(id) = answered {
+                return id;
+            }
+            let line = self.lines.recv_timeout(until.saturating_duration_since(Instant::now())).expect("an answer");
+            self.pending.push(serde_json::from_str(&line).expect("protocol"));
+        }
+    }
+
     pub fn request(&mut self, method: &str, params: Value) -> Value {
         let id = self.send(method, params);
         let response = self.response(id);
@@ -92,14 +112,42 @@ impl Client {
         response["result"].clone()
     }
 
-    /// `run_python`, whole result.
+    /// `run_python`, whole result; what every result must be is checked here.
+    #[track_caller]
     pub fn call(&mut self, arguments: Value) -> Value {
-        self.request("tools/call", json!({"name": "run_python", "arguments": arguments}))
+        let id = self.send_call(arguments);
+        self.result(id)
+    }
+
+    /// Sends a call of `run_python` and returns its id.
+    pub fn send_call(&mut self, arguments: Value) -> u64 {
+        self.send("tools/call", json!({"name": "run_python", "arguments": arguments}))
+    }
+
+    /// The result of the call with this id.
+    #[track_caller]
+    pub fn result(&mut self, id: u64) -> Value {
+        let response = self.response(id);
+        assert!(response.get("error").is_none(), "{response}");
+        let result = response["result"].clone();
+        let report = &result["structuredContent"];
+        if let Err(error) = declared().validate(report) {
+            panic!("structuredContent is not what is declared: {error}\n{report:#}");
+        }
+        assert_eq!(result["isError"], report["status"] != "success", "{result:#}");
+        assert!(result["content"][0]["text"].as_str().is_some_and(|text| !text.is_empty()), "{result:#}");
+        result
     }
 
     /// `run_python`, structured content only.
     pub fn report(&mut self, arguments: Value) -> Value {
-        self.call(arguments)["structuredContent"].clone()
+        self.call(arguments)["structuredContent"].take()
+    }
+
+    /// Runs a program that must succeed and gives its result.
+    #[track_caller]
+    pub fn value(&mut self, code: &str) -> Value {
+        self.python(code)["result"].take()
     }
 
     /// Runs a program that must succeed.
@@ -149,6 +197,19 @@ impl Client {
         }
     }
 
+    /// Waits for the process to end, within a bound that is part of what is promised.
+    #[track_caller]
+    pub fn ends_within(&mut self, bound: Duration) -> Option<i32> {
+        let begun = Instant::now();
+        loop {
+            match self.lines.recv_timeout(bound.saturating_sub(begun.elapsed())) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.child.wait().expect("wait").code(),
+                Err(RecvTimeoutError::Timeout) => panic!("the bridge lives {bound:?} on\n{}", self.log()),
+            }
+        }
+    }
+
     #[cfg(unix)]
     pub fn signal(&self, signal: nix::sys::signal::Signal) {
         let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
@@ -162,6 +223,12 @@ impl Drop for Client {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The declared output schema; `protocol.rs` holds it to what `tools/list` says.
+fn declared() -> &'static jsonschema::Validator {
+    static DECLARED: OnceLock<jsonschema::Validator> = OnceLock::new();
+    DECLARED.get_or_init(|| jsonschema::validator_for(&mcp_bridge::output::output_schema()).expect("a schema"))
 }
 
 fn pump(stream: impl std::io::Read + Send + 'static) -> Receiver<String> {

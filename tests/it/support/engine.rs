@@ -1,6 +1,7 @@
 //! The engines that tests run on.
 
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -49,7 +50,13 @@ impl Engine {
     /// Waits until no container of that bridge is left.
     #[track_caller]
     pub fn assert_clean(&self, pid: u32) {
-        let until = std::time::Instant::now() + super::client::PATIENCE;
+        self.clean_within(pid, super::PATIENCE);
+    }
+
+    /// Waits until no container of that bridge is left, within a bound that is part of what is promised.
+    #[track_caller]
+    pub fn clean_within(&self, pid: u32, bound: Duration) {
+        let until = std::time::Instant::now() + bound;
         loop {
             let left = self.containers_of(pid);
             if left.is_empty() {
@@ -62,6 +69,7 @@ impl Engine {
 }
 
 /// Declares a test for each engine: `every_engine!(name, |engine| { … })`.
+#[allow(unused_macros)]
 macro_rules! every_engine {
     ($(#[$meta:meta])* $name:ident, $body:expr) => {
         mod $name {
@@ -86,4 +94,5 @@ macro_rules! every_engine {
         }
     };
 }
+#[allow(unused_imports)]
 pub(crate) use every_engine;

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Client, Engine};
+use super::{Client, Engine, Events, Outcome, finish};
 
 /// Image that most tests use; `.ci/images` makes it without a registry.
 const IMAGE: &str = "localhost/mcp-bridge-test:3.13";
@@ -59,6 +59,18 @@ impl Home {
         self.server(name, &entry)
     }
 
+    /// Adds the stub under a name; what it does can be waited for.
+    pub fn watched(self, name: &str, script: &Value) -> (Self, Events) {
+        let path = |what: &str| self.path().join(format!("{name}.{what}"));
+        let (pipe, lock, child) = (path("events"), path("lock"), path("child"));
+        let mut script = script.clone();
+        script["record"] = json!(pipe);
+        script["lock"] = json!(lock);
+        script["child"] = json!(child);
+        let events = Events::at(&pipe, lock, child);
+        (self.stub(name, &script), events)
+    }
+
     /// The real binary, in this home and with nothing else of the caller's environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-bridge"));
@@ -80,6 +92,12 @@ impl Home {
         command
     }
 
+    /// The real binary to its end, with nothing on stdin.
+    #[track_caller]
+    pub fn finish(&self, arguments: &[&str]) -> Outcome {
+        finish(self.command(arguments), "")
+    }
+
     /// A client on `mcp-bridge serve`.
     pub fn serve(&self) -> Client {
         Client::start(self.command(&["serve"]))
@@ -96,9 +114,14 @@ pub fn stub_server(script: &Path) -> Value {
     json!({"command": "python3", "args": [repo().join("tests/support/stub_server.py"), script]})
 }
 
+/// The folder that `tests/support/install_servers.sh` filled.
+pub fn test_servers_folder() -> PathBuf {
+    std::env::var_os("MCP_BRIDGE_TEST_SERVERS").map_or_else(|| repo().join(".test/servers"), PathBuf::from)
+}
+
 /// Entries of the real servers that `tests/support/install_servers.sh` installed; skipped aloud where missing, a failure in CI.
 pub fn test_servers() -> Option<Value> {
-    let folder = std::env::var_os("MCP_BRIDGE_TEST_SERVERS").map_or_else(|| repo().join(".test/servers"), PathBuf::from);
+    let folder = test_servers_folder();
     match std::fs::read_to_string(folder.join("servers.json")) {
         Ok(text) => Some(serde_json::from_str::<Value>(&text).expect("servers.json")["mcpServers"].clone()),
         Err(_) if std::env::var_os("CI").is_some() => panic!("no real servers in {}", folder.display()),

@@ -1,9 +1,20 @@
 //! The test bridge: the real binary, a home of its own, real engines.
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 mod client;
 mod engine;
+mod events;
 mod home;
+mod outcome;
 
-pub use client::Client;
-pub use engine::{Engine, every_engine};
-pub use home::{Home, repo, server_json, stub_server, test_servers};
+#[allow(unused_imports)]
+pub use client::{Client, PATIENCE};
+pub use engine::Engine;
+#[allow(unused_imports)]
+pub(crate) use engine::every_engine;
+#[allow(unused_imports)]
+pub use events::{Events, gone_within};
+#[allow(unused_imports)]
+pub use home::{Home, repo, server_json, stub_server, test_servers, test_servers_folder};
+#[allow(unused_imports)]
+pub use outcome::{Outcome, finish};

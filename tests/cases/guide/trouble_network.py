@@ -1,0 +1,5 @@
+#: status: "error"
+#: says: ["Network is unreachable", "MCP server"]
+import socket
+
+socket.create_connection(("192.0.2.1", 80), timeout=5)

@@ -1,0 +1,3 @@
+#: status: "error"
+#: says: ["mcp_sorce", "mcp_source"]
+await mcp_sorce.fetch()
