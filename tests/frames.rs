@@ -92,9 +92,9 @@ fn every_message_of_the_guest_is_understood_and_start_is_written_as_it_reads_it(
             "C" => {
                 let request: Request = from_value(payload.clone()).expect(&why);
                 assert_eq!(request.id, payload["id"]);
-                if let Operation::CallTool { server, tool, exact, args, kwargs } = request.operation {
-                    let said = json!({"id": request.id, "op": "call_tool", "server": server, "tool": tool, "exact": exact,
-                        "args": args, "kwargs": kwargs});
+                if let Operation::CallTool(call) = request.operation {
+                    let said = json!({"id": request.id, "op": "call_tool", "server": call.server, "tool": call.tool,
+                        "exact": call.exact, "args": call.args, "kwargs": call.kwargs});
                     assert_eq!(said, payload);
                 }
             }

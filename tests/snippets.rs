@@ -150,7 +150,8 @@ fn names_exist(client: &mut Client) {
     );
     let report = client.python(&code);
     assert_eq!(report["result"][0], json!([]), "GUIDE.md names functions that do not exist");
-    let chapter = guide.split("\n### Exceptions\n").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("chapter");
+    let chapter =
+        guide.split("\n### Exceptions\n").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("chapter");
     let mut exceptions: Vec<String> = rows(chapter).iter().map(|row| row[0].trim_matches('`').to_owned()).collect();
     exceptions.sort();
     assert_eq!(report["result"][1], json!(exceptions));
@@ -184,7 +185,11 @@ fn the_readme_shows_the_tool_as_it_is() {
 fn the_example_server_reads_and_refuses() {
     let serve = |flags: &[&str]| {
         let mut command = Command::new("python3");
-        command.arg(repo().join("examples/servers/sqlite.py")).arg(":memory:").args(flags).current_dir(repo().join("examples"));
+        command
+            .arg(repo().join("examples/servers/sqlite.py"))
+            .arg(":memory:")
+            .args(flags)
+            .current_dir(repo().join("examples"));
         Client::start(command)
     };
     let call = |client: &mut Client, tool: &str, arguments: Value| {
@@ -207,6 +212,7 @@ fn the_example_server_reads_and_refuses() {
         assert_eq!(call(&mut reader, "query", json!({"sql": sql}))["isError"], true, "{sql}");
     }
     let mut writer = serve(&["--load", "shop.sql"]);
-    let changed = call(&mut writer, "execute", json!({"sql": "DELETE FROM orders WHERE cents < ?", "parameters": [20000]}));
+    let changed =
+        call(&mut writer, "execute", json!({"sql": "DELETE FROM orders WHERE cents < ?", "parameters": [20000]}));
     assert_eq!(changed["structuredContent"], json!({"changed": 3}));
 }
