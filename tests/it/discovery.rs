@@ -56,7 +56,9 @@ fn the_user_file_of_claude_code_is_all_it_takes() {
     assert_eq!(found["servers"]["here"]["state"], "on", "{found:#}");
     assert!(found["servers"]["user-wide"]["line"].is_u64(), "{found:#}");
     // They start, and of two with one name the nearer one.
-    for (server, tool) in [("user-wide", "everywhere"), ("mcp_user_wide", "everywhere"), ("here", "here"), ("both", "here")] {
+    for (server, tool) in
+        [("user-wide", "everywhere"), ("mcp_user_wide", "everywhere"), ("here", "here"), ("both", "here")]
+    {
         let done = type_in(&home, "work", &["tools", server]).exits(0);
         assert!(done.stdout.contains(&format!(".{tool}(")), "{server}: {}", done.stdout);
     }
@@ -101,7 +103,9 @@ fn a_project_file_waits_for_approval_and_a_changed_entry_asks_again() {
     std::fs::copy(home.path().join("shop/.mcp.json"), home.path().join("copy/.mcp.json")).expect("copy");
     assert_eq!(servers(&home, "copy")["servers"]["team"]["state"], "waits for approval");
 
-    let trusting = Home::new().env("MCP_BRIDGE_TRUST_PROJECT", "1").file("shop/.mcp.json", &json!({"mcpServers": {"team": first}}).to_string());
+    let trusting = Home::new()
+        .env("MCP_BRIDGE_TRUST_PROJECT", "1")
+        .file("shop/.mcp.json", &json!({"mcpServers": {"team": first}}).to_string());
     assert_eq!(servers(&trusting, "shop")["servers"]["team"]["state"], "on");
 }
 
@@ -112,7 +116,10 @@ fn a_broken_file_is_named_with_its_line_and_stops_nothing_else() {
     let home = good
         .server("fine", &entry)
         .file(".config/mcp/servers/broken.json", "{\n  \"mcpServers\": {\n    \"a\": {\"command\": \"x\",}\n  }\n}")
-        .file(".config/mcp/servers/shape.json", r#"{"mcpServers": {"odd": {"command": ["x"]}, "good": {"command": "true"}}}"#)
+        .file(
+            ".config/mcp/servers/shape.json",
+            r#"{"mcpServers": {"odd": {"command": ["x"]}, "good": {"command": "true"}}}"#,
+        )
         .file(".config/mcp/servers/root.json", "[1, 2]")
         .file(".config/mcp/servers/empty.json", "")
         .file(".claude.json", "{\"mcpServers\": ");
@@ -222,7 +229,13 @@ fn a_remote_server_is_listed_and_its_kind_said() {
 
 /// Values that must never be seen; long and odd enough that nothing else can contain them.
 const CANARIES: [&str; 7] = [
-    "canary-env-5f1c", "canary-arg-5f1c", "canary-header-5f1c", "canary-query-5f1c", "canary-user-5f1c", "canary-var-5f1c", "canary-own-5f1c",
+    "canary-env-5f1c",
+    "canary-arg-5f1c",
+    "canary-header-5f1c",
+    "canary-query-5f1c",
+    "canary-user-5f1c",
+    "canary-var-5f1c",
+    "canary-own-5f1c",
 ];
 
 /// Servers of every kind, each with a secret, some of them broken.
@@ -264,18 +277,30 @@ fn no_secret(what: &str, said: &str) {
 fn no_command_says_a_secret() {
     let home = with_secrets(Home::new());
     let commands: [&[&str]; 11] = [
-        &["servers"], &["servers", "--json"], &["tools", "local"], &["tools", "far"], &["tools", "wrong"], &["tools", "canary", "--json"],
-        &["doctor"], &["trust"], &["trust", "local"], &["settings"], &["run", "-c", "1", "--server", "local"],
+        &["servers"],
+        &["servers", "--json"],
+        &["tools", "local"],
+        &["tools", "far"],
+        &["tools", "wrong"],
+        &["tools", "canary", "--json"],
+        &["doctor"],
+        &["trust"],
+        &["trust", "local"],
+        &["settings"],
+        &["run", "-c", "1", "--server", "local"],
     ];
     for arguments in commands {
         let done = home.finish(arguments);
         assert!(!done.said().is_empty());
         no_secret(&arguments.join(" "), &done.said());
     }
+    // The last words of a server that fails are passed on, but for the secrets in them.
+    home.finish(&["tools", "local"]).exits(5).complains(&["bad token ***"]);
 }
 
 every_engine!(no_answer_and_no_log_line_says_a_secret, |engine| {
-    let home = with_secrets(Home::on(engine)).stub("echo", &json!({"tools": ["env"], "calls": {"env": {"environment": true}}}));
+    let home = with_secrets(Home::on(engine))
+        .stub("echo", &json!({"tools": ["env"], "calls": {"env": {"environment": true}}}));
     let mut client = home.serve();
     let code = "import os, pathlib
 seen = [dict(os.environ), pathlib.Path('/proc/1/cmdline').read_bytes().decode(errors='replace')]
