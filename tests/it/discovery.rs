@@ -294,6 +294,8 @@ fn no_command_says_a_secret() {
         assert!(!done.said().is_empty());
         no_secret(&arguments.join(" "), &done.said());
     }
+    // The last words of a server that fails are passed on, but for the secrets in them.
+    home.finish(&["tools", "local"]).exits(5).complains(&["bad token ***"]);
 }
 
 every_engine!(no_answer_and_no_log_line_says_a_secret, |engine| {
