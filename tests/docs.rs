@@ -14,14 +14,27 @@ use mcp_bridge::upstream::UpstreamError;
 
 /// Folders whose names begin codes; `request` is `execution`'s second enum.
 const CODE_FAMILIES: [&str; 14] = [
-    "settings", "discovery", "upstream", "gateway", "broker", "request", "execution", "sandbox", "guest", "catalog", "cli",
-    "server", "output", "telemetry",
+    "settings",
+    "discovery",
+    "upstream",
+    "gateway",
+    "broker",
+    "request",
+    "execution",
+    "sandbox",
+    "guest",
+    "catalog",
+    "cli",
+    "server",
+    "output",
+    "telemetry",
 ];
 
 fn is_code(text: &str) -> bool {
     text.split_once('.').is_some_and(|(family, name)| {
         CODE_FAMILIES.contains(&family)
             && !name.is_empty()
+            && name != "json" // a file's name
             && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
     })
 }
@@ -44,13 +57,17 @@ fn the_guide_explains_every_error_code_and_no_other() {
     markdown::files(&repo().join("src"), &mut paths);
     let in_code: BTreeSet<String> = paths
         .iter()
-        .filter(|path| path.extension().is_some_and(|e| e == "rs") && !path.iter().any(|part| part == "tests" || part == "tests.rs"))
+        .filter(|path| {
+            path.extension().is_some_and(|e| e == "rs")
+                && !path.iter().any(|part| part == "tests" || part == "tests.rs")
+        })
         .flat_map(|path| codes_of(&std::fs::read_to_string(path).expect("source")))
         .collect();
     assert!(in_code.len() > 60, "the search for codes found only {in_code:?}");
 
     let guide = read("GUIDE.md");
-    let chapter = guide.split("\n## Error codes\n").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("chapter");
+    let chapter =
+        guide.split("\n## Error codes\n").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("chapter");
     let in_guide: Vec<String> =
         rows(chapter).iter().map(|row| row[0].trim_matches('`').to_owned()).filter(|code| is_code(code)).collect();
     let unique: BTreeSet<String> = in_guide.iter().cloned().collect();
@@ -83,7 +100,8 @@ fn the_guide_has_the_table_of_settings() {
     let written = section(&guide, "settings");
     if std::env::var_os("MCP_BRIDGE_TEST_BLESS").is_some() {
         let old = format!("<!-- settings -->\n{written}");
-        std::fs::write(repo().join("GUIDE.md"), guide.replace(&old, &format!("<!-- settings -->\n{table}"))).expect("write");
+        std::fs::write(repo().join("GUIDE.md"), guide.replace(&old, &format!("<!-- settings -->\n{table}")))
+            .expect("write");
         return;
     }
     assert_eq!(written, table, "write it anew: MCP_BRIDGE_TEST_BLESS=1 cargo test --test docs");
@@ -108,10 +126,8 @@ fn variables_named_in_documents_exist() {
 #[test]
 fn the_guide_has_the_table_of_exit_codes() {
     let source = read("src/cli/exit.rs");
-    let in_code: BTreeSet<i32> = source
-        .lines()
-        .filter_map(|line| line.trim().strip_suffix(',')?.split_once(" = ")?.1.parse().ok())
-        .collect();
+    let in_code: BTreeSet<i32> =
+        source.lines().filter_map(|line| line.trim().strip_suffix(',')?.split_once(" = ")?.1.parse().ok()).collect();
     assert!(in_code.len() >= 8, "{in_code:?}");
     let guide = read("GUIDE.md");
     let in_guide: BTreeSet<i32> =
@@ -142,7 +158,7 @@ fn the_architecture_has_the_table_of_folders() {
 #[test]
 fn links_lead_somewhere() {
     for document in DOCUMENTS {
-        let text = read(document);
+        let text = markdown::prose(&read(document));
         let folder = repo().join(document).parent().expect("folder").to_owned();
         for (at, _) in text.match_indices("](") {
             let target = text[at + 2..].split(')').next().unwrap_or_default();
@@ -177,10 +193,12 @@ fn commands_shown_exist() {
     for document in DOCUMENTS {
         let text = read(document);
         let in_shell = blocks(&text).into_iter().filter(|block| block.language == "sh").map(|block| block.text);
-        let lines: Vec<String> = in_shell.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+        let lines: Vec<String> =
+            in_shell.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
         for line in lines.into_iter().chain(spans(&text)) {
             let Some(rest) = line.strip_prefix("mcp-bridge ") else { continue };
-            let words = rest.split_whitespace().take_while(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-'));
+            let words =
+                rest.split_whitespace().take_while(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-'));
             let mut words: Vec<String> = words.map(str::to_owned).collect();
             words.truncate(if words.first().is_some_and(|word| word == "image") { 2 } else { 1 });
             shown.insert(words);
@@ -202,7 +220,9 @@ fn troubleshooting_quotes_messages_as_they_are() {
     let text = |s: &str| s.to_owned();
     let sandbox: Vec<SandboxError> = vec![
         SandboxError::EngineMissing {
-            tried: text("unix:///run/user/1000/podman/podman.sock, unix:///var/run/docker.sock, and the program podman"),
+            tried: text(
+                "unix:///run/user/1000/podman/podman.sock, unix:///var/run/docker.sock, and the program podman",
+            ),
         },
         SandboxError::EngineNotRunning {
             engine: "docker",
@@ -212,10 +232,7 @@ fn troubleshooting_quotes_messages_as_they_are() {
         SandboxError::NoPermission { engine: "docker", endpoint: text("unix:///var/run/docker.sock") },
         SandboxError::ImageMissing { image: text("python:3.14-slim"), engine: "podman" },
         SandboxError::ImagePullFailed { image: text("python:3.14-slim"), reason: text("no such host") },
-        SandboxError::Weakened {
-            what: "swap",
-            warning: text("docker (cgroup version 1) has no such control here"),
-        },
+        SandboxError::Weakened { what: "swap", warning: text("docker (cgroup version 1) has no such control here") },
     ];
     let upstream = [
         UpstreamError::CommandNotFound { server: text("git"), command: text("uvx"), searched: "on PATH" },
