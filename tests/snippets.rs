@@ -1,4 +1,4 @@
-//! Runs what GUIDE.md and README.md show: every Python block, through the real binary, on an engine.
+//! Runs what README.md and GUIDE.md show: every Python block, through the real binary, on an engine.
 //!
 //! A comment before a block says how: `<!-- test: status=error servers=a,b timeout=1` and, on further lines, Python that is put
 //! before the block. A block after it may be compared: `<!-- prints -->` with stdout, `<!-- report -->` with the text of the report
@@ -57,7 +57,7 @@ fn setup(block: &Block) -> Setup {
                 Some(("status", word)) => status = word.to_owned(),
                 Some(("servers", names)) => arguments["servers"] = names.split(',').collect(),
                 Some(("timeout", seconds)) => arguments["timeout"] = json!(seconds.parse::<f64>().expect("seconds")),
-                _ => panic!("GUIDE.md:{}: {pair:?} means nothing", block.line),
+                _ => panic!("line {}: {pair:?} means nothing", block.line),
             }
         }
     }
@@ -107,26 +107,28 @@ fn texts(value: &Value) -> String {
 }
 
 #[test]
-fn every_python_block_of_the_guide_runs() {
+fn every_python_block_runs() {
     let Some(engine) = engine() else { return };
     let home = stubs().iter().fold(Home::on(&engine), |home, (name, script)| home.stub(name, script));
     let mut client = home.serve();
-    let all = blocks(&read("GUIDE.md"));
     let (mut ran, mut outputs, mut faults) = (0, 0, Vec::new());
-    for (at, block) in all.iter().enumerate().filter(|(_, block)| block.language == "python") {
-        let setup = setup(block);
-        let result = client.call(setup.arguments);
-        let report = &result["structuredContent"];
-        if report["status"] != setup.status.as_str() {
-            faults.push(format!("GUIDE.md:{}: {report:#}", block.line));
-        }
-        ran += 1;
-        if let Some(after) = all.get(at + 1)
-            && let Some((shown, found)) = compared(after, &result)
-        {
-            outputs += 1;
-            if shown != found {
-                faults.push(format!("GUIDE.md:{}: found\n{found}", after.line));
+    for document in ["README.md", "GUIDE.md"] {
+        let all = blocks(&read(document));
+        for (at, block) in all.iter().enumerate().filter(|(_, block)| block.language == "python") {
+            let setup = setup(block);
+            let result = client.call(setup.arguments);
+            let report = &result["structuredContent"];
+            if report["status"] != setup.status.as_str() {
+                faults.push(format!("{document}:{}: {report:#}", block.line));
+            }
+            ran += 1;
+            if let Some(after) = all.get(at + 1)
+                && let Some((shown, found)) = compared(after, &result)
+            {
+                outputs += 1;
+                if shown != found {
+                    faults.push(format!("{document}:{}: found\n{found}", after.line));
+                }
             }
         }
     }

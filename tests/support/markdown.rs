@@ -88,6 +88,21 @@ pub fn spans(text: &str) -> Vec<String> {
     found
 }
 
+/// The text without fenced blocks and `code spans`.
+pub fn prose(text: &str) -> String {
+    let mut fenced = false;
+    let mut kept = String::new();
+    for line in text.lines() {
+        if line.starts_with("```") {
+            fenced = !fenced;
+        } else if !fenced {
+            kept.extend(line.split('`').step_by(2));
+            kept.push('\n');
+        }
+    }
+    kept
+}
+
 /// Every file below a folder.
 pub fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("folder") {
