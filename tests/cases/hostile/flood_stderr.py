@@ -1,4 +1,4 @@
-# expect: status=limit verdict=output
+# expect: status=limit verdict=output timeout=60
 import sys
 
 line = "x" * 999_999 + "\n"

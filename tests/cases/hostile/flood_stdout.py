@@ -1,4 +1,4 @@
-# expect: status=limit verdict=output
+# expect: status=limit verdict=output timeout=60
 import os
 
 block = b"x" * 99 + b"\n"
