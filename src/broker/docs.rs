@@ -99,8 +99,11 @@ impl Broker {
                 Err(_) => missing.push(json!({"server": name, "unavailable": "it is still starting; search again"})),
             }
         }
-        // Indexing a thousand tools takes about a millisecond; an index kept between searches would have to follow every change.
-        let mut found = ToolIndex::new(&catalogs).search(query, limit, size(detail), None);
+        // Made anew each time: an index that is kept would have to follow every change of every server. A thousand tools take some
+        // tens of milliseconds, too long for a thread that drives connections.
+        let query = query.to_owned();
+        let search = move || ToolIndex::new(&catalogs).search(&query, limit, size(detail), None);
+        let mut found = tokio::task::spawn_blocking(search).await.unwrap_or_default();
         found.extend(missing);
         Ok(found.into())
     }

@@ -18,8 +18,11 @@ pub struct Shared {
     pub(super) saved: SavedTools,
     call_timeout: Duration,
     /// A catalog is made once from each list of tools that a server gave.
-    catalogs: RwLock<HashMap<String, (Arc<ServerTools>, Arc<ServerCatalog>)>>,
+    catalogs: RwLock<HashMap<String, Read>>,
 }
+
+/// A list of tools and the catalog made from it.
+type Read = (Arc<ServerTools>, Arc<ServerCatalog>);
 
 impl Shared {
     /// `call_timeout`: of a call that names none, to a server whose configuration names none.

@@ -128,3 +128,243 @@ fn unknown(tool: &CompiledTool, keyword: &str) -> BindError {
         signature: tool.signature(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::ToolDefinition;
+    use super::*;
+
+    fn tool(input_schema: Value) -> CompiledTool {
+        let definition = ToolDefinition { name: "make".into(), input_schema, ..ToolDefinition::default() };
+        CompiledTool::new(definition, "make".into())
+    }
+
+    /// `make(title: str, count: int, *, labels: list[str] = None, class_: str = None)`
+    fn example() -> CompiledTool {
+        tool(json!({
+            "type": "object",
+            "properties": {
+                "labels": {"type": "array", "items": {"type": "string"}},
+                "title": {"type": "string"},
+                "class": {"type": "string"},
+                "count": {"type": "integer", "maximum": 10},
+            },
+            "required": ["count", "title"],
+        }))
+    }
+
+    fn call(tool: &CompiledTool, args: Value, kwargs: Value) -> Result<(Value, Option<f64>), BindError> {
+        let (Value::Array(args), Value::Object(kwargs)) = (args, kwargs) else { unreachable!() };
+        tool.bind(&args, &kwargs).map(|bound| (Value::Object(bound.arguments), bound.timeout))
+    }
+
+    fn arguments(tool: &CompiledTool, args: Value, kwargs: Value) -> Value {
+        call(tool, args, kwargs).unwrap().0
+    }
+
+    fn complaint(tool: &CompiledTool, args: Value, kwargs: Value) -> (String, String) {
+        let error = call(tool, args, kwargs).unwrap_err();
+        (error.to_string(), error.hint())
+    }
+
+    #[test]
+    fn the_natural_ways_to_call_mean_the_same() {
+        let tool = example();
+        let expected = json!({"title": "t", "count": 3, "class": "c"});
+        for (args, kwargs) in [
+            (json!([]), json!({"title": "t", "count": 3, "class_": "c"})),
+            (json!([]), json!({"title": "t", "count": 3, "class": "c"})),
+            (json!(["t", 3]), json!({"class_": "c"})),
+            (json!(["t", 3, null, "c"]), json!({})),
+            (json!([{"title": "t", "count": 3, "class_": "c"}]), json!({})),
+            (json!(["t", 3]), json!({"class_": "c", "labels": null})),
+        ] {
+            assert_eq!(arguments(&tool, args.clone(), kwargs.clone()), expected, "{args} {kwargs}");
+        }
+    }
+
+    #[test]
+    fn a_dict_is_the_first_argument_where_that_takes_dicts() {
+        let tool = tool(json!({"properties": {"data": {"type": "object"}, "note": {}}, "required": ["data"]}));
+        assert_eq!(arguments(&tool, json!([{"x": 1}]), json!({})), json!({"data": {"x": 1}}));
+        assert_eq!(arguments(&tool, json!([{}]), json!({})), json!({"data": {}}));
+        assert_eq!(arguments(&tool, json!([{"data": {"x": 1}}]), json!({})), json!({"data": {"x": 1}}));
+        assert_eq!(arguments(&tool, json!([{"data": 1}]), json!({"note": 2}))["data"], json!({"data": 1}));
+    }
+
+    #[test]
+    fn none_is_passed_on_where_the_schema_takes_it() {
+        let tool = tool(json!({"properties": {
+            "plain": {"type": "string"}, "nullable": {"type": ["string", "null"]}, "any": {},
+        }}));
+        let all_none = json!({"plain": null, "nullable": null, "any": null});
+        assert_eq!(arguments(&tool, json!([]), all_none), json!({"nullable": null, "any": null}));
+    }
+
+    #[test]
+    fn the_deadline_is_not_an_argument_unless_the_tool_has_one_of_that_name() {
+        let plain = example();
+        let args = json!(["t", 3]);
+        assert_eq!(call(&plain, args.clone(), json!({"timeout": 2})).unwrap().1, Some(2.0));
+        assert_eq!(call(&plain, args.clone(), json!({"_timeout": 0.5})).unwrap().1, Some(0.5));
+        assert_eq!(call(&plain, args.clone(), json!({"timeout": null})).unwrap().1, None);
+        let own = tool(json!({"properties": {"timeout": {"type": "integer"}}}));
+        assert_eq!(
+            call(&own, json!([]), json!({"timeout": 5, "_timeout": 7})).unwrap(),
+            (json!({"timeout": 5}), Some(7.0))
+        );
+        for bad in [json!(0), json!(-1), json!("5"), json!(true)] {
+            let (message, hint) = complaint(&plain, args.clone(), json!({"timeout": bad}));
+            assert!(message.contains("timeout must be a number of seconds above 0"), "{message}");
+            assert!(hint.contains("timeout=30"));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_with_the_signature() {
+        let tool = example();
+        let signature = "make(title: str, count: int, *, labels: list[str] = None, class_: str = None)";
+        let cases = [
+            (json!([1, 2, 3, 4, 5]), json!({}), "make takes at most 4 positional arguments, 5 were given"),
+            (json!(["t", 3]), json!({"title": "u"}), "make got 'title' twice: by position and by keyword"),
+            (json!(["t", 3]), json!({"labls": []}), "make has no parameter 'labls'"),
+            (json!([]), json!({}), "make needs title, count"),
+            (json!(["t"]), json!({"count": "3"}), "make: count: found str '3', accepts int"),
+            (json!(["t", 11]), json!({}), "make: count: found int 11, accepts 10 or less"),
+            (json!(["t", null]), json!({}), "make: count: found None, accepts int"),
+            (json!(["t", 1, [1]]), json!({}), "make: labels[0]: found int 1, accepts str"),
+            (json!(["t", 1]), json!({"class_": {"a": 1}}), "make: class_: found dict with 'a', accepts str"),
+        ];
+        for (args, kwargs, expected) in cases {
+            let (message, hint) = complaint(&tool, args, kwargs);
+            assert_eq!(message, expected);
+            assert!(hint.ends_with(signature), "{hint}");
+        }
+        assert!(complaint(&tool, json!(["t", 3]), json!({"labls": []})).1.starts_with("did you mean labels? "));
+    }
+
+    #[test]
+    fn a_huge_value_is_not_repeated_in_the_message() {
+        let huge = "secret".repeat(10_000);
+        let (message, hint) = complaint(&example(), json!(["t", huge]), json!({}));
+        assert_eq!(message, "make: count: found str of 60000 characters, accepts int");
+        assert!(hint.len() < 200);
+        let (message, _) = complaint(&example(), json!(["t", 3]), json!({huge: 1}));
+        assert!(message.len() < 200);
+    }
+
+    #[test]
+    fn nested_and_alternative_types_are_named() {
+        let tool = tool(json!({
+            "$defs": {"Item": {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"],
+                "additionalProperties": false}},
+            "properties": {
+                "items": {"type": "array", "items": {"$ref": "#/$defs/Item"}},
+                "when": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+                "kind": {"enum": ["a", "b"]},
+            },
+        }));
+        let cases = [
+            (json!({"items": [{}]}), "make: items[0] lacks 'id'"),
+            (json!({"items": [{"id": 1, "x": 2}]}), "make: items[0] has unknown keys 'x', accepts {id: int}"),
+            (json!({"items": [{"id": "1"}]}), "make: items[0].id: found str '1', accepts int"),
+            (json!({"when": []}), "make: when: found list of 0, accepts str | int"),
+            (json!({"kind": "c"}), "make: kind: found str 'c', accepts Literal['a', 'b']"),
+        ];
+        for (kwargs, expected) in cases {
+            assert_eq!(complaint(&tool, json!([]), kwargs).0, expected);
+        }
+    }
+
+    #[test]
+    fn whole_numbers_do_for_numbers_and_nothing_else_is_changed() {
+        let tool = tool(json!({"properties": {"x": {"type": "number"}, "n": {"type": "integer"}}}));
+        assert_eq!(arguments(&tool, json!([1, 2]), json!({})), json!({"x": 1, "n": 2}));
+        assert!(call(&tool, json!([]), json!({"n": 1.5})).is_err());
+        assert!(call(&tool, json!([]), json!({"x": "1"})).is_err());
+    }
+
+    #[test]
+    fn other_names_pass_where_the_schema_welcomes_them() {
+        let open = tool(json!({"properties": {"a": {}}, "additionalProperties": {"type": "integer"}}));
+        assert_eq!(arguments(&open, json!([1]), json!({"b": 2})), json!({"a": 1, "b": 2}));
+        assert!(call(&open, json!([1]), json!({"b": "2"})).is_err());
+        let bare = tool(json!({"type": "object"}));
+        assert_eq!(arguments(&bare, json!([{"q": 1}]), json!({})), json!({"q": 1}));
+    }
+
+    #[test]
+    fn a_broken_schema_does_not_block_the_call() {
+        for schema in [
+            json!({"type": "nonsense", "properties": {"a": {"type": 7}}}),
+            json!({"properties": {"a": {"$ref": "https://example.com/remote.json"}}}),
+            json!({"properties": {"a": {"$ref": "#/nowhere"}}}),
+            json!({"$schema": "https://example.com/dialect", "properties": {"a": {}}}),
+            json!({"properties": {"a": {"pattern": "("}}}),
+            json!({"properties": {"a": {}}, "$ref": "#"}),
+            json!({"properties": {"a": {}}, "allOf": [{"$ref": "#"}]}),
+            json!({"properties": {"a": {"pattern": "^(a*)*\\1b$"}}}),
+        ] {
+            let tool = tool(schema.clone());
+            let value = json!("a".repeat(40) + "!");
+            let result = call(&tool, json!([]), json!({"a": value}));
+            assert!(result.is_ok(), "{schema}: {result:?}");
+        }
+    }
+
+    /// Schemas in which keywords have values of all the wrong kinds.
+    fn any_schema() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(json!("string")),
+            Just(json!("object")),
+            Just(json!("a")),
+            Just(json!(["a"])),
+            Just(json!("#")),
+            Just(json!("#/$defs/a")),
+            Just(json!(null)),
+            Just(json!(true)),
+            Just(json!(-1)),
+            Just(json!({})),
+        ];
+        leaf.prop_recursive(4, 60, 6, |inner| {
+            let keyword = prop_oneof![
+                Just("type"),
+                Just("properties"),
+                Just("a"),
+                Just("required"),
+                Just("$ref"),
+                Just("$defs"),
+                Just("anyOf"),
+                Just("allOf"),
+                Just("items"),
+                Just("enum"),
+                Just("additionalProperties"),
+                Just("default"),
+                Just("description"),
+                Just("minimum"),
+            ];
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::vec((keyword, inner), 0..6)
+                    .prop_map(|fields| fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_schema_makes_us_panic(schema in any_schema(), value in any_schema()) {
+            let tool = tool(schema);
+            let _ = tool.bind(std::slice::from_ref(&value), &Map::new());
+            let named = Map::from_iter([("a".to_owned(), value)]);
+            let bound = tool.bind(&[], &named);
+            prop_assert!(tool.signature().starts_with("make("));
+            if let Err(error) = bound {
+                prop_assert!(error.to_string().starts_with("make") && !error.hint().is_empty());
+            }
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 /// Shorter lines cost less than the words that would replace them.
-const WORTH_IT: usize = 40;
+const WORTH_IT: usize = 30;
 
 /// What has been said so far, and at which tool.
 #[derive(Debug, Default)]

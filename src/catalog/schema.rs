@@ -16,9 +16,13 @@ pub fn resolve<'a>(schema: &'a Value, root: &'a Value) -> Option<&'a Value> {
     let mut schema = schema;
     for _ in 0..MAX_HOPS {
         let Some(reference) = schema.get("$ref").and_then(Value::as_str) else { return Some(schema) };
-        schema = root.pointer(reference.strip_prefix('#')?)?;
+        schema = pointed(reference, root)?;
     }
     None
+}
+
+fn pointed<'a>(reference: &str, root: &'a Value) -> Option<&'a Value> {
+    root.pointer(reference.strip_prefix('#')?)
 }
 
 /// A property of an object schema.
@@ -63,7 +67,6 @@ fn collect<'a>(schema: &'a Value, root: &'a Value, steps: &mut usize, certain: b
         return;
     }
     *steps -= 1;
-    let Some(schema) = resolve(schema, root).and_then(Value::as_object) else { return };
     let required = strings(schema.get("required"));
     for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
         match found.list.iter().position(|known| known.name == name) {
@@ -83,7 +86,8 @@ fn collect<'a>(schema: &'a Value, root: &'a Value, steps: &mut usize, certain: b
     if schema.get("patternProperties").is_some_and(Value::is_object) {
         found.open = true;
     }
-    for part in list(schema.get("allOf")) {
+    let target = schema.get("$ref").and_then(Value::as_str).and_then(|reference| pointed(reference, root));
+    for part in list(schema.get("allOf")).chain(target) {
         collect(part, root, steps, certain, found);
     }
     for part in list(schema.get("anyOf")).chain(list(schema.get("oneOf"))) {

@@ -21,7 +21,7 @@ pub const SHORT: Room = Room { parameter: 60, result: 90 };
 /// For one tool looked at closely: real nested arguments fit.
 pub const WHOLE: Room = Room { parameter: 400, result: 240 };
 
-/// Most bytes of a description that are passed on; the longest of 642 real ones has 6,000.
+/// Most characters of a description that are passed on; the longest of 642 real ones has 6,000.
 const MAX_DESCRIPTION: usize = 8_000;
 
 /// Most characters of the sentence that stands for a description in lists.
@@ -97,7 +97,9 @@ pub fn full_doc(tool: &CompiledTool) -> Map<String, Value> {
     doc.insert("signature".to_owned(), json!(signature(tool, WHOLE)));
     insert_text(&mut doc, "description", description(tool));
     insert_text(&mut doc, "parameters", parameter_lines(tool));
-    insert_text(&mut doc, "hints", hints(tool));
+    if is_read_only(tool) {
+        doc.insert("read_only".to_owned(), json!(true));
+    }
     doc
 }
 
@@ -125,13 +127,8 @@ pub fn description(tool: &CompiledTool) -> String {
         }
         blank = false;
         tidy.push_str(line);
-        if tidy.len() > MAX_DESCRIPTION {
-            tidy.truncate(tidy.floor_char_boundary(MAX_DESCRIPTION));
-            tidy.push_str(" ...");
-            break;
-        }
     }
-    tidy
+    shortened(&tidy, MAX_DESCRIPTION)
 }
 
 /// The first sentence of the description, on one line.
@@ -170,8 +167,8 @@ fn parameter_lines(tool: &CompiledTool) -> String {
     lines
 }
 
-/// Objects within lists of objects are as deep as a reader follows.
-const MAX_DEPTH: usize = 3;
+/// A list of objects: deeper ones are rare, and their fields stand in the signature.
+const MAX_DEPTH: usize = 2;
 
 fn describe(path: &str, declared: &Value, tool: &CompiledTool, depth: usize, lines: &mut String) {
     let root = &tool.definition.input_schema;
@@ -213,7 +210,7 @@ fn constraints(schema: &Value) -> String {
         (None, Some(high)) => Some(format!("<={high}{unit}")),
         (None, None) => None,
     };
-    let text = |key: &str| schema.get(key).and_then(Value::as_str).filter(|text| text.len() <= 80);
+    let text = |key: &str| schema.get(key).and_then(Value::as_str).filter(|text| text.len() <= 40);
     let minimum_length = number("minLength").filter(|n| n.as_f64() != Some(1.0));
     let parts = [
         range(number("minimum"), number("maximum"), ""),
@@ -228,14 +225,71 @@ fn constraints(schema: &Value) -> String {
     if parts.is_empty() { String::new() } else { format!("({})", parts.join(", ")) }
 }
 
-/// What the server says the tool does to the world, where it says something.
-fn hints(tool: &CompiledTool) -> String {
-    let said = |key: &str| tool.definition.annotations.as_ref().and_then(|a| a.get(key)).and_then(Value::as_bool);
-    let read_only = said("readOnlyHint") == Some(true);
-    let words = [
-        ("read-only", read_only),
-        // MCP: meaningful only for tools that write.
-        ("destructive", !read_only && said("destructiveHint") == Some(true)),
-    ];
-    words.into_iter().filter(|(_, holds)| *holds).map(|(word, _)| word).collect::<Vec<_>>().join(", ")
+/// Whether the server says that the tool changes nothing. Its opposite, `destructiveHint`, is not shown: servers set it
+/// on tools that resize a window.
+fn is_read_only(tool: &CompiledTool) -> bool {
+    let annotations = tool.definition.annotations.as_ref();
+    annotations.and_then(|hints| hints.get("readOnlyHint")).and_then(Value::as_bool) == Some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ToolDefinition;
+    use super::*;
+
+    fn tool(description: &str, input_schema: Value) -> CompiledTool {
+        let description = Some(description.to_owned());
+        let definition = ToolDefinition { name: "make".into(), description, input_schema, ..ToolDefinition::default() };
+        CompiledTool::new(definition, "make".into())
+    }
+
+    #[test]
+    fn the_first_sentence_ends_where_a_reader_would_end_it() {
+        let cases = [
+            ("Makes it. Then more.", "Makes it"),
+            ("Makes a thing (e.g. a v1.2 file). More.", "Makes a thing (e.g. a v1.2 file)"),
+            ("\n  # Title\n\nText.", "Title"),
+            ("---\nMakes it", "Makes it"),
+            ("", ""),
+        ];
+        for (description, sentence) in cases {
+            assert_eq!(first_sentence(&tool(description, json!({}))), sentence, "{description:?}");
+        }
+        let long = first_sentence(&tool(&"word ".repeat(100), json!({})));
+        assert!(long.len() <= 123 && long.ends_with("word..."), "{long}");
+    }
+
+    #[test]
+    fn defaults_and_nullable_parameters_read_short() {
+        let made = tool(
+            "",
+            json!({"properties": {
+            "a": {"type": ["string", "null"], "default": null}, "b": {"type": "boolean", "default": true},
+            "c": {"type": "string", "default": "x".repeat(99)}, "from": {"type": "string"}, "d": {"type": "integer"},
+        }, "required": ["d"]}),
+        );
+        let expected = "make(d: int, *, a: str = None, b: bool = True, c: str = ..., from_: str = None)";
+        assert_eq!(made.signature(), expected);
+    }
+
+    #[test]
+    fn what_a_type_does_not_say_stands_beside_the_parameter() {
+        let made = tool(
+            "",
+            json!({"properties": {
+                "n": {"type": "integer", "minimum": 1, "maximum": 100, "description": "How many\n rows"},
+                "size": {"type": "integer", "description": "The size", "maximum": 9_007_199_254_740_991_i64},
+                "rows": {"type": "array", "items": {"properties": {"id": {"description": "Key of the row"}}}},
+                "day": {"type": "string", "format": "date"},
+            }}),
+        );
+        let doc = full_doc(&made);
+        assert_eq!(doc["parameters"], "n: How many rows (1..100)\nrows[].id: Key of the row\nday: (date)");
+    }
+
+    #[test]
+    fn a_huge_description_is_cut() {
+        let doc = full_doc(&tool(&"word ".repeat(100_000), json!({})));
+        assert!(doc["description"].as_str().is_some_and(|text| text.len() < 8_010));
+    }
 }

@@ -36,6 +36,12 @@ impl Validation {
         Self { validator }
     }
 
+    /// Whether the schema could be compiled.
+    #[cfg(test)]
+    pub fn is_possible(&self) -> bool {
+        self.validator.is_some()
+    }
+
     /// What is wrong with the arguments, one sentence each; empty if nothing is or nobody can tell.
     pub fn problems(&self, tool: &CompiledTool, arguments: &Value) -> Vec<String> {
         let Some(validator) = &self.validator else { return Vec::new() };

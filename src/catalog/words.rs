@@ -9,7 +9,7 @@ const STOP_WORDS: [&str; 33] = [
 /// Words people use for one another when they look for a tool; each is looked for with its partners, at a lower weight.
 const SYNONYMS: [&[&str]; 16] = [
     &["log", "history"],
-    &["delete", "remove", "drop", "erase"],
+    &["delete", "remove", "erase"],
     &["create", "add", "new", "make", "insert"],
     &["update", "edit", "modify", "change", "set"],
     &["get", "read", "fetch", "retrieve", "show", "view"],

@@ -20,6 +20,8 @@ pub(super) fn servers(env: &Environment, settings: &Settings, as_json: bool) -> 
     Exit::Success
 }
 
+const EXAMPLE: &str = r#"{"mcpServers": {"time": {"command": "uvx", "args": ["mcp-server-time"]}}}"#;
+
 /// The state as a word, and its reason.
 fn state(state: &State) -> (&'static str, Option<&str>) {
     match state {
@@ -57,7 +59,7 @@ fn print_text(found: &Discovery, names: &Names) {
     }
     if found.found.is_empty() {
         println!("No MCP servers were found. Add one to ~/.claude.json or ~/.config/mcp/servers/*.json:");
-        println!("    {}", r#"{"mcpServers": {"time": {"command": "uvx", "args": ["mcp-server-time"]}}}"#);
+        println!("    {EXAMPLE}");
     }
     if !found.files.is_empty() {
         println!("\nFiles read:");

@@ -77,6 +77,6 @@ mod tests {
         assert_eq!(admission.enter().await.unwrap_err(), Busy { running: 1, waiting: QUEUE_FACTOR });
         drop(waiters);
         drop(permit);
-        admission.enter().await.unwrap();
+        drop(admission.enter().await.unwrap());
     }
 }

@@ -89,21 +89,24 @@ impl Capture {
     }
 }
 
-/// At most `room` bytes from the start, in whole lines if there is one, else in whole characters.
+/// At most `room` bytes from the start: whole lines, unless that would give up more than half of them for one long line.
 fn lines_from_start(text: &str, room: usize) -> &str {
-    let text = &text[..text.floor_char_boundary(room)];
+    let end = (0..=room.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let text = &text[..end];
     match text.rfind('\n') {
-        Some(end) => &text[..=end],
+        Some(end) if end >= text.len() / 2 => &text[..=end],
         // A character that was torn at the limit has become U+FFFD.
-        None => text.trim_end_matches('\u{FFFD}'),
+        _ => text.trim_end_matches('\u{FFFD}'),
     }
 }
 
-/// At most `room` bytes up to the end, in whole lines if there is one, else in whole characters.
+/// At most `room` bytes up to the end, by the same rule.
 fn lines_from_end(text: &str, room: usize) -> &str {
-    let text = &text[text.ceil_char_boundary(text.len().saturating_sub(room))..];
+    let least = text.len().saturating_sub(room);
+    let start = (least..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+    let text = &text[start..];
     match text.find('\n') {
-        Some(end) if end + 1 < text.len() => &text[end + 1..],
+        Some(end) if end < text.len() / 2 => &text[end + 1..],
         _ => text.trim_start_matches('\u{FFFD}'),
     }
 }
@@ -157,6 +160,12 @@ mod tests {
         let (text, cut) = captured(10, &[&[b'x'; 1000]]);
         assert_eq!(text, "xxxxxxxx\n... [cut: kept 10 bytes of 1.0 kB, 1 of 1 lines]\nxx");
         assert_eq!(cut, Some(Cut { kept: 10, total: 1000 }));
+    }
+
+    #[test]
+    fn a_long_line_after_a_short_one_is_not_given_up() {
+        let (text, _) = captured(100, &[b"ok\n", &[b'x'; 1000]]);
+        assert!(text.starts_with(&format!("ok\n{}\n... [cut", "x".repeat(77))), "{text}");
     }
 
     #[test]
