@@ -19,6 +19,8 @@ pub struct Events {
     /// The stub, and its child, hold these locks while they live.
     pub lock: PathBuf,
     pub child: PathBuf,
+    /// Both files, open: the home may be gone before this value is.
+    held: [File; 2],
 }
 
 impl Events {
@@ -43,7 +45,8 @@ impl Events {
                 }
             }
         });
-        Self { receiver, started, lock, child }
+        let held = [&lock, &child].map(|path| File::create(path).expect("a lock file"));
+        Self { receiver, started, lock, child, held }
     }
 
     /// Waits for an event.
@@ -78,8 +81,7 @@ impl Events {
 /// A bridge that was killed cannot end a stubborn server: the test does, while the locks say that it lives.
 impl Drop for Events {
     fn drop(&mut self) {
-        let lives = |path: &Path| File::open(path).is_ok_and(|file| file.try_lock().is_err());
-        if lives(&self.lock) || lives(&self.child) {
+        if self.held.iter().any(|file| file.try_lock().is_err()) {
             for pid in self.started.lock().expect("pids").iter() {
                 let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(*pid), nix::sys::signal::Signal::SIGKILL);
             }
