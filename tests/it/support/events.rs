@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -13,9 +14,13 @@ use super::PATIENCE;
 /// The record of one stub, through a named pipe.
 pub struct Events {
     receiver: Receiver<Value>,
+    /// Process numbers of the stubs that started; each leads its own group.
+    started: Arc<Mutex<Vec<i32>>>,
     /// The stub, and its child, hold these locks while they live.
     pub lock: PathBuf,
     pub child: PathBuf,
+    /// Both files, open: the home may be gone before this value is.
+    held: [File; 2],
 }
 
 impl Events {
@@ -25,15 +30,23 @@ impl Events {
         // Open for both directions: opening does not wait for a writer, and the last writer's end is no end.
         let pipe = OpenOptions::new().read(true).write(true).open(path).expect("open the pipe");
         let (sender, receiver) = channel();
+        let started = Arc::new(Mutex::new(Vec::new()));
+        let pids = Arc::clone(&started);
         std::thread::spawn(move || {
             for line in BufReader::new(pipe).lines() {
                 let Ok(line) = line else { return };
-                if sender.send(serde_json::from_str(&line).expect("an event")).is_err() {
+                let event: Value = serde_json::from_str(&line).expect("an event");
+                if event["event"] == "start" {
+                    let pid: Option<i32> = event["pid"].as_i64().and_then(|pid| pid.try_into().ok());
+                    pids.lock().expect("pids").extend(pid);
+                }
+                if sender.send(event).is_err() {
                     return;
                 }
             }
         });
-        Self { receiver, lock, child }
+        let held = [&lock, &child].map(|path| File::create(path).expect("a lock file"));
+        Self { receiver, started, lock, child, held }
     }
 
     /// Waits for an event.
@@ -62,6 +75,17 @@ impl Events {
     #[track_caller]
     pub fn received(&self, method: &str) -> Value {
         self.wait(|event| event["message"]["method"] == method).unwrap_or_else(|| panic!("{method} never came"))
+    }
+}
+
+/// A bridge that was killed cannot end a stubborn server: the test does, while the locks say that it lives.
+impl Drop for Events {
+    fn drop(&mut self) {
+        if self.held.iter().any(|file| file.try_lock().is_err()) {
+            for pid in self.started.lock().expect("pids").iter() {
+                let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(*pid), nix::sys::signal::Signal::SIGKILL);
+            }
+        }
     }
 }
 
