@@ -19,7 +19,8 @@ finish() { # what happens inside the unpacked tree, called back by mmdebstrap (o
     # mmdebstrap cleans them itself afterwards.
     rm -rf usr/share/doc usr/share/man usr/share/info usr/share/locale usr/share/lintian usr/share/bash-completion \
         usr/share/bug usr/share/pixmaps usr/share/applications usr/lib/*/gconv usr/lib/*/perl-base
-    mkdir -p proc sys dev tmp run root workspace usr/bin bin etc
+    # No /workspace: the engine mounts one, with a mode that an existing folder would overrule.
+    mkdir -p proc sys dev tmp run root usr/bin bin etc
     chmod 1777 tmp
     printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n' > etc/passwd
     printf 'root:x:0:\nnogroup:x:65534:\n' > etc/group
@@ -39,7 +40,7 @@ finish() { # what happens inside the unpacked tree, called back by mmdebstrap (o
         # unchecked-hash: never compared with the source again, so import does not even stat it. Some files of a wheel may
         # be templates that are not Python; they fail alone, so the status is not the build's.
         # shellcheck disable=SC2086
-        chroot . "python$PYVER" -m compileall -q -j 2 --invalidation-mode unchecked-hash $libraries || true
+        chroot . "python$PYVER" -W ignore -m compileall -q -j 2 --invalidation-mode unchecked-hash $libraries || true
         chroot . "python$PYVER" -c 'import asyncio, sys; sys.exit(asyncio.__cached__ is None)'
         [ -e "usr/lib/python$PYVER/asyncio/__pycache__" ] || { echo "the standard library was not compiled" >&2; exit 1; }
     fi
@@ -69,8 +70,8 @@ if [ -n "$WHEELS" ]; then
     WHEELS=$(mktemp -d)
     trap 'rm -rf "$WHEELS"' EXIT
     python3 -m pip download -q -d "$WHEELS" --only-binary=:all: --no-deps --require-hashes --implementation cp \
-        --python-version "$PYVER" --platform manylinux2014_x86_64 --platform manylinux_2_27_x86_64 \
-        --platform manylinux_2_28_x86_64 -r "$here/requirements-data.txt"
+        --python-version "$PYVER" --platform "manylinux2014_$(uname -m)" --platform "manylinux_2_27_$(uname -m)" \
+        --platform "manylinux_2_28_$(uname -m)" -r "$here/requirements-data.txt"
 fi
 export PYVER WHEELS NO_PYC
 

@@ -38,15 +38,15 @@ impl Answer for Echo {
     fn answer(self: Arc<Self>, operation: Operation) -> BoxFuture<'static, Result<Box<RawValue>, Refusal>> {
         Box::pin(async move {
             match operation {
-                Operation::CallTool { tool, .. } if tool == "wait" => std::future::pending().await,
-                Operation::CallTool { tool, .. } if tool == "refuse" => Err(Refusal {
+                Operation::CallTool(call) if call.tool == "wait" => std::future::pending().await,
+                Operation::CallTool(call) if call.tool == "refuse" => Err(Refusal {
                     kind: "ToolNotFound",
                     message: "no such tool".into(),
                     hint: Some("did you mean echo?".into()),
                     code: "broker.tool_not_found",
                 }),
-                Operation::CallTool { kwargs, .. } => {
-                    Ok(to_raw_value(&json!({"content": [], "structuredContent": kwargs})).expect("json"))
+                Operation::CallTool(call) => {
+                    Ok(to_raw_value(&json!({"content": [], "structuredContent": call.kwargs})).expect("json"))
                 }
                 Operation::ListServers { .. } => Ok(to_raw_value(&["stub"]).expect("json")),
                 other => panic!("unexpected {other:?}"),

@@ -92,6 +92,8 @@ fn libraries_stay_in_their_rooms() {
     ];
     let mut faults = Vec::new();
     for (path, text) in tree() {
+        // Unit tests may look with other eyes.
+        let text = text.split("\n#[cfg(test)]\n").next().unwrap_or_default();
         let code: String = text.lines().filter(|l| !l.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
         for (library, allowed) in rooms {
             if code.contains(&format!("{library}::")) && !allowed.iter().any(|room| path.starts_with(room)) {

@@ -519,11 +519,14 @@ async fn a_shutdown_ends_the_stubborn_and_the_starting_within_five_seconds() {
 
 #[test]
 fn a_runtime_that_ends_without_a_shutdown_leaves_nothing() {
-    let stub = Stub::new("s", json!({"tools": ["echo"], "stubborn": true}));
+    let folder = tempfile::tempdir().expect("a folder");
+    let child = folder.path().join("child");
+    let stub = Stub::new("s", json!({"tools": ["echo"], "stubborn": true, "child": child}));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(stub.upstreams().tools("s")).expect("tools");
     drop(runtime);
-    tokio::runtime::Runtime::new().expect("a runtime").block_on(stub.gone("lock"));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async { tokio::join!(stub.gone("lock"), stub::gone(child)) });
 }
 
 /// Not a test but the bridge of the test below: does nothing unless that test starts this binary again.

@@ -57,12 +57,13 @@ def own_hint(error: BaseException, has_unawaited: bool) -> str | None:
     """The hint for one exception."""
     if isinstance(error, McpError):
         return error.hint
-    if isinstance(error, MemoryError):
-        return BY_ERRNO[errno.ENOMEM]
     try:
         text = str(error)
     except Exception:
         return None
+    if isinstance(error, MemoryError):
+        # The parser's word for a source nested too deep; no memory was short.
+        return None if "too complex" in text else BY_ERRNO[errno.ENOMEM]
     if isinstance(error, SyntaxError):
         return next((hint for words, hint in SYNTAX if words in text), None)
     if isinstance(error, ModuleNotFoundError):

@@ -30,6 +30,7 @@ def main(out: int, err: int, gate: int) -> NoReturn:
 def work(out: int, err: int, gate: int) -> None:
     """The worker's life."""
     os.setsid()
+    import_asyncio()
     from mcp_bridge_guest.channel import Channel, high
 
     read, write, gate = high(0), high(1), high(gate)
@@ -50,6 +51,17 @@ def work(out: int, err: int, gate: int) -> None:
     channel = Channel(read, write)
     os.register_at_fork(after_in_child=channel.disown)
     Program(channel, channel.receive_start()).run()
+
+
+def import_asyncio() -> None:
+    """Import asyncio as it is on a Python built without TLS: `ssl` is a third of its cost, and there is no network here.
+    A program that imports `ssl` itself gets it."""
+    if "ssl" not in sys.modules:
+        sys.modules["ssl"] = None  # type: ignore[assignment]
+        try:
+            import asyncio  # noqa: F401
+        finally:
+            del sys.modules["ssl"]
 
 
 def be_first_to_die() -> None:

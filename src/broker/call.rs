@@ -4,60 +4,46 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::{Broker, refusal};
-use crate::guest::Refusal;
+use crate::guest::{Refusal, ToolCall};
 
 impl Broker {
     /// Calls a tool and counts it, whatever becomes of it.
-    pub(super) async fn call_tool(
-        &self,
-        server: &str,
-        tool: &str,
-        exact: bool,
-        args: &[Value],
-        kwargs: Map<String, Value>,
-    ) -> Result<Box<RawValue>, Refusal> {
+    pub(super) async fn call_tool(&self, call: &ToolCall) -> Result<Box<RawValue>, Refusal> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner).called();
-        let result = self.forward(server, tool, exact, args, kwargs).await;
+        let result = self.forward(call).await;
         let failure = match &result {
             Ok(raw) => tool_error(raw),
             Err(refusal) => Some(format!("{}: {}", refusal.kind, refusal.message)),
         };
         if let Some(reason) = failure {
-            self.ledger.lock().unwrap_or_else(PoisonError::into_inner).failed(server, tool, &reason);
+            self.ledger.lock().unwrap_or_else(PoisonError::into_inner).failed(&call.server, &call.tool, &reason);
         }
         result
     }
 
-    async fn forward(
-        &self,
-        server: &str,
-        tool: &str,
-        exact: bool,
-        args: &[Value],
-        kwargs: Map<String, Value>,
-    ) -> Result<Box<RawValue>, Refusal> {
-        let server = self.server(server)?;
+    async fn forward(&self, call: &ToolCall) -> Result<Box<RawValue>, Refusal> {
+        let server = self.server(&call.server)?;
         self.mark_loaded(server);
         let catalog = self.shared.catalog(server).await.map_err(|e| refusal::upstream(&e.into()))?;
-        let found = if exact { catalog.tool_by_name(tool) } else { catalog.tool(tool) };
-        let Some(tool) = found else { return Err(refusal::tool_not_found(&catalog, tool)) };
-        let bound = tool.bind(args, &kwargs).map_err(|error| Refusal {
+        let found = if call.exact { catalog.tool_by_name(&call.tool) } else { catalog.tool(&call.tool) };
+        let Some(tool) = found else { return Err(refusal::tool_not_found(&catalog, &call.tool)) };
+        let bound = tool.bind(&call.args, &call.kwargs).map_err(|error| Refusal {
             kind: "InvalidArguments",
             message: error.to_string(),
             hint: Some(error.hint()),
             code: error.code(),
         })?;
         let deadline = self.call_deadline(server, bound.timeout);
-        self.shared
-            .gateway
+        let gateway = self.shared.gateway();
+        gateway
             .call(server, &tool.definition.name, bound.arguments, deadline)
             .await
-            .map_err(|e| refusal::upstream(&e))
+            .map_err(|error| refusal::upstream(&error))
     }
 
     /// The call's own timeout, else the server's, else the default; never past the run's end.

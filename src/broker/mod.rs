@@ -91,9 +91,7 @@ impl Answer for Broker {
     fn answer(self: Arc<Self>, operation: Operation) -> BoxFuture<'static, Result<Box<RawValue>, Refusal>> {
         Box::pin(async move {
             match operation {
-                Operation::CallTool { server, tool, exact, args, kwargs } => {
-                    self.call_tool(&server, &tool, exact, &args, kwargs).await
-                }
+                Operation::CallTool(call) => self.call_tool(&call).await,
                 Operation::SaveTool { name, source, description } => {
                     refusal::saved(self.shared.saved.save(&name, &source, description.as_deref()).await)
                 }

@@ -133,19 +133,43 @@ fn raised(error: &ProgramError, exited: &Exited, context: &Context) -> Judgement
         code: None,
     };
     let mut judgement = Judgement { error: Some(report), ..Judgement::new(Status::Error) };
-    let refused_fork = matches!(error.kind.as_str(), "BlockingIOError" | "RuntimeError" | "OSError");
-    if refused_fork && exited.pids_denied.unwrap_or(0) > 0 {
+    if let Some(verdict) = breached(error, exited, context) {
         judgement.status = Status::Limit;
-        judgement.verdict = Some(Verdict {
-            kind: VerdictKind::Processes,
-            message: format!("the limit of {} processes and threads was reached", context.limits.pids),
-            hint: "start fewer processes or threads, or raise MCP_BRIDGE_PIDS".into(),
-        });
-    } else if error.kind == "MemoryError" {
-        judgement.status = Status::Limit;
-        judgement.verdict = Some(memory_verdict("Memory limit exceeded", context));
+        judgement.verdict = Some(verdict);
     }
     judgement
+}
+
+/// The limit behind an exception, where there is one.
+fn breached(error: &ProgramError, exited: &Exited, context: &Context) -> Option<Verdict> {
+    // What Python writes before the reason of an `OSError`; the numbers are Linux's.
+    const NO_SPACE: &str = "[Errno 28]";
+    const TOO_MANY_FILES: &str = "[Errno 24]";
+    let limits = context.limits;
+    let refused_fork = matches!(error.kind.as_str(), "BlockingIOError" | "RuntimeError" | "OSError");
+    let (kind, message, hint) = match error.kind.as_str() {
+        _ if refused_fork && exited.pids_denied.unwrap_or(0) > 0 => (
+            VerdictKind::Processes,
+            format!("the limit of {} processes and threads was reached", limits.pids),
+            "start fewer processes or threads, or raise MCP_BRIDGE_PIDS",
+        ),
+        "OSError" if error.message.starts_with(NO_SPACE) => (
+            VerdictKind::Disk,
+            format!("a disk is full: /tmp holds {} and /workspace {}", size(limits.tmp), size(limits.workspace)),
+            "keep less on disk, or raise MCP_BRIDGE_TMP_SIZE or MCP_BRIDGE_WORKSPACE_SIZE",
+        ),
+        "OSError" if error.message.starts_with(TOO_MANY_FILES) => (
+            VerdictKind::Files,
+            format!("the limit of {} open files was reached", limits.open_files),
+            "close files (`with open(...)`), or raise MCP_BRIDGE_OPEN_FILES",
+        ),
+        // The parser says MemoryError of a source that is nested too deep; no memory was short.
+        "MemoryError" if !error.message.contains("too complex") => {
+            return Some(memory_verdict("Memory limit exceeded", context));
+        }
+        _ => return None,
+    };
+    Some(Verdict { kind, message, hint: hint.into() })
 }
 
 fn timed_out(exited: &Exited, context: &Context) -> Judgement {

@@ -1,6 +1,5 @@
 //! One guest, from the first byte to the last: boot, one program, its requests, its end.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +7,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::BoxFuture;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::codec::FramedRead;
 
 use super::frame::{Frame, FrameCodec, FrameError};
-use super::message::{Exited, Finished, Hello, Operation, Refusal, Reply, Request, Start, kind};
+use super::message::{Exited, Finished, Hello, Operation, Refusal, Reply, Start, kind};
 use super::pipes::Pipes;
+use super::requests::{Held, Requests};
 use super::{boot_block, frame, pipes};
 
 /// Answers what a program asks for. The value of a reply is raw JSON, so that results pass through unread.
@@ -59,11 +57,6 @@ pub struct Ending {
     pub violation: Option<String>,
 }
 
-/// Requests being answered at once; above it the program's stream is left unread until some are done. More than any gather
-/// gains from, and a bound on what a hostile program makes the host hold.
-const MAX_IN_FLIGHT: usize = 1024;
-/// Bytes of requests being answered at once, for the same reason: two of the largest frames.
-const MAX_IN_FLIGHT_BYTES: usize = 128 << 20;
 /// How long the last words of a guest may take once its program has ended or was told to: draining two full pipes and
 /// reading four cgroup files takes milliseconds; a fork bomb around it makes that hundreds.
 const LAST_WORDS: Duration = Duration::from_millis(1500);
@@ -77,7 +70,8 @@ pub struct Guest {
 }
 
 enum Outgoing {
-    Bytes(Bytes),
+    /// What is held for a reply is given back when the guest has taken it.
+    Bytes(Bytes, Option<Held>),
     HangUp,
 }
 
@@ -87,7 +81,7 @@ impl Guest {
         let pipes::Pipes { input, program, supervisor } = pipes;
         let (sender, receiver) = mpsc::unbounded_channel();
         tokio::spawn(write_out(input, receiver));
-        let _ = sender.send(Outgoing::Bytes(boot_block()));
+        let _ = sender.send(Outgoing::Bytes(boot_block(), None));
         let capacity = 256 << 10; // large reads: results of megabytes are common
         Self {
             input: sender,
@@ -124,7 +118,7 @@ impl Guest {
         stop: impl Future<Output = Stop> + Send,
     ) -> Ending {
         let mut ending = Ending { hello: self.hello.take(), ..Ending::default() };
-        self.send(kind::START, start);
+        self.send(kind::START, start, None);
         let mut requests = Requests::new(answer, conduct);
         let (mut program_open, mut supervisor_open) = (true, true);
         let mut last_words: Option<Instant> = None;
@@ -163,8 +157,10 @@ impl Guest {
                 }
                 Some((id, reply)) = requests.next(), if !requests.is_empty() => {
                     match reply {
-                        Ok(value) => self.send(kind::REPLY, &Reply { id, ok: Some(&value), error: None }),
-                        Err(refusal) => self.send(kind::REPLY, &Reply { id, ok: None, error: Some(&refusal) }),
+                        Ok((value, held)) => {
+                            self.send(kind::REPLY, &Reply { id, ok: Some(&value), error: None }, Some(held));
+                        }
+                        Err(refusal) => self.send(kind::REPLY, &Reply { id, ok: None, error: Some(&refusal) }, None),
                     }
                 }
                 reason = &mut stop, if last_words.is_none() => {
@@ -178,7 +174,7 @@ impl Guest {
         ending
     }
 
-    fn send(&self, kind: u8, message: &impl serde::Serialize) {
+    fn send(&self, kind: u8, message: &impl serde::Serialize, held: Option<Held>) {
         let Ok(payload) = serde_json::to_vec(message) else { return };
         if payload.len() >= frame::MAX_FRAME {
             tracing::error!(bytes = payload.len(), "a frame to the guest is too large and was not sent");
@@ -188,8 +184,8 @@ impl Guest {
         head.extend_from_slice(&((payload.len() + 1) as u32).to_be_bytes());
         head.push(kind);
         // A closed channel means that the guest is gone; the reading side says so.
-        let _ = self.input.send(Outgoing::Bytes(head.into()));
-        let _ = self.input.send(Outgoing::Bytes(payload.into()));
+        let _ = self.input.send(Outgoing::Bytes(head.into(), None));
+        let _ = self.input.send(Outgoing::Bytes(payload.into(), held));
     }
 
     fn hang_up(&self) -> Instant {
@@ -217,8 +213,8 @@ async fn write_out(
         for piece in pieces.drain(..) {
             match piece {
                 // 64 KiB is the size of a pipe: larger pieces gain nothing by being copied together.
-                Outgoing::Bytes(bytes) if bytes.len() + batch.len() <= 64 << 10 => batch.extend_from_slice(&bytes),
-                Outgoing::Bytes(bytes) => {
+                Outgoing::Bytes(bytes, _) if bytes.len() + batch.len() <= 64 << 10 => batch.extend_from_slice(&bytes),
+                Outgoing::Bytes(bytes, _held) => {
                     if input.write_all(&batch).await.is_err() || input.write_all(&bytes).await.is_err() {
                         return;
                     }
@@ -237,20 +233,24 @@ async fn write_out(
     let _ = input.shutdown().await;
 }
 
+/// The frame, if the stream goes on; why it does not, if that is a fault of the guest, is noted.
+pub(super) fn readable(frame: Option<Result<Frame, FrameError>>, ending: &mut Ending) -> Option<Frame> {
+    match frame? {
+        Ok(frame) => Some(frame),
+        Err(error) => {
+            ending.violation.get_or_insert_with(|| error.to_string());
+            None
+        }
+    }
+}
+
 /// Reads one item of the supervisor's stream; `false` when the stream is over.
 fn supervisor_frame(
     frame: Option<Result<Frame, FrameError>>,
     ending: &mut Ending,
     output: Option<&mut dyn Output>,
 ) -> bool {
-    let frame = match frame {
-        None => return false,
-        Some(Err(error)) => {
-            ending.violation.get_or_insert_with(|| error.to_string());
-            return false;
-        }
-        Some(Ok(frame)) => frame,
-    };
+    let Some(frame) = readable(frame, ending) else { return false };
     match (frame.kind, output) {
         (kind::HELLO, _) => match serde_json::from_slice::<Hello>(&frame.payload) {
             Ok(hello) => ending.hello = Some(hello),
@@ -265,127 +265,4 @@ fn supervisor_frame(
         (kind, _) => ending.violation = Some(format!("the supervisor sent an unknown frame (kind 0x{kind:02x})")),
     }
     true
-}
-
-/// The requests of one run: counted, answered concurrently, cancellable.
-struct Requests {
-    answer: Arc<dyn Answer>,
-    conduct: Conduct,
-    asked: u64,
-    bytes: usize,
-    running: JoinSet<(u64, Result<Box<RawValue>, Refusal>)>,
-    by_id: HashMap<u64, (AbortHandle, usize)>,
-}
-
-impl Requests {
-    fn new(answer: Arc<dyn Answer>, conduct: Conduct) -> Self {
-        Self { answer, conduct, asked: 0, bytes: 0, running: JoinSet::new(), by_id: HashMap::new() }
-    }
-
-    fn accepting(&self) -> bool {
-        self.running.len() < MAX_IN_FLIGHT && self.bytes < MAX_IN_FLIGHT_BYTES
-    }
-
-    fn is_empty(&self) -> bool {
-        self.running.is_empty()
-    }
-
-    fn abort(&mut self) {
-        self.running.abort_all();
-    }
-
-    /// The next finished request; cancelled ones have no reply and are passed over.
-    async fn next(&mut self) -> Option<(u64, Result<Box<RawValue>, Refusal>)> {
-        loop {
-            match self.running.join_next().await? {
-                Ok((id, reply)) => {
-                    self.forget(id);
-                    return Some((id, reply));
-                }
-                Err(error) if error.is_panic() => {
-                    tracing::error!("answering a request panicked; this is a fault of the bridge: {error}");
-                }
-                Err(_) => {}
-            }
-        }
-    }
-
-    fn forget(&mut self, id: u64) {
-        if let Some((_, bytes)) = self.by_id.remove(&id) {
-            self.bytes -= bytes;
-        }
-    }
-
-    /// Reads one item of the program's stream; `false` when the stream is over.
-    fn program_frame(&mut self, frame: Option<Result<Frame, FrameError>>, ending: &mut Ending) -> bool {
-        let frame = match frame {
-            None => return false,
-            Some(Err(error)) => {
-                ending.violation.get_or_insert_with(|| error.to_string());
-                return false;
-            }
-            Some(Ok(frame)) => frame,
-        };
-        match frame.kind {
-            kind::CALL => {
-                if let Err(violation) = self.call(&frame.payload) {
-                    ending.violation = Some(violation);
-                }
-            }
-            kind::CANCEL => {
-                if let Ok(IdOnly { id }) = serde_json::from_slice(&frame.payload)
-                    && let Some((handle, _)) = self.by_id.get(&id)
-                {
-                    handle.abort();
-                    self.forget(id);
-                }
-            }
-            kind::FINISHED => match serde_json::from_slice(&frame.payload) {
-                Ok(finished) => ending.finished = Some(finished),
-                Err(error) => ending.violation = Some(format!("the program's report cannot be read: {error}")),
-            },
-            kind => ending.violation = Some(format!("the program's stream has an unknown frame (kind 0x{kind:02x})")),
-        }
-        true
-    }
-
-    fn call(&mut self, payload: &[u8]) -> Result<(), String> {
-        let IdOnly { id } = serde_json::from_slice(payload).map_err(|e| format!("a request cannot be read: {e}"))?;
-        if self.by_id.contains_key(&id) {
-            return Err(format!("request id {id} is used twice"));
-        }
-        self.asked += 1;
-        let request: Result<Request, _> = serde_json::from_slice(payload);
-        let over = self.asked > self.conduct.max_calls;
-        let max = self.conduct.max_calls;
-        let answer = Arc::clone(&self.answer);
-        let task = async move {
-            let reply = match request {
-                _ if over => Err(Refusal {
-                    kind: "CallLimit",
-                    message: format!("this run has made {max} requests, the most that it may make"),
-                    hint: Some("do the work in several runs, or raise MCP_BRIDGE_MAX_CALLS".into()),
-                    code: "guest.call_limit",
-                }),
-                Ok(request) => answer.answer(request.operation).await,
-                Err(error) => Err(Refusal {
-                    kind: "InvalidRequest",
-                    message: format!("the host cannot read this request: {error}"),
-                    hint: Some("pass plain JSON values nested less than 100 deep".into()),
-                    code: "guest.invalid_request",
-                }),
-            };
-            (id, reply)
-        };
-        let handle = self.running.spawn(task);
-        self.bytes += payload.len();
-        self.by_id.insert(id, (handle, payload.len()));
-        Ok(())
-    }
-}
-
-/// Reading only the id ignores the rest without recursion, so a deeply nested request is refused by its number.
-#[derive(Deserialize)]
-struct IdOnly {
-    id: u64,
 }

@@ -57,20 +57,27 @@ pub struct Request {
     pub operation: Operation,
 }
 
+/// A tool call as the program wrote it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ToolCall {
+    /// Name or alias.
+    pub server: String,
+    /// Alias or name; `""`: the server's only tool.
+    pub tool: String,
+    /// `tool` is the original name.
+    #[serde(default)]
+    pub exact: bool,
+    #[serde(default)]
+    pub args: Vec<Value>,
+    #[serde(default)]
+    pub kwargs: Map<String, Value>,
+}
+
 /// The operations of the pipe.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum Operation {
-    CallTool {
-        server: String,
-        tool: String,
-        #[serde(default)]
-        exact: bool,
-        #[serde(default)]
-        args: Vec<Value>,
-        #[serde(default)]
-        kwargs: Map<String, Value>,
-    },
+    CallTool(ToolCall),
     ListServers {
         #[serde(default)]
         detailed: bool,

@@ -9,11 +9,12 @@ mod conversation;
 mod frame;
 mod message;
 mod pipes;
+mod requests;
 
 pub use bundle::{boot_block, command};
 pub use conversation::{Answer, Conduct, Ending, Guest, Output, Stop};
 pub use frame::{Frame, FrameCodec, FrameError, MAX_FRAME};
 pub use message::{
-    Detail, Exited, Finished, Hello, Operation, Outcome, ProgramError, Refusal, Request, ServerName, Start,
+    Detail, Exited, Finished, Hello, Operation, Outcome, ProgramError, Refusal, Request, ServerName, Start, ToolCall,
 };
 pub use pipes::Pipes;

@@ -117,6 +117,7 @@ pub enum VerdictKind {
     Processes,
     Output,
     Disk,
+    Files,
     /// The guest broke the pipe's rules.
     Protocol,
     /// The process died of a signal nobody of ours sent.

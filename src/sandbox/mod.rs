@@ -28,12 +28,14 @@ pub struct SandboxSpec {
     pub image: String,
     /// Program and arguments of PID 1; replaces the image's entry point.
     pub command: Vec<String>,
-    /// The whole environment of the sandbox: nothing of the bridge's own is inherited.
+    /// The environment of the sandbox, added to what the image itself sets: nothing of the bridge's own is inherited.
     pub env: Vec<(String, String)>,
     pub limits: Limits,
 }
 
-/// A started sandbox. Dropping it destroys it (in the background); [`Sandbox::destroy`] waits until nothing is left.
+/// A started sandbox. Both output streams must be read: they share a connection, and one that is full stops the other.
+///
+/// Dropping it destroys it (in the background); [`Sandbox::destroy`] waits until nothing is left.
 pub struct Sandbox {
     /// Fd 0 of PID 1. Shutting it down is the hang-up that PID 1 watches for.
     pub input: ByteWriter,
@@ -55,8 +57,10 @@ pub trait Handle: Send {
 /// What the backend knows about how PID 1 ended; fields are `None` where it cannot tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ended {
+    /// How PID 1 ended by itself; `None` when it was us who ended it.
     pub exit_code: Option<i64>,
-    /// The engine's own word on whether the kernel killed for memory.
+    /// The backend's own word on whether the kernel killed for memory. Containers never have it: the engine forgets it with the
+    /// container, before anybody can ask. An exit code of 137 that we did not cause is what they have.
     pub out_of_memory: Option<bool>,
 }
 

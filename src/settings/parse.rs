@@ -10,6 +10,9 @@ use super::variables::variable;
 /// Ten years: beyond it arithmetic on instants could overflow, and nobody means it.
 const LONGEST: f64 = 10.0 * 365.0 * 86_400.0;
 
+/// Less is rounded up to it: a clock cannot tell it from nothing.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 fn value<'a>(env: &'a Environment, name: &'static str) -> &'a str {
     env.get(name).map_or(variable(name).default, str::trim)
 }
@@ -112,7 +115,7 @@ pub fn parse_seconds(text: &str) -> Option<Duration> {
         _ => return None,
     };
     let seconds = number * scale;
-    (seconds > 0.0 && seconds <= LONGEST).then(|| Duration::from_secs_f64(seconds))
+    (seconds > 0.0 && seconds <= LONGEST).then(|| Duration::from_secs_f64(seconds).max(SHORTEST))
 }
 
 /// A size: `512m`, `1g`, `1.5GiB`, `100kB`, plain bytes. Units are powers of 1024, as container engines read them.
@@ -145,5 +148,5 @@ pub fn clamp_timeout(asked: f64, max: Duration) -> Option<(Duration, Option<Stri
         );
         return Some((max, Some(note)));
     }
-    Some((Duration::from_secs_f64(asked), None))
+    Some((Duration::from_secs_f64(asked).max(SHORTEST), None))
 }

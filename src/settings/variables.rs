@@ -95,7 +95,7 @@ pub const VARIABLES: &[Variable] = &[
         name: "MCP_BRIDGE_RUNTIME_IDLE_TIMEOUT",
         default: "300",
         accepts: DURATION,
-        help: "How long a Podman machine that the bridge started may stay idle before it is stopped.",
+        help: "How long a Podman machine that the bridge started may stay idle before it is stopped (accepted, not in effect yet: the machine is started but not stopped).",
     },
     Variable {
         name: "MCP_BRIDGE_OUTPUT_MODE",

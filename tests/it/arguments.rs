@@ -22,19 +22,35 @@ fn refusals() -> Vec<Refusal> {
         case(json!({"code": ""}), "code: it is empty", "`code`"),
         case(json!({"code": " \n\t "}), "code: it is empty", "`code`"),
         case(json!({"code": "a = 1\nb = '\0'"}), "code: NUL byte in line 2", "\\x00"),
-        case(json!({"code": "1", "timeout": 0}), "timeout: it is 0; accepted is a number of seconds above 0, up to 120", "default"),
+        case(
+            json!({"code": "1", "timeout": 0}),
+            "timeout: it is 0; accepted is a number of seconds above 0, up to 120",
+            "default",
+        ),
         case(json!({"code": "1", "timeout": -5}), "timeout: it is -5", "default"),
         case(json!({"code": "1", "timeout": -1e308}), "timeout: it is -1e+308", "default"),
         case(json!({"code": "1", "timeout": "NaN"}), "timeout: it is the string \"NaN\"", "default"),
         case(json!({"code": "1", "timeout": "30"}), "timeout: it is the string \"30\"", "default"),
         case(json!({"code": "1", "timeout": true}), "timeout: it is true", "default"),
         case(json!({"code": "1", "timeout": [1]}), "timeout: it is a list", "default"),
-        case(json!({"code": "1", "servers": 3}), "servers: it is 3; accepted is a list of server names", "every server"),
+        case(
+            json!({"code": "1", "servers": 3}),
+            "servers: it is 3; accepted is a list of server names",
+            "every server",
+        ),
         case(json!({"code": "1", "servers": {"filesystem": true}}), "servers: it is an object", "every server"),
         case(json!({"code": "1", "servers": ["filesystem", null]}), "servers[1]: it is null", "strings"),
-        case(json!({"code": "1", "servers": ["filesytem"]}), "MCP server \"filesytem\" is not loaded", "did you mean \"filesystem\"?"),
+        case(
+            json!({"code": "1", "servers": ["filesytem"]}),
+            "MCP server \"filesytem\" is not loaded",
+            "did you mean \"filesystem\"?",
+        ),
         case(json!({"code": "1", "servers": ["zzz"]}), "MCP server \"zzz\" is not loaded", "filesystem"),
-        case(json!({"code": "1", "cod": "2"}), "cod: there is no such argument; accepted is code, servers, timeout or session", "did you mean `code`?"),
+        case(
+            json!({"code": "1", "cod": "2"}),
+            "cod: there is no such argument; accepted is code, servers, timeout or session",
+            "did you mean `code`?",
+        ),
         case(json!({"code": "1", "language": "python"}), "language: there is no such argument", "leave it out"),
         case(json!({"code": "1", "session": "mine"}), "session: sessions are not available yet", "leave `session` out"),
     ]
@@ -45,7 +61,11 @@ every_engine!(every_mistake_is_named_and_the_next_call_works, |engine| {
     for Refusal { arguments, message, hint } in refusals() {
         let report = client.report(arguments.clone());
         let error = &report["error"];
-        assert_eq!((&report["status"], &error["type"]), (&json!("error"), &json!("InvalidRequest")), "{arguments}: {report}");
+        assert_eq!(
+            (&report["status"], &error["type"]),
+            (&json!("error"), &json!("InvalidRequest")),
+            "{arguments}: {report}"
+        );
         assert!(error["message"].as_str().is_some_and(|text| text.starts_with(message)), "{arguments}: {error}");
         assert!(error["hint"].as_str().is_some_and(|text| text.contains(hint)), "{arguments}: {error}");
         assert!(error["code"].as_str().is_some_and(|code| code.starts_with("request.")), "{arguments}: {error}");
@@ -91,7 +111,10 @@ every_engine!(a_timeout_above_the_maximum_is_cut_and_said, |engine| {
 every_engine!(ten_megabytes_of_code_run, |engine| {
     let mut client = Home::on(engine).serve();
     let line = "# one line of many, with \"quotes\" and \\ to escape\n";
-    let code = format!("{}print('the end')\nlen(open(__file__).read()) if False else 42", line.repeat((10 << 20) / line.len()));
+    let code = format!(
+        "{}print('the end')\nlen(open(__file__).read()) if False else 42",
+        line.repeat((10 << 20) / line.len())
+    );
     let report = client.report(json!({"code": code, "timeout": 60}));
     assert_eq!((&report["status"], &report["stdout"]), (&json!("success"), &json!("the end\n")), "{report}");
     let code = format!("x = {:?}\nlen(x)", "y".repeat(10 << 20));
@@ -147,7 +170,13 @@ fn a_bad_setting_stops_the_start_and_says_what_would_do() {
         .exits(2)
         .complains(&["MCP_BRIDGE_TIMEOUT", "60", "MCP_BRIDGE_MAX_TIMEOUT", "10"]);
     // What the guide documents, and what people write, is understood; a lower maximum alone lowers the default.
-    for (variable, value) in [("MCP_BRIDGE_TIMEOUT", "30s"), ("MCP_BRIDGE_MAX_TIMEOUT", "5"), ("MCP_BRIDGE_MEMORY", "1G"), ("MCP_BRIDGE_LOG_LEVEL", "WARNING"), ("MCP_BRIDGE_LOG_LEVEL", "info,mcp_bridge::upstream=debug")] {
+    for (variable, value) in [
+        ("MCP_BRIDGE_TIMEOUT", "30s"),
+        ("MCP_BRIDGE_MAX_TIMEOUT", "5"),
+        ("MCP_BRIDGE_MEMORY", "1G"),
+        ("MCP_BRIDGE_LOG_LEVEL", "WARNING"),
+        ("MCP_BRIDGE_LOG_LEVEL", "info,mcp_bridge::upstream=debug"),
+    ] {
         Home::new().env(variable, value).finish(&["servers"]).exits(0);
     }
 }

@@ -35,7 +35,17 @@ fn cases() -> Vec<Case> {
 
 fn read(path: PathBuf) -> Case {
     const KEYS: [&str; 11] = [
-        "before", "servers", "timeout", "only", "calls", "received", "failed", "status", "verdict", "stdout", "stdout_has",
+        "before",
+        "servers",
+        "timeout",
+        "only",
+        "calls",
+        "received",
+        "failed",
+        "status",
+        "verdict",
+        "stdout",
+        "stdout_has",
     ];
     let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
     let text = std::fs::read_to_string(&path).expect("a case");
@@ -83,7 +93,8 @@ fn reached(home: &Home) -> Vec<(String, Value)> {
 /// Runs one case; returns what is wrong.
 fn run(case: &Case, home: &Home, client: &mut Client) -> Vec<String> {
     let Case { expect, code, .. } = case;
-    let mut arguments = json!({"code": format!("{}\n{code}", expect.get("before").and_then(Value::as_str).unwrap_or_default())});
+    let mut arguments =
+        json!({"code": format!("{}\n{code}", expect.get("before").and_then(Value::as_str).unwrap_or_default())});
     for key in ["servers", "timeout"] {
         if let Some(value) = expect.get(key) {
             arguments[key] = value.clone();
@@ -170,7 +181,10 @@ fn no_engine_is_named_with_what_to_install() {
         return;
     }
     let home = Home::new().env("PATH", "/nonexistent");
-    let done = home.finish(&["run", "-c", "1"]).exits(3).complains(&["no container engine found; looked for", "hint: install"]);
+    let done = home
+        .finish(&["run", "-c", "1"])
+        .exits(3)
+        .complains(&["no container engine found; looked for", "hint: install"]);
     assert!(done.stdout.is_empty());
     home.finish(&["doctor"]).exits(3);
     let report = home.serve().report(json!({"code": "1"}));
@@ -183,7 +197,10 @@ fn an_engine_that_does_not_run_is_named_with_how_to_start_it() {
         let home = Home::new().env("MCP_BRIDGE_RUNTIME", runtime).env(variable, "unix:///nowhere/engine.sock");
         let error = home.serve().report(json!({"code": "1"}))["error"].take();
         assert_eq!(error["code"], "sandbox.engine_not_running", "{error}");
-        assert!(error["message"].as_str().is_some_and(|m| m.contains(runtime) && m.contains("/nowhere/engine.sock")), "{error}");
+        assert!(
+            error["message"].as_str().is_some_and(|m| m.contains(runtime) && m.contains("/nowhere/engine.sock")),
+            "{error}"
+        );
         assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("run `")), "{error}");
     }
 }
@@ -195,7 +212,11 @@ every_engine!(an_image_that_is_missing_is_named_with_how_to_get_it, |engine| {
     assert!(error["message"].as_str().is_some_and(|text| text.contains("`localhost/no-such-image:1`")), "{error}");
     assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("mcp-bridge image pull")), "{error}");
     home.finish(&["run", "-c", "1"]).exits(3).complains(&["localhost/no-such-image:1", "mcp-bridge image pull"]);
-    home.finish(&["image", "pull"]).exits(3).complains(&["could not be pulled", "MCP_BRIDGE_IMAGE", "[sandbox.image_pull_failed]"]);
+    home.finish(&["image", "pull"]).exits(3).complains(&[
+        "could not be pulled",
+        "MCP_BRIDGE_IMAGE",
+        "[sandbox.image_pull_failed]",
+    ]);
 });
 
 #[test]
@@ -204,7 +225,9 @@ fn no_permission_is_named_with_the_group() {
     let home = Home::new();
     let socket = home.path().join("engine.sock");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
-    let mode = |path: &std::path::Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("chmod");
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("chmod")
+    };
     mode(home.path(), 0o755);
     let root = nix::unistd::geteuid().is_root();
     mode(&socket, if root { 0o600 } else { 0o000 });
@@ -213,5 +236,7 @@ fn no_permission_is_named_with_the_group() {
     if root {
         std::os::unix::process::CommandExt::uid(&mut command, 65534);
     }
-    crate::support::finish(command, "").exits(3).complains(&["no permission to use the docker socket", "usermod -aG docker"]);
+    crate::support::finish(command, "")
+        .exits(3)
+        .complains(&["no permission to use the docker socket", "usermod -aG docker"]);
 }

@@ -168,7 +168,8 @@ every_engine!(a_cancelled_run_ends_and_its_call_with_it, |engine| {
 every_engine!(a_call_that_times_out_is_cancelled_at_the_server_and_the_program_goes_on, |engine| {
     let (home, events) = with_slow_server(engine);
     let mut client = home.serve();
-    let code = "try:\n    await mcp_slow.wait(timeout=0.2)\nexcept runtime.CallTimeout as e:\n    print('late')\n'went on'";
+    let code =
+        "try:\n    await mcp_slow.wait(timeout=0.2)\nexcept runtime.CallTimeout as e:\n    print('late')\n'went on'";
     let report = client.python(code);
     assert_eq!((&report["stdout"], &report["result"]), (&json!("late\n"), &json!("went on")));
     assert_eq!((&report["calls"]["count"], &report["calls"]["failed"]), (&json!(1), &json!(1)));
@@ -192,9 +193,16 @@ every_engine!(eight_run_at_once_the_ninth_waits_and_the_queue_has_an_end, |engin
     let busy = client.first_of(&waiting);
     waiting.retain(|id| *id != busy);
     let report = client.result(busy)["structuredContent"].take();
-    assert_eq!((&report["error"]["type"], &report["error"]["code"]), (&json!("Busy"), &json!("execution.busy")), "{report}");
+    assert_eq!(
+        (&report["error"]["type"], &report["error"]["code"]),
+        (&json!("Busy"), &json!("execution.busy")),
+        "{report}"
+    );
     let said = report["error"].to_string();
-    assert!(said.contains("8 programs are running and 64 are waiting") && said.contains("MCP_BRIDGE_MAX_RUNS"), "{said}");
+    assert!(
+        said.contains("8 programs are running and 64 are waiting") && said.contains("MCP_BRIDGE_MAX_RUNS"),
+        "{said}"
+    );
     assert_eq!(engine.containers_of(client.child.id()).len(), 8);
     // A waiting run can be withdrawn: all but the first are, or this test would start seventy sandboxes.
     for id in &waiting[1..] {
@@ -223,14 +231,21 @@ every_engine!(exit_codes_tell_how_a_program_ended, |engine| {
 
     let done = home.finish(&["run", "-c", "print('before')\n1 / 0"]).exits(1);
     assert_eq!(done.stdout, "before\n");
-    assert!(done.stderr.contains("File \"program.py\", line 2") && done.stderr.contains("ZeroDivisionError"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("File \"program.py\", line 2") && done.stderr.contains("ZeroDivisionError"),
+        "{}",
+        done.stderr
+    );
     home.finish(&["run", "-c", "import sys\nsys.exit(7)"]).exits(1);
 
     let done = finish(home.command(&["run", "-"]), "x = 20\nprint(f'{x + 22}')").exits(0);
     assert_eq!(done.stdout, "42\n");
 
     let greedy = Home::on(engine).env("MCP_BRIDGE_MEMORY", "64m");
-    greedy.finish(&["run", "-c", "bytearray(1 << 30)\nx = [bytearray(1 << 20) for _ in range(200)]"]).exits(4).complains(&["MCP_BRIDGE_MEMORY"]);
+    greedy
+        .finish(&["run", "-c", "bytearray(1 << 30)\nx = [bytearray(1 << 20) for _ in range(200)]"])
+        .exits(4)
+        .complains(&["MCP_BRIDGE_MEMORY"]);
 
     let done = home.finish(&["run", "--timeout", "5", "-c", "print('begun')\nawait asyncio.sleep(90)"]).exits(124);
     assert_eq!(done.stdout, "begun\n");

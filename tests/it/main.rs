@@ -1,5 +1,6 @@
 //! The real binary, real engines, real MCP servers.
 
+#[allow(dead_code, reason = "each test binary uses its own part")]
 mod support;
 
 mod arguments;

@@ -8,9 +8,7 @@ use crate::support::{Client, Engine, Home, every_engine, finish, test_servers, t
 
 /// A home whose engine cannot be there.
 fn nowhere() -> Home {
-    Home::new()
-        .env("DOCKER_HOST", "unix:///nowhere/docker.sock")
-        .env("CONTAINER_HOST", "unix:///nowhere/podman.sock")
+    Home::new().env("DOCKER_HOST", "unix:///nowhere/docker.sock").env("CONTAINER_HOST", "unix:///nowhere/podman.sock")
 }
 
 #[test]
@@ -45,7 +43,8 @@ fn older_clients_are_answered_in_their_own_version() {
     let home = nowhere();
     for version in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
         let mut client = Client::start_raw(home.command(&["serve"]));
-        let hello = json!({"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
+        let hello =
+            json!({"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
         assert_eq!(client.request("initialize", hello)["protocolVersion"], version);
     }
 }
@@ -94,7 +93,8 @@ fn the_tool_costs_at_most_300_tokens() {
         return;
     }
     let tools = test_servers_folder().join("tools/node_modules");
-    let script = "const {Tiktoken} = require('js-tiktoken/lite'); const ranks = require('js-tiktoken/ranks/o200k_base');
+    let script =
+        "const {Tiktoken} = require('js-tiktoken/lite'); const ranks = require('js-tiktoken/ranks/o200k_base');
         let text = ''; process.stdin.on('data', d => text += d)
             .on('end', () => console.log(new Tiktoken(ranks.default ?? ranks).encode(text).length));";
     let count = |text: &str| {
@@ -115,7 +115,10 @@ fn the_capability_resource_is_listed_and_read() {
     let mut client = nowhere().stub("time", &json!({})).serve();
     let list = client.request("resources/list", json!({}));
     let uri = list["resources"][0]["uri"].clone();
-    assert_eq!((uri.as_str(), list["resources"].as_array().map(Vec::len)), (Some("mcp-bridge://capabilities"), Some(1)));
+    assert_eq!(
+        (uri.as_str(), list["resources"].as_array().map(Vec::len)),
+        (Some("mcp-bridge://capabilities"), Some(1))
+    );
     let read = client.request("resources/read", json!({"uri": uri}));
     let text = read["contents"][0]["text"].as_str().expect("text");
     assert!(text.contains("mcp_time") && text.contains("search_tool_docs"), "{text}");
@@ -139,7 +142,9 @@ fn what_is_not_understood_is_refused_by_number_and_the_next_request_works() {
     refused("tools/call", json!({"name": "", "arguments": {}}), -32602, "run_python");
     refused("tools/fly", json!({}), -32601, "");
     refused("prompts/get", json!({"name": "x"}), -32601, "");
-    for params in [json!({}), json!({"name": 7}), json!({"name": "run_python", "arguments": [1]}), json!({"name": null})] {
+    for params in
+        [json!({}), json!({"name": 7}), json!({"name": "run_python", "arguments": [1]}), json!({"name": null})]
+    {
         let id = client.send("tools/call", params.clone());
         assert!(client.response(id)["error"]["code"].is_i64(), "{params}");
     }

@@ -89,8 +89,10 @@ impl Stub {
 
 /// Waits until no process holds the lock on this file.
 pub async fn gone(path: PathBuf) {
-    let waiting = tokio::task::spawn_blocking(move || std::fs::File::open(path).and_then(|file| file.lock()));
-    let locked = tokio::time::timeout(PATIENCE, waiting).await.expect("the process still lives");
+    let (sender, locked) = tokio::sync::oneshot::channel();
+    // A thread of its own: the runtime would wait for one of its threads, and a failed test would never end.
+    std::thread::spawn(move || sender.send(std::fs::File::open(path).and_then(|file| file.lock())));
+    let locked = tokio::time::timeout(PATIENCE, locked).await.expect("the process still lives");
     locked.expect("the waiting thread").expect("a lock");
 }
 

@@ -159,6 +159,12 @@ fn read(answer: &str) -> Vec<Check> {
     };
     let check = |(name, (holds, text)): (String, (bool, String))| match holds {
         true => Check { name, level: Level::Ok, text, hint: String::new() },
+        false if name == "user namespaces" => {
+            // Podman's own seccomp profile leaves this door to the kernel open, as for every container of it.
+            let hint =
+                "Docker refuses it; for Podman, set seccomp_profile in containers.conf to a profile that does".into();
+            Check { name, level: Level::Warn, text, hint }
+        }
         false => {
             let hint = match warnings::PROMISES.contains(&name.as_str()) {
                 true => format!("use another engine, or accept it: MCP_BRIDGE_ALLOW_DEGRADED={name}"),

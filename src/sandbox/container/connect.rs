@@ -4,10 +4,10 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
-use bollard::{API_DEFAULT_VERSION, Docker};
+use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 
 use super::find::{Candidate, Endpoint, candidates};
-use super::{Engine, Inner, Kind, Options, Runtime, instance, machine, programs, service};
+use super::{Engine, Inner, Kind, Options, Runtime, instance, machine, programs, raw, service};
 use crate::sandbox::SandboxError;
 
 /// An engine on this machine answers in milliseconds; fifteen seconds cover one that wakes up, one behind a network, and
@@ -100,72 +100,53 @@ async fn start_podman(options: Options, program: &Path) -> Result<Engine, Sandbo
     }
 }
 
-/// Connects, learns the API version, and asks who is there.
+/// Connects and learns who is there: engines say their kind and versions in the headers of a ping, without starting anything.
 async fn greet(endpoint: &Endpoint) -> Result<(Docker, Kind, String), Failure> {
-    let silent = |error: bollard::errors::Error| Failure::Silent(super::words(&error));
-    let docker = match endpoint {
-        Endpoint::Unix(path) => {
-            knock(path).await?;
-            let text = path.to_str().ok_or_else(|| Failure::Silent("the path is not UTF-8".into()))?;
-            client_on_socket(text).map_err(silent)?
-        }
-        Endpoint::Tcp(address) => {
-            Docker::connect_with_http(address, REQUEST_LIMIT, API_DEFAULT_VERSION).map_err(silent)?
-        }
-        Endpoint::Pipe(name) => client_on_pipe(name)?,
-    };
-    let greeting = async {
-        let docker = docker.negotiate_version().await?;
-        let version = docker.version().await?;
-        Ok((docker, version))
-    };
-    let (docker, version) = tokio::time::timeout(ANSWER_LIMIT, greeting)
+    let answer = tokio::time::timeout(ANSWER_LIMIT, raw::get(endpoint, "/_ping"))
         .await
         .map_err(|_| Failure::Silent(format!("no answer within {} s", ANSWER_LIMIT.as_secs())))?
-        .map_err(silent)?;
-    let parts = version.components.unwrap_or_default();
-    let kind = if parts.iter().any(|part| part.name.contains("Podman")) { Kind::Podman } else { Kind::Docker };
-    Ok((docker, kind, version.version.unwrap_or_else(|| "of unknown version".into())))
-}
-
-/// The client library cannot tell a missing socket from a forbidden one; the kernel can.
-#[cfg(unix)]
-async fn knock(path: &Path) -> Result<(), Failure> {
-    match tokio::time::timeout(ANSWER_LIMIT, tokio::net::UnixStream::connect(path)).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(match error.kind() {
+        .map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => Failure::Absent,
             ErrorKind::PermissionDenied => Failure::Forbidden,
-            ErrorKind::ConnectionRefused => Failure::Silent("nothing listens on the socket".into()),
+            ErrorKind::ConnectionRefused => Failure::Silent("nothing listens there".into()),
             _ => Failure::Silent(error.to_string()),
-        }),
-        Err(_) => Err(Failure::Silent("the socket takes no connection".into())),
+        })?;
+    let api = answer.header("Api-Version").and_then(api_version);
+    let Some(api) = api.filter(|_| answer.status == 200) else {
+        return Err(Failure::Silent(format!("what answers is no container engine (status {})", answer.status)));
+    };
+    let kind = if answer.header("Libpod-Api-Version").is_some() { Kind::Podman } else { Kind::Docker };
+    let docker = client(endpoint, &api).map_err(|error| Failure::Silent(super::words(&error)))?;
+    Ok((docker, kind, server_version(answer.header("Server").unwrap_or_default())))
+}
+
+/// The newest version of the API that both sides know.
+fn api_version(text: &str) -> Option<ClientVersion> {
+    let (major, minor) = text.split_once('.')?;
+    let theirs = ClientVersion { major_version: major.parse().ok()?, minor_version: minor.parse().ok()? };
+    let ours = ClientVersion { major_version: 1, minor_version: API_DEFAULT_VERSION.minor_version };
+    Some(if theirs < ours { theirs } else { ours })
+}
+
+/// `28.2.2` of `Docker/28.2.2 (linux)`.
+fn server_version(server: &str) -> String {
+    let version = server.split_once('/').map(|(_, rest)| rest.split(' ').next().unwrap_or(rest));
+    version.unwrap_or("of unknown version").to_owned()
+}
+
+fn client(endpoint: &Endpoint, api: &ClientVersion) -> Result<Docker, bollard::errors::Error> {
+    match endpoint {
+        #[cfg(unix)]
+        Endpoint::Unix(path) => match path.to_str() {
+            Some(path) => Docker::connect_with_unix(path, REQUEST_LIMIT, api),
+            None => Err(bollard::errors::Error::SocketNotFoundError(format!("{} is not UTF-8", path.display()))),
+        },
+        Endpoint::Tcp(address) => Docker::connect_with_http(address, REQUEST_LIMIT, api),
+        #[cfg(windows)]
+        Endpoint::Pipe(name) => Docker::connect_with_named_pipe(name, REQUEST_LIMIT, api),
+        #[allow(unreachable_patterns)]
+        other => Err(bollard::errors::Error::UnsupportedURISchemeError { uri: other.to_string() }),
     }
-}
-
-#[cfg(not(unix))]
-async fn knock(_: &Path) -> Result<(), Failure> {
-    Err(Failure::Silent("this system has no Unix sockets here".into()))
-}
-
-#[cfg(unix)]
-fn client_on_socket(path: &str) -> Result<Docker, bollard::errors::Error> {
-    Docker::connect_with_unix(path, REQUEST_LIMIT, API_DEFAULT_VERSION)
-}
-
-#[cfg(not(unix))]
-fn client_on_socket(path: &str) -> Result<Docker, bollard::errors::Error> {
-    Err(bollard::errors::Error::SocketNotFoundError(path.into()))
-}
-
-#[cfg(windows)]
-fn client_on_pipe(name: &str) -> Result<Docker, Failure> {
-    Docker::connect_with_named_pipe(name, REQUEST_LIMIT, API_DEFAULT_VERSION).map_err(|_| Failure::Absent)
-}
-
-#[cfg(not(windows))]
-fn client_on_pipe(_: &str) -> Result<Docker, Failure> {
-    Err(Failure::Silent("named pipes exist on Windows only".into()))
 }
 
 #[cfg(unix)]
@@ -252,6 +233,15 @@ mod tests {
             }
         });
         assert_eq!(refusal(format!("tcp://{address}")).await.code(), "sandbox.engine_not_running");
+    }
+
+    #[test]
+    fn versions() {
+        assert_eq!(api_version("1.41").map(|version| version.minor_version), Some(41));
+        assert_eq!(api_version("1.99").map(|version| version.minor_version), Some(API_DEFAULT_VERSION.minor_version));
+        assert!(api_version("").is_none() && api_version("1").is_none() && api_version("a.b").is_none());
+        assert_eq!(server_version("Libpod/4.3.1 (linux)"), "4.3.1");
+        assert_eq!(server_version(""), "of unknown version");
     }
 
     #[test]

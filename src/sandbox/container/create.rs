@@ -52,8 +52,10 @@ pub(super) fn body(spec: &SandboxSpec, image: &str, kind: Kind, owner: &Instance
 fn walls(spec: &SandboxSpec, kind: Kind) -> HostConfig {
     let limits = &spec.limits;
     let memory = signed(limits.memory);
-    let mut tmpfs =
-        vec![("/tmp".to_owned(), writable(limits.tmp)), ("/workspace".to_owned(), writable(limits.workspace))];
+    let owner = owner(&limits.user, kind);
+    let mut tmpfs: Vec<(String, String)> = [("/tmp", limits.tmp), ("/workspace", limits.workspace)]
+        .map(|(place, bytes)| (place.to_owned(), format!("{}{owner}", writable(bytes))))
+        .into();
     if kind == Kind::Podman {
         tmpfs.extend(["/run", "/var/tmp"].map(|place| (place.to_owned(), CLOSED.to_owned())));
     }
@@ -87,6 +89,17 @@ fn walls(spec: &SandboxSpec, kind: Kind) -> HostConfig {
 /// from a foreign binary (a kernel exploit, a miner).
 fn writable(bytes: u64) -> String {
     format!("rw,nosuid,nodev,noexec,size={bytes},mode=1777")
+}
+
+/// Docker makes the working folder before it mounts ours there, and the mount takes over the mode of what it covers: owned by
+/// the program's user, it can be written all the same. Podman makes no folder, and does not know the option.
+fn owner(user: &str, kind: Kind) -> String {
+    let mut ids = user.split(':').map(str::parse::<u32>);
+    match (kind, ids.next(), ids.next()) {
+        (Kind::Docker, Some(Ok(uid)), None) => format!(",uid={uid}"),
+        (Kind::Docker, Some(Ok(uid)), Some(Ok(gid))) => format!(",uid={uid},gid={gid}"),
+        _ => String::new(),
+    }
 }
 
 fn ulimits(open_files: u64, kind: Kind) -> Vec<ResourcesUlimits> {
@@ -153,6 +166,14 @@ mod tests {
         let tmpfs = walls(&spec(), Kind::Podman).tmpfs.expect("tmpfs");
         assert!(tmpfs["/run"].starts_with("ro,") && tmpfs["/var/tmp"].starts_with("ro,"));
         assert_eq!(walls(&spec(), Kind::Docker).tmpfs.expect("tmpfs").len(), 2);
+    }
+
+    #[test]
+    fn the_writable_folders_belong_to_a_numbered_user() {
+        assert_eq!(owner("65534:65533", Kind::Docker), ",uid=65534,gid=65533");
+        assert_eq!(owner("7", Kind::Docker), ",uid=7");
+        assert_eq!(owner("nobody:nogroup", Kind::Docker), "");
+        assert_eq!(owner("7:7", Kind::Podman), "");
     }
 
     #[test]

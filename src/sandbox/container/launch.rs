@@ -15,7 +15,8 @@ use tokio::task::JoinHandle;
 use super::{Inner, create, refused, status, streams, warnings, words};
 use crate::sandbox::{DESTROY_LIMIT, Ended, Handle, Sandbox, SandboxError, SandboxSpec};
 
-/// After the output has ended the engine reaps within 0.1 s on a quiet machine; then the exit code no longer matters.
+/// After the output has ended the exit code follows within 0.1 s (Docker) or 0.5 s (Podman, which looks four times a second);
+/// later than this it no longer matters.
 const REAP_LIMIT: Duration = Duration::from_secs(2);
 /// Between two looks at a removal that somebody else does; an engine needs about 100 ms for one.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -27,10 +28,17 @@ pub(super) async fn launch(engine: Arc<Inner>, spec: SandboxSpec) -> Result<Sand
     task.await.unwrap_or_else(|error| Err(SandboxError::LaunchFailed { step: "launch", reason: error.to_string() }))
 }
 
+/// An engine is asked once what it cannot enforce (Podman takes 0.2 s to say), while it makes the first sandbox. Nothing of
+/// the program's runs before both are known: programs are sent to a sandbox by whoever it is handed to.
 async fn steps(engine: Arc<Inner>, spec: &SandboxSpec) -> Result<Sandbox, SandboxError> {
-    let (weaknesses, image) = tokio::join!(engine.weaknesses(), engine.image_to_run(&spec.image));
+    let (weaknesses, sandbox) = tokio::join!(engine.weaknesses(), started(&engine, spec));
     warnings::require(weaknesses?, &engine.options.allow_degraded)?;
-    let body = create::body(spec, &image?, engine.kind, &engine.instance);
+    sandbox
+}
+
+async fn started(engine: &Arc<Inner>, spec: &SandboxSpec) -> Result<Sandbox, SandboxError> {
+    let image = engine.image_to_run(&spec.image).await?;
+    let body = create::body(spec, &image, engine.kind, &engine.instance);
     let created = engine.docker.create_container(None, body).await.map_err(|error| {
         if status(&error) == Some(404) {
             engine.compiled.forget(&spec.image);
@@ -44,8 +52,8 @@ async fn steps(engine: Arc<Inner>, spec: &SandboxSpec) -> Result<Sandbox, Sandbo
         AttachContainerOptions { stream: true, stdin: true, stdout: true, stderr: true, ..Default::default() };
     // Before the start, so that nothing is lost.
     let attached = engine.docker.attach_container(&container.discard.id, Some(options)).await.map_err(not_started)?;
-    engine.docker.start_container(&container.discard.id, None).await.map_err(not_started)?;
     container.watch_exit();
+    engine.docker.start_container(&container.discard.id, None).await.map_err(not_started)?;
     let (program, supervisor, ended) = streams::split(attached.output);
     container.output_ended = Some(ended);
     let input = Box::pin(streams::Input::new(attached.input, engine.removals.clone()));
@@ -103,13 +111,17 @@ impl Container {
         Self { discard: Discard::new(engine, id), exit: None, output_ended: None }
     }
 
-    /// Begins to wait for the end: the engine forgets the exit code with the container.
+    /// Begins to wait for the end, before the start: the engine forgets the exit code with the container. The other
+    /// conditions that the API has make Podman 4 answer 0 for whatever it has removed by then.
     fn watch_exit(&mut self) {
         let (docker, id) = (self.discard.engine.docker.clone(), self.discard.id.clone());
         self.exit = Some(self.discard.runtime.spawn(async move {
-            let condition = WaitContainerOptions { condition: "not-running".into() };
+            let condition = WaitContainerOptions { condition: "next-exit".into() };
             match docker.wait_container(&id, Some(condition)).next().await? {
-                Ok(response) => Some(response.status_code),
+                // A code beside an error is no code.
+                Ok(response) => {
+                    response.error.and_then(|error| error.message).is_none().then_some(response.status_code)
+                }
                 Err(Error::DockerContainerWaitError { code, .. }) => Some(code),
                 Err(_) => None,
             }

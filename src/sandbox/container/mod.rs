@@ -2,8 +2,8 @@
 //!
 //! [`Engine::connect`] finds an engine as its own command line would, [`Engine`] is the [`Backend`]. Each file has one
 //! part: where engines listen (`find`, `context`, `service`, `machine`), what is asked for one sandbox (`create`), how one
-//! is started and ended (`launch`, `streams`), whose they are (`instance`, `sweep`), images (`image`, `compiled`), and whether
-//! promises hold (`warnings`, `check`).
+//! is started and ended (`launch`, `streams`), whose they are (`instance`, `sweep`), images (`image`, `compiled`), whether
+//! promises hold (`warnings`, `check`), and one plain request where the client library is in the way (`raw`).
 
 mod check;
 mod compiled;
@@ -17,6 +17,7 @@ mod instance;
 mod launch;
 mod machine;
 mod programs;
+mod raw;
 mod service;
 mod streams;
 mod sweep;

@@ -126,6 +126,19 @@ def allocate(size):
     return os.waitpid(child, 0)[1]
 
 
+@probe("user namespaces")
+def _():
+    try:
+        import ctypes
+    except ImportError:
+        return True, "not tried: this Python has no ctypes"
+    child = os.fork()
+    if child == 0:
+        os._exit(1 if ctypes.CDLL(None).unshare(0x10000000) == 0 else 0)
+    shut = os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 0
+    return shut, "refused" if shut else "a program may make one"
+
+
 @probe("memory")
 def _():
     ended = allocate(2 * memory)

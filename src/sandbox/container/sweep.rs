@@ -1,40 +1,91 @@
 //! Removes what bridges left behind that were killed between creating a container and starting it, or whose engine lost
 //! the hang-up. Everything else ends by itself when its input closes.
 
-use bollard::models::ContainerSummaryStateEnum as State;
-use bollard::query_parameters::ListContainersOptions;
+use std::collections::HashMap;
+
+use serde::Deserialize;
 
 use super::instance::{self, Instance, Owner};
-use super::{Inner, launch, refused};
+use super::{Inner, launch, raw};
 use crate::sandbox::SandboxError;
+
+/// A container as the engine lists it.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    id: String,
+    #[serde(default)]
+    state: String,
+    /// Seconds since 1970.
+    created: Option<i64>,
+    #[serde(default)]
+    labels: HashMap<String, String>,
+}
 
 /// Returns how many were removed; one that resists is left for the next sweep.
 pub(super) async fn sweep(engine: &Inner) -> Result<usize, SandboxError> {
-    let filters = [("label".to_owned(), vec![instance::LABEL.to_owned()])].into();
-    let options = ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
-    let found = engine.docker.list_containers(Some(options)).await.map_err(refused("listing sandboxes"))?;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let mut removed = 0;
-    for container in found {
-        let labels = container.labels.unwrap_or_default();
-        let owner = labels.get(instance::LABEL).and_then(|text| text.parse::<Instance>().ok());
-        let running = !matches!(container.state, Some(State::CREATED | State::EXITED | State::DEAD));
-        let stale = match owner.map(|owner| engine.instance.judge(&owner, instance::started)) {
-            Some(Owner::Dead) => true,
-            // From before a boot nothing runs any more; what does run belongs to another container's bridge.
-            Some(Owner::Elsewhere) => !running && age(container.created) > CERTAINLY_OLD,
-            Some(Owner::Alive) | None => false,
-        };
-        if let Some(id) = container.id.filter(|_| stale) {
-            removed += usize::from(launch::remove(&engine.docker, &id).await.is_ok());
+    for container in list(engine).await? {
+        if stale(&container, &engine.instance, now) {
+            removed += usize::from(launch::remove(&engine.docker, &container.id).await.is_ok());
         }
     }
     Ok(removed)
 }
 
+async fn list(engine: &Inner) -> Result<Vec<Listed>, SandboxError> {
+    let refused = |reason: String| SandboxError::Refused { step: "listing sandboxes", reason };
+    let filters = raw::encoded(&serde_json::json!({"label": [instance::LABEL]}).to_string());
+    let api = engine.docker.client_version();
+    let path = format!("/v{api}/containers/json?all=1&filters={filters}");
+    let asked = tokio::time::timeout(engine.docker.timeout(), raw::get(&engine.endpoint, &path));
+    let answer =
+        asked.await.map_err(|error| refused(error.to_string()))?.map_err(|error| refused(error.to_string()))?;
+    if answer.status != 200 {
+        return Err(refused(String::from_utf8_lossy(&answer.body).into_owned()));
+    }
+    serde_json::from_slice(&answer.body).map_err(|error| refused(error.to_string()))
+}
+
+fn stale(container: &Listed, here: &Instance, now: i64) -> bool {
+    let owner = container.labels.get(instance::LABEL).and_then(|text| text.parse::<Instance>().ok());
+    match owner.map(|owner| here.judge(&owner, instance::started)) {
+        Some(Owner::Dead) => true,
+        // From before a boot nothing runs any more; what does run belongs to a bridge in another PID namespace.
+        Some(Owner::Elsewhere) => {
+            let old = container.created.is_some_and(|created| now.saturating_sub(created) > CERTAINLY_OLD);
+            old && container.state != "running"
+        }
+        Some(Owner::Alive) | None => false,
+    }
+}
+
 /// Seconds. A sandbox is created and started within one; an hour is beyond any doubt, clocks that differ included.
 const CERTAINLY_OLD: i64 = 3600;
 
-fn age(created: Option<i64>) -> i64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_secs()).unwrap_or(0) - created.unwrap_or(i64::MAX / 2)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(label: &str, state: &str, created: Option<i64>) -> Listed {
+        let labels = [(instance::LABEL.to_owned(), label.to_owned())].into();
+        Listed { id: "x".into(), state: state.into(), created, labels }
+    }
+
+    #[test]
+    fn only_what_nobody_can_use_any_more_is_stale() {
+        let here: Instance = "1 machine boot 1 1".parse().expect("a label");
+        // No process has this number: Linux counts to four million.
+        let (dead, before) = ("1 machine boot 4294967295 1", "1 machine before 1 1");
+        let stale = |label, state, created| stale(&listed(label, state, created), &here, 10_000);
+        assert!(stale(dead, "running", Some(9_999)));
+        assert!(stale(before, "exited", Some(1)));
+        assert!(!stale(before, "running", Some(1)), "a bridge in another PID namespace has it");
+        assert!(!stale(before, "created", Some(9_999)), "it may be about to start");
+        assert!(!stale(before, "created", None));
+        assert!(!stale("1 far boot 4294967295 1", "exited", Some(1)), "another machine's");
+        assert!(!stale("nonsense", "exited", Some(1)));
+    }
 }

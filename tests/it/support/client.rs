@@ -86,7 +86,9 @@ impl Client {
                     self.pending.push(message);
                 }
                 Err(RecvTimeoutError::Timeout) => panic!("no answer to {id} in {PATIENCE:?}\n{}", self.log()),
-                Err(RecvTimeoutError::Disconnected) => panic!("the bridge ended before it answered {id}\n{}", self.log()),
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("the bridge ended before it answered {id}\n{}", self.log())
+                }
             }
         }
     }

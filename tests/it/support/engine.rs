@@ -36,7 +36,8 @@ impl Engine {
 
     /// Ids of containers of the bridge with this process id.
     pub fn containers_of(&self, pid: u32) -> Vec<String> {
-        let ids = self.docker(&["ps", "-a", "--no-trunc", "--filter", "label=mcp-bridge.instance", "--format", "{{.ID}}"]);
+        let ids =
+            self.docker(&["ps", "-a", "--no-trunc", "--filter", "label=mcp-bridge.instance", "--format", "{{.ID}}"]);
         ids.lines().filter(|id| self.belongs(id, pid)).map(str::to_owned).collect()
     }
 

@@ -1,5 +1,4 @@
 //! The test bridge: the real binary, a home of its own, real engines.
-#![allow(dead_code, reason = "each test binary uses its own part")]
 
 mod client;
 mod engine;

@@ -45,8 +45,7 @@ impl Outcome {
 #[track_caller]
 pub fn finish(mut command: Command, stdin: &str) -> Outcome {
     let begun = Instant::now();
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start");
     let pid = child.id();
     let mut input = child.stdin.take().expect("stdin");
     let text = stdin.to_owned();

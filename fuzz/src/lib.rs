@@ -1,0 +1,144 @@
+//! What is fuzzed: plain functions over bytes. A target fails by a panic; what else must hold is asserted.
+//!
+//! The functions need nothing of a fuzzer, so `tests/fuzz_smoke.rs` runs them on stable Rust too.
+
+use bytes::BytesMut;
+use mcp_bridge::catalog::{Detail, ServerCatalog, ToolDefinition};
+use mcp_bridge::discovery::{Options, Os, Place, discover};
+use mcp_bridge::execution::RunRequest;
+use mcp_bridge::guest::{Exited, Finished, Frame, FrameCodec, Hello, MAX_FRAME, Request};
+use mcp_bridge::output::{Capture, Mode, Report, Status, json_len, render, shrink};
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+use tokio_util::codec::{Decoder, Encoder};
+
+/// The frame codec: any bytes, in pieces. What it reads it writes again in the same bytes.
+pub fn frames(data: &[u8]) {
+    let Some((&step, stream)) = data.split_first() else { return };
+    for codec in [FrameCodec::default(), FrameCodec::greeted()] {
+        let mut buffer = BytesMut::new();
+        let mut codec = codec;
+        'stream: for piece in stream.chunks(usize::from(step) + 1) {
+            buffer.extend_from_slice(piece);
+            loop {
+                match codec.decode(&mut buffer) {
+                    Ok(Some(frame)) => written_again(frame),
+                    Ok(None) => break,
+                    Err(_) => break 'stream,
+                }
+            }
+        }
+        let _ = codec.decode_eof(&mut buffer);
+        assert!(buffer.capacity() < MAX_FRAME / 64 + 4 * data.len(), "memory for bytes that never came");
+    }
+}
+
+fn written_again(frame: Frame) {
+    let mut wire = BytesMut::new();
+    let mut codec = FrameCodec::default();
+    codec.encode(frame.clone(), &mut wire).expect("what was read can be written");
+    assert_eq!(codec.decode(&mut wire).expect("a frame"), Some(frame));
+}
+
+/// Messages of the guest, of every kind.
+pub fn messages(data: &[u8]) {
+    let _ = serde_json::from_slice::<Request>(data);
+    let _ = serde_json::from_slice::<Finished>(data);
+    let _ = serde_json::from_slice::<Hello>(data);
+    let _ = serde_json::from_slice::<Exited>(data);
+}
+
+/// A config file with these bytes, in each place where one is looked for; the file beside it is never lost.
+pub fn config(data: &[u8]) {
+    let found = scan(data);
+    assert!(found.enabled().any(|server| server.config.name == "beside"), "a broken file cost another its servers");
+}
+
+/// One entry whose strings are the fuzzer's: variables are filled in once, and never without an end.
+pub fn expand(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let entry =
+        json!({"command": "x", "args": [text, "${HOME}", format!("${{{text}}}")], "env": {"A": text}, "cwd": text});
+    let found = scan(json!({"mcpServers": {"fuzzed": entry}}).to_string().as_bytes());
+    assert!(found.found.iter().any(|server| server.config.name == "fuzzed"));
+}
+
+fn scan(data: &[u8]) -> mcp_bridge::discovery::Discovery {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join(".config/mcp/servers");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for (path, bytes) in [
+        (home.path().join(".claude.json"), data),
+        (home.path().join(".mcp.json"), data),
+        (folder.join("a.json"), data),
+        (folder.join("b.json"), br#"{"mcpServers": {"beside": {"command": "true"}}}"#),
+    ] {
+        std::fs::write(path, bytes).expect("a file");
+    }
+    let mut place = Place::new(home.path(), home.path(), Os::Linux);
+    place.root = home.path().join("root");
+    place.vars = [("HOME".to_owned(), "/home/me".to_owned()), ("LOOP".to_owned(), "${LOOP}".to_owned())].into();
+    discover(&place, &Options { trust_project: true, ..Options::default() })
+}
+
+/// `{"schema": …, "args": […], "kwargs": {…}, "name": …}`: a tool of any schema, listed, described and called in any way.
+pub fn bind(data: &[u8]) {
+    let Ok(case) = serde_json::from_slice::<Value>(data) else { return };
+    let name = case["name"].as_str().unwrap_or("tool").to_owned();
+    let definition = |name: String| ToolDefinition {
+        name,
+        title: None,
+        description: case["description"].as_str().map(str::to_owned),
+        input_schema: case["schema"].clone(),
+        output_schema: Some(case["schema"].clone()),
+        annotations: None,
+    };
+    let catalog =
+        ServerCatalog::new("server", "server", None, None, vec![definition(name.clone()), definition("b".into())]);
+    for detail in [Detail::Name, Detail::Summary, Detail::Full] {
+        catalog.docs(None, detail);
+    }
+    catalog.describe();
+    let args = case["args"].as_array().cloned().unwrap_or_default();
+    let kwargs: Map<String, Value> = case["kwargs"].as_object().cloned().unwrap_or_default();
+    for tool in catalog.tools() {
+        match tool.bind(&args, &kwargs) {
+            Ok(bound) => assert!(bound.timeout.is_none_or(|seconds| seconds > 0.0 && seconds.is_finite())),
+            Err(error) => assert!(!error.hint().is_empty() && !error.to_string().is_empty()),
+        }
+    }
+}
+
+/// Any output and any result, kept within the budget and written in every mode.
+pub fn render_report(data: &[u8]) {
+    let (budget, data) = data.split_first().map_or((0, data), |(first, rest)| (usize::from(*first) * 4 + 200, rest));
+    let mut capture = Capture::new(budget);
+    for piece in data.chunks(7) {
+        capture.push(piece);
+    }
+    let (stdout, _) = capture.finish();
+    assert!(stdout.len() <= budget + 120, "{} bytes of {budget}", stdout.len());
+    let mut report =
+        Report { stderr: String::from_utf8_lossy(data).into_owned(), stdout, ..Report::new(Status::Success) };
+    if let Ok(value) = serde_json::from_slice::<Value>(data) {
+        let (small, note) = shrink(value.clone(), budget);
+        assert!(json_len(&small) <= budget || small == value, "{} bytes of {budget}", json_len(&small));
+        assert!(note.is_some() || small == value, "something was left out and nobody said so");
+        report.result = Some(small);
+    }
+    for mode in [Mode::Toon, Mode::Compact, Mode::Json] {
+        assert!(!render(&report, mode).is_empty());
+    }
+}
+
+/// The arguments of a `run_python` call.
+pub fn request(data: &[u8]) {
+    let Ok(Value::Object(arguments)) = serde_json::from_slice(data) else { return };
+    let most = Duration::from_secs(120);
+    match RunRequest::read(&arguments, Duration::from_secs(30), most) {
+        Ok(request) => {
+            assert!(!request.timeout.is_zero() && request.timeout <= most && !request.code.trim().is_empty())
+        }
+        Err(error) => assert!(!error.hint().is_empty() && error.to_string().len() < 1000),
+    }
+}

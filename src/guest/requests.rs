@@ -1,0 +1,180 @@
+//! What one program asks: counted, answered concurrently, and bounded in what it makes the host hold.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::conversation::{Answer, Conduct, Ending, readable};
+use super::frame::{Frame, FrameError};
+use super::message::{Refusal, Request, kind};
+
+/// Requests being answered at once; above it the program's stream is left unread until some are done. More than any gather
+/// gains from, and a bound on what a hostile program makes the host hold.
+const MAX_IN_FLIGHT: usize = 1024;
+/// Bytes of requests being answered at once, for the same reason: two of the largest frames.
+const MAX_IN_FLIGHT_BYTES: usize = 128 << 20;
+/// Bytes of replies that the guest has not taken yet: more than a sandbox of the default size could hold at once, so only a
+/// program that does not read its replies meets it.
+const MAX_UNREAD_BYTES: usize = 256 << 20;
+
+/// What a request came to.
+pub(super) type Answered = Result<(Box<RawValue>, Held), Refusal>;
+
+/// The room that one reply takes until the guest has it; given back when dropped.
+pub(super) struct Held {
+    unread: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Held {
+    /// Takes room for a value, or drops the value where there is none.
+    fn hold(value: Box<RawValue>, unread: Arc<AtomicUsize>) -> Answered {
+        let held = Self { bytes: value.get().len(), unread };
+        let others = held.unread.fetch_add(held.bytes, Ordering::Relaxed);
+        // One reply alone always passes: its size has a limit of its own.
+        if others > 0 && others + held.bytes > MAX_UNREAD_BYTES {
+            return Err(Refusal {
+                kind: "CallFailed",
+                message: format!("the result was dropped: results of {} MiB wait to be read already", others >> 20),
+                hint: Some("await fewer large results at a time".into()),
+                code: "guest.unread_replies",
+            });
+        }
+        Ok((value, held))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.unread.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// The requests of one run: counted, answered concurrently, cancellable.
+pub(super) struct Requests {
+    answer: Arc<dyn Answer>,
+    conduct: Conduct,
+    asked: u64,
+    bytes: usize,
+    unread: Arc<AtomicUsize>,
+    running: JoinSet<(u64, Answered)>,
+    by_id: HashMap<u64, (AbortHandle, usize)>,
+}
+
+impl Requests {
+    pub fn new(answer: Arc<dyn Answer>, conduct: Conduct) -> Self {
+        Self {
+            answer,
+            conduct,
+            asked: 0,
+            bytes: 0,
+            unread: Arc::default(),
+            running: JoinSet::new(),
+            by_id: HashMap::new(),
+        }
+    }
+
+    pub fn accepting(&self) -> bool {
+        self.running.len() < MAX_IN_FLIGHT && self.bytes < MAX_IN_FLIGHT_BYTES
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    pub fn abort(&mut self) {
+        self.running.abort_all();
+    }
+
+    /// The next finished request; cancelled ones have no reply and are passed over.
+    pub async fn next(&mut self) -> Option<(u64, Answered)> {
+        loop {
+            match self.running.join_next().await? {
+                Ok((id, reply)) => {
+                    self.forget(id);
+                    return Some((id, reply));
+                }
+                Err(error) if error.is_panic() => {
+                    tracing::error!("answering a request panicked; this is a fault of the bridge: {error}");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn forget(&mut self, id: u64) {
+        if let Some((_, bytes)) = self.by_id.remove(&id) {
+            self.bytes -= bytes;
+        }
+    }
+
+    /// Reads one item of the program's stream; `false` when the stream is over.
+    pub fn program_frame(&mut self, frame: Option<Result<Frame, FrameError>>, ending: &mut Ending) -> bool {
+        let Some(frame) = readable(frame, ending) else { return false };
+        match frame.kind {
+            kind::CALL => {
+                if let Err(violation) = self.call(&frame.payload) {
+                    ending.violation = Some(violation);
+                }
+            }
+            kind::CANCEL => {
+                if let Ok(IdOnly { id }) = serde_json::from_slice(&frame.payload)
+                    && let Some((handle, _)) = self.by_id.get(&id)
+                {
+                    handle.abort();
+                    self.forget(id);
+                }
+            }
+            kind::FINISHED => match serde_json::from_slice(&frame.payload) {
+                Ok(finished) => ending.finished = Some(finished),
+                Err(error) => ending.violation = Some(format!("the program's report cannot be read: {error}")),
+            },
+            kind => ending.violation = Some(format!("the program's stream has an unknown frame (kind 0x{kind:02x})")),
+        }
+        true
+    }
+
+    fn call(&mut self, payload: &[u8]) -> Result<(), String> {
+        let IdOnly { id } = serde_json::from_slice(payload).map_err(|e| format!("a request cannot be read: {e}"))?;
+        if self.by_id.contains_key(&id) {
+            return Err(format!("request id {id} is used twice"));
+        }
+        self.asked += 1;
+        let request: Result<Request, _> = serde_json::from_slice(payload);
+        let over = self.asked > self.conduct.max_calls;
+        let max = self.conduct.max_calls;
+        let (answer, unread) = (Arc::clone(&self.answer), Arc::clone(&self.unread));
+        let task = async move {
+            let reply = match request {
+                _ if over => Err(Refusal {
+                    kind: "CallLimit",
+                    message: format!("this run has made {max} requests, the most that it may make"),
+                    hint: Some("do the work in several runs, or raise MCP_BRIDGE_MAX_CALLS".into()),
+                    code: "guest.call_limit",
+                }),
+                Ok(request) => answer.answer(request.operation).await.and_then(|value| Held::hold(value, unread)),
+                Err(error) => Err(Refusal {
+                    kind: "InvalidRequest",
+                    message: format!("the host cannot read this request: {error}"),
+                    hint: Some("pass plain JSON values nested less than 100 deep".into()),
+                    code: "guest.invalid_request",
+                }),
+            };
+            (id, reply)
+        };
+        let handle = self.running.spawn(task);
+        self.bytes += payload.len();
+        self.by_id.insert(id, (handle, payload.len()));
+        Ok(())
+    }
+}
+
+/// Reading only the id ignores the rest without recursion, so a deeply nested request is refused by its number.
+#[derive(Deserialize)]
+struct IdOnly {
+    id: u64,
+}

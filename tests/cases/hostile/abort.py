@@ -1,0 +1,4 @@
+# expect: status=error error=Signal
+import os
+
+os.abort()

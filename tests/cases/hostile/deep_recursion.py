@@ -1,0 +1,6 @@
+# expect: status=error error=RecursionError
+def again():
+    return again()
+
+
+again()

@@ -1,0 +1,2 @@
+# expect: status=error error=SyntaxError
+exec("(" * 10_000)

@@ -1,0 +1,2 @@
+# expect: status=error error=MemoryError
+exec("-" * 200_000 + "1")

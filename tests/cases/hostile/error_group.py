@@ -1,0 +1,5 @@
+# expect: status=error error=ExceptionGroup
+group = ValueError("innermost")
+for _ in range(500):
+    group = ExceptionGroup("again", [group])
+raise group

@@ -1,0 +1,2 @@
+# expect: status=error error=ValueError
+raise ValueError("x" * 50_000_000)

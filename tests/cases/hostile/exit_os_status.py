@@ -1,0 +1,4 @@
+# expect: status=error error=EarlyExit
+import os
+
+os._exit(3)

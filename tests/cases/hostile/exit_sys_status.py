@@ -1,0 +1,4 @@
+# expect: status=error error=SystemExit
+import sys
+
+sys.exit(3)

@@ -1,0 +1,4 @@
+# expect: status=success
+import sys
+
+sys.exit(0)

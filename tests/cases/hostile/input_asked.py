@@ -1,0 +1,2 @@
+# expect: status=error error=EOFError
+input("who is there? ")

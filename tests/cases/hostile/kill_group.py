@@ -1,0 +1,5 @@
+# expect: status=error error=Killed
+import os
+import signal
+
+os.killpg(0, signal.SIGKILL)

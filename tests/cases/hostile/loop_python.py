@@ -1,0 +1,3 @@
+# expect: status=timeout verdict=time timeout=2
+while True:
+    pass

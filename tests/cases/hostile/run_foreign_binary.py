@@ -1,0 +1,16 @@
+# expect: status=success result=[]
+# What a program writes cannot be executed as a file.
+import os
+import shutil
+import subprocess
+
+ran = []
+for place in ("/tmp/true", "/workspace/true", "/dev/shm/true"):
+    shutil.copy("/bin/true", place)
+    os.chmod(place, 0o4755)
+    try:
+        subprocess.run([place])
+    except OSError:
+        continue
+    ran.append(place)
+ran

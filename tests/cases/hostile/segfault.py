@@ -1,0 +1,4 @@
+# expect: status=error error=Signal
+import ctypes
+
+ctypes.string_at(0)

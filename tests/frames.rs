@@ -1,0 +1,210 @@
+//! The Rust half of the pipe, held to the fixtures that `runtime-py/tests/test_frames.py` reads too.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use futures::future::BoxFuture;
+use mcp_bridge::guest::{
+    Answer, Conduct, Ending, Exited, Finished, Frame, FrameCodec, FrameError, Guest, Hello, Operation, Outcome, Output,
+    Pipes, Refusal, Request, ServerName, Start,
+};
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, from_value, json};
+use tokio_util::codec::{Decoder, Encoder};
+
+fn fixture(name: &str) -> Vec<Value> {
+    let path = format!("{}/tests/fixtures/frames/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).expect("a fixture")).expect("JSON")
+}
+
+fn text<'a>(case: &'a Value, key: &str) -> &'a str {
+    case[key].as_str().unwrap_or_else(|| panic!("{key} of {case}"))
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex")).collect()
+}
+
+fn decode(wire: &[u8], step: usize) -> Result<Vec<Frame>, FrameError> {
+    let (mut codec, mut buffer, mut frames) = (FrameCodec::default(), BytesMut::new(), Vec::new());
+    for piece in wire.chunks(step) {
+        buffer.extend_from_slice(piece);
+        while let Some(frame) = codec.decode(&mut buffer)? {
+            frames.push(frame);
+        }
+    }
+    while let Some(frame) = codec.decode_eof(&mut buffer)? {
+        frames.push(frame);
+    }
+    Ok(frames)
+}
+
+#[test]
+fn good_frames_are_read_and_written() {
+    for case in fixture("frames") {
+        let wire = bytes(text(&case, "hex"));
+        for step in [1, 1000] {
+            let frames = decode(&wire, step).unwrap_or_else(|error| panic!("{case}: {error}"));
+            let [frame] = &frames[..] else { panic!("{case}: {frames:?}") };
+            assert_eq!([frame.kind], text(&case, "kind").as_bytes(), "{case}");
+            match case.get("payload_hex").and_then(Value::as_str) {
+                Some(raw) => assert_eq!(frame.payload[..], bytes(raw), "{case}"),
+                None => assert_eq!(serde_json::from_slice::<Value>(&frame.payload).expect("JSON"), case["payload"]),
+            }
+            let mut again = BytesMut::new();
+            FrameCodec::default().encode(frame.clone(), &mut again).expect("a frame");
+            assert_eq!(again[..], wire, "{case}");
+        }
+    }
+}
+
+#[test]
+fn many_frames_come_one_by_one() {
+    let all: Vec<u8> = fixture("frames").iter().flat_map(|case| bytes(text(case, "hex"))).collect();
+    assert_eq!(decode(&all, 7).expect("frames").len(), fixture("frames").len());
+}
+
+#[test]
+fn every_message_of_the_guest_is_understood_and_start_is_written_as_it_reads_it() {
+    let mut seen = String::new();
+    for case in fixture("frames") {
+        let (kind, payload) = (text(&case, "kind"), case["payload"].clone());
+        seen.push_str(kind);
+        let why = case.to_string();
+        match kind {
+            "S" => {
+                let servers = payload["servers"].as_array().expect("servers").iter();
+                let start = Start {
+                    version: 1,
+                    run: text(&payload, "run").into(),
+                    filename: text(&payload, "filename").into(),
+                    code: text(&payload, "code").into(),
+                    servers: servers
+                        .map(|s| ServerName { name: text(s, "name").into(), alias: text(s, "alias").into() })
+                        .collect(),
+                    requested: from_value(payload["requested"].clone()).expect(&why),
+                    result_limit: payload["result_limit"].as_u64().expect("a number"),
+                    workspace: text(&payload, "workspace").into(),
+                };
+                assert_eq!(serde_json::to_value(start).expect("JSON"), payload);
+            }
+            "C" => {
+                let request: Request = from_value(payload.clone()).expect(&why);
+                assert_eq!(request.id, payload["id"]);
+                if let Operation::CallTool(call) = request.operation {
+                    let said = json!({"id": request.id, "op": "call_tool", "server": call.server, "tool": call.tool,
+                        "exact": call.exact, "args": call.args, "kwargs": call.kwargs});
+                    assert_eq!(said, payload);
+                }
+            }
+            "F" => {
+                let wire = bytes(text(&case, "hex"));
+                let finished: Finished = serde_json::from_slice(&wire[5..]).expect(&why);
+                assert_eq!(finished.outcome == Outcome::Ok, payload["outcome"] == "ok", "{case}");
+                assert_eq!(
+                    finished.error.map(|e| json!(e.kind)),
+                    payload.get("error").map(|e| e["type"].clone()),
+                    "{case}"
+                );
+            }
+            "H" => {
+                let hello: Hello = from_value(payload.clone()).expect(&why);
+                assert_eq!(
+                    (json!(hello.python), json!(hello.sealed)),
+                    (payload["python"].clone(), payload["sealed"].clone())
+                );
+            }
+            "Z" => {
+                let exited: Exited = from_value(payload.clone()).expect(&why);
+                let said =
+                    [json!(exited.code), json!(exited.signal), json!(exited.oom_kills), json!(exited.pids_denied)];
+                let keys = ["code", "signal", "oom_kills", "pids_denied"];
+                assert_eq!(said, keys.map(|key| payload[key].clone()), "{case}");
+            }
+            _ => {}
+        }
+    }
+    // Every kind there is has a fixture.
+    for kind in "SRCXFHOEZ".chars() {
+        assert!(seen.contains(kind), "no fixture of kind {kind}");
+    }
+}
+
+struct Nobody;
+
+impl Answer for Nobody {
+    fn answer(self: Arc<Self>, _: Operation) -> BoxFuture<'static, Result<Box<RawValue>, Refusal>> {
+        Box::pin(async { Ok(to_raw_value(&()).expect("JSON")) })
+    }
+}
+
+impl Output for Nobody {
+    fn stdout(&mut self, _: &[u8]) {}
+    fn stderr(&mut self, _: &[u8]) {}
+    fn flooded(&self) -> bool {
+        false
+    }
+}
+
+/// A whole conversation with a guest that says just this, and then nothing more.
+async fn hear(program: Vec<u8>, supervisor: Vec<u8>) -> Ending {
+    let pipes = Pipes {
+        input: Box::pin(tokio::io::sink()),
+        program: Box::pin(Cursor::new(program)),
+        supervisor: Box::pin(Cursor::new(supervisor)),
+    };
+    let start = Start {
+        version: 1,
+        run: "r-1".into(),
+        filename: "program.py".into(),
+        code: "1".into(),
+        servers: Vec::new(),
+        requested: None,
+        result_limit: 1000,
+        workspace: "/workspace".into(),
+    };
+    let conduct = Conduct { max_calls: 10 };
+    Guest::boot(pipes).run(&start, Arc::new(Nobody), &mut Nobody, conduct, std::future::pending()).await
+}
+
+/// The greeting and the first frame of every supervisor.
+fn greeting() -> Vec<u8> {
+    let hello = fixture("frames").into_iter().find(|case| case["kind"] == "H").expect("a greeting");
+    [b"\0MCPBR1\n".to_vec(), bytes(text(&hello, "hex"))].concat()
+}
+
+#[tokio::test]
+async fn each_bad_frame_ends_the_conversation_with_its_reason_on_either_stream() {
+    for case in fixture("bad") {
+        let reason = match text(&case, "error") {
+            "length" => "a frame announces",
+            "incomplete" => "the stream ended within a frame",
+            "kind" => "unknown frame",
+            "payload" => "cannot be read",
+            other => panic!("unknown error {other:?}"),
+        };
+        let wire = bytes(text(&case, "hex"));
+        // Where a good frame comes first, it is one of the supervisor's.
+        if !text(&case, "name").starts_with("a frame, then") {
+            let ending = hear(wire.clone(), greeting()).await;
+            assert!(ending.violation.as_deref().unwrap_or_default().contains(reason), "{case}: {:?}", ending.violation);
+            assert!(ending.hello.is_some() && ending.finished.is_none(), "{case}");
+        }
+        let ending = hear(Vec::new(), [greeting(), wire].concat()).await;
+        // A request is no word of the supervisor's, however well it is made.
+        let reason = if reason == "cannot be read" { "unknown frame" } else { reason };
+        assert!(ending.violation.as_deref().unwrap_or_default().contains(reason), "{case}: {:?}", ending.violation);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_speaks_only_its_own_words() {
+    for case in fixture("frames") {
+        let (kind, wire) = (text(&case, "kind"), bytes(text(&case, "hex")));
+        let ending = hear(wire.clone(), greeting()).await;
+        assert_eq!(ending.violation.is_none(), "CXF".contains(kind), "program, {case}: {:?}", ending.violation);
+        let ending = hear(Vec::new(), [greeting(), wire].concat()).await;
+        assert_eq!(ending.violation.is_none(), "HOEZ".contains(kind), "supervisor, {case}: {:?}", ending.violation);
+    }
+}
