@@ -7,7 +7,7 @@
 #[path = "support/markdown.rs"]
 mod markdown;
 #[path = "it/support/mod.rs"]
-#[allow(unused_imports, unused_macros)]
+#[allow(dead_code, unused_imports, unused_macros)]
 mod support;
 
 use std::collections::BTreeMap;
