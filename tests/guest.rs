@@ -12,6 +12,7 @@ use serde_json::Value;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::process::{Child, Command};
+use tokio::sync::Notify;
 
 #[derive(Default)]
 struct Kept {
@@ -31,11 +32,15 @@ impl Output for Kept {
     }
 }
 
-/// Answers every call with its own operands; `wait` never answers.
-struct Echo;
+/// Answers every call with its own operands; `wait` never answers. Tells of every call.
+#[derive(Default)]
+struct Echo {
+    called: Arc<Notify>,
+}
 
 impl Answer for Echo {
     fn answer(self: Arc<Self>, operation: Operation) -> BoxFuture<'static, Result<Box<RawValue>, Refusal>> {
+        self.called.notify_one();
         Box::pin(async move {
             match operation {
                 Operation::CallTool(call) if call.tool == "wait" => std::future::pending().await,
@@ -87,9 +92,13 @@ fn start(code: &str) -> Start {
 }
 
 async fn run_until(code: &str, conduct: Conduct, stop: impl Future<Output = Stop> + Send) -> (Ending, Kept) {
+    run_with(Echo::default(), code, conduct, stop).await
+}
+
+async fn run_with(echo: Echo, code: &str, conduct: Conduct, stop: impl Future<Output = Stop> + Send) -> (Ending, Kept) {
     let (mut child, pipes) = spawn();
     let mut kept = Kept::default();
-    let ending = Guest::boot(pipes).run(&start(code), Arc::new(Echo), &mut kept, conduct, stop).await;
+    let ending = Guest::boot(pipes).run(&start(code), Arc::new(echo), &mut kept, conduct, stop).await;
     let ended = tokio::time::timeout(Duration::from_secs(20), child.wait()).await;
     assert!(ended.is_ok(), "the guest outlived its run");
     (ending, kept)
@@ -135,19 +144,15 @@ async fn calls_over_the_limit_are_refused_and_the_program_goes_on() {
 
 #[tokio::test]
 async fn a_stop_ends_an_endless_c_loop_with_its_output() {
-    // sum() over an endless iterator of C never gives the interpreter back.
-    let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
-    let stop = async {
-        let _ = tokio::time::timeout(Duration::from_millis(1500), receiver).await;
+    let echo = Echo::default();
+    let called = Arc::clone(&echo.called);
+    let stop = async move {
+        called.notified().await;
         Stop::Deadline
     };
-    let (ending, kept) = run_until(
-        "print('before', flush=True)\nimport itertools\nsum(itertools.repeat(0))",
-        Conduct { max_calls: 9 },
-        stop,
-    )
-    .await;
-    drop(sender);
+    // sum() over an endless iterator of C never gives the interpreter back.
+    let code = "import itertools\nprint('before')\nmcp = asyncio.ensure_future(mcp_stub.echo())\nawait asyncio.sleep(0)\nsum(itertools.repeat(0))";
+    let (ending, kept) = run_with(echo, code, Conduct { max_calls: 9 }, stop).await;
     assert_eq!(ending.stopped, Some(Stop::Deadline));
     assert!(ending.exited.expect("last words").hangup);
     assert_eq!(kept.stdout, b"before\n");
@@ -198,7 +203,9 @@ async fn an_interpreter_that_does_not_start_says_why() {
     };
     let mut kept = Kept::default();
     let conduct = Conduct { max_calls: 1 };
-    let ending = Guest::boot(pipes).run(&start("1"), Arc::new(Echo), &mut kept, conduct, std::future::pending()).await;
+    let ending = Guest::boot(pipes)
+        .run(&start("1"), Arc::new(Echo::default()), &mut kept, conduct, std::future::pending())
+        .await;
     assert!(ending.violation.expect("reason").contains("python3: broken"));
     assert!(ending.hello.is_none());
 }

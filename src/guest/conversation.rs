@@ -129,8 +129,23 @@ impl Guest {
             if (!program_open || ending.finished.is_some()) && (!supervisor_open || ending.exited.is_some()) {
                 break;
             }
+            // In this order, so that no flood of frames can hold off the end, and no flood of requests the replies.
             tokio::select! {
                 biased;
+                reason = &mut stop, if last_words.is_none() => {
+                    ending.stopped = Some(reason);
+                    requests.abort();
+                    last_words = Some(self.hang_up());
+                }
+                () = sleep_until(last_words.unwrap_or_else(Instant::now)), if last_words.is_some() => break,
+                Some((id, reply)) = requests.next(), if !requests.is_empty() => {
+                    match reply {
+                        Ok((value, held)) => {
+                            self.send(kind::REPLY, &Reply { id, ok: Some(&value), error: None }, Some(held));
+                        }
+                        Err(refusal) => self.send(kind::REPLY, &Reply { id, ok: None, error: Some(&refusal) }, None),
+                    }
+                }
                 frame = self.supervisor.next(), if supervisor_open && ending.exited.is_none() => {
                     supervisor_open = supervisor_frame(frame, &mut ending, Some(output));
                     if ending.violation.is_some() {
@@ -155,20 +170,6 @@ impl Guest {
                         last_words.get_or_insert_with(deadline);
                     }
                 }
-                Some((id, reply)) = requests.next(), if !requests.is_empty() => {
-                    match reply {
-                        Ok((value, held)) => {
-                            self.send(kind::REPLY, &Reply { id, ok: Some(&value), error: None }, Some(held));
-                        }
-                        Err(refusal) => self.send(kind::REPLY, &Reply { id, ok: None, error: Some(&refusal) }, None),
-                    }
-                }
-                reason = &mut stop, if last_words.is_none() => {
-                    ending.stopped = Some(reason);
-                    requests.abort();
-                    last_words = Some(self.hang_up());
-                }
-                () = sleep_until(last_words.unwrap_or_else(Instant::now)), if last_words.is_some() => break,
             }
         }
         ending
