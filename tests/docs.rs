@@ -34,7 +34,7 @@ fn is_code(text: &str) -> bool {
     text.split_once('.').is_some_and(|(family, name)| {
         CODE_FAMILIES.contains(&family)
             && !name.is_empty()
-            && name != "json" // a file's name
+            && !matches!(name, "json" | "py") // a file's name
             && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
     })
 }
