@@ -54,8 +54,10 @@ def work(out: int, err: int, gate: int) -> None:
 
 
 def import_asyncio() -> None:
-    """Import asyncio as it is on a Python built without TLS: `ssl` is a third of its cost, and there is no network here.
-    A program that imports `ssl` itself gets it."""
+    """Import asyncio as it is on a Python built without TLS: `ssl` is a third of its cost, and there is no network.
+
+    A program that imports `ssl` itself gets it.
+    """
     if "ssl" not in sys.modules:
         sys.modules["ssl"] = None  # type: ignore[assignment]
         try:

@@ -38,7 +38,6 @@ pub(super) async fn doctor(env: &Environment, settings: &Settings) -> Exit {
     match Engines::new(env, settings).engine().await {
         Err(error) => line(Level::Fail, "engine", &error.to_string(), &error.hint()),
         Ok(engine) => {
-            line(Level::Ok, "engine", &engine.describe(), "");
             for Check { name, level, text, hint } in engine.check(&settings.image, &limits(settings).user).await {
                 let level = match level {
                     container::Level::Ok => Level::Ok,

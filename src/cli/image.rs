@@ -33,7 +33,12 @@ async fn carry_out(engine: &Engine, settings: &Settings, command: ImageCommand) 
             engine.pull(&image, show).await?;
             prepare(engine, &image).await
         }
-        ImageCommand::Build { source, tag } => build(engine, &source, &tag).await,
+        ImageCommand::Build { source: Some(source), tag } => build(engine, &source, &tag).await,
+        ImageCommand::Build { source: None, tag } => {
+            let context = context_tar([("Containerfile", SLIM.as_bytes())]);
+            engine.build(context, "Containerfile", &tag, show).await?;
+            prepare(engine, &tag).await
+        }
         ImageCommand::Path => path(engine, &settings.image).await,
         ImageCommand::Prune => {
             let removed = engine.prune_compiled(&[&settings.image]).await?;
@@ -51,28 +56,43 @@ async fn prepare(engine: &Engine, image: &str) -> Result<Exit, SandboxError> {
     Ok(Exit::Success)
 }
 
+/// The image that is built when nothing else is named.
+const SLIM: &str = include_str!("../../sandbox-image/Containerfile.slim");
+
 async fn build(engine: &Engine, source: &Path, tag: &str) -> Result<Exit, SandboxError> {
-    if source.is_file() {
+    if source.extension().is_some_and(|kind| kind == "tar") && source.is_file() {
         engine.import(source, tag).await?;
         return prepare(engine, tag).await;
     }
-    let names = ["Containerfile", "Dockerfile"];
-    let Some(containerfile) = names.into_iter().find(|name| source.join(name).is_file()) else {
-        let message = format!("{} is neither a .tar file nor a folder with a Containerfile", source.display());
-        eprintln!("{}", paint::failure(&message, "name a folder such as sandbox-image/slim", "cli.image_source"));
+    let Some((folder, containerfile)) = containerfile(source) else {
+        let message = format!("{} is no .tar file, no Containerfile and no folder with one", source.display());
+        eprintln!(
+            "{}",
+            paint::failure(&message, "name one, such as sandbox-image/Containerfile.data", "cli.image_source")
+        );
         return Ok(Exit::Usage);
     };
-    let files = match files_of(source) {
+    let files = match files_of(folder) {
         Ok(files) => files,
         Err(error) => {
-            let message = format!("{} cannot be read: {error}", source.display());
+            let message = format!("{} cannot be read: {error}", folder.display());
             eprintln!("{}", paint::failure(&message, "check its permissions", "cli.image_source"));
             return Ok(Exit::Usage);
         }
     };
     let context = context_tar(files.iter().map(|(name, text)| (name.as_str(), text.as_slice())));
-    engine.build(context, containerfile, tag, show).await?;
+    engine.build(context, &containerfile, tag, show).await?;
     prepare(engine, tag).await
+}
+
+/// The build context and the name of the Containerfile in it.
+fn containerfile(source: &Path) -> Option<(&Path, String)> {
+    if source.is_file() {
+        let folder = source.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        return Some((folder, source.file_name()?.to_str()?.to_owned()));
+    }
+    let name = ["Containerfile", "Dockerfile"].into_iter().find(|name| source.join(name).is_file())?;
+    Some((source, name.to_owned()))
 }
 
 /// The plain files of a folder: a build context needs no more here.

@@ -98,10 +98,11 @@ struct RunArgs {
 enum ImageCommand {
     /// Pull an image (default: MCP_BRIDGE_IMAGE) and prepare it
     Pull { image: Option<String> },
-    /// Build an image from a folder with a Containerfile, or from a root file system in a tar file
+    /// Build an image from a Containerfile, or from a root file system in a tar file
     Build {
-        /// Folder with a Containerfile, or a .tar file
-        source: PathBuf,
+        /// A Containerfile (its folder is the context), a folder that holds one, or a .tar file; without it, python:3.14-slim
+        /// with its standard library compiled
+        source: Option<PathBuf>,
         /// Name for the image
         #[arg(short, long, default_value = "localhost/mcp-bridge:latest")]
         tag: String,

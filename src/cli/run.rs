@@ -105,7 +105,8 @@ fn print_plain(report: &Report, settings: &Settings) -> Exit {
         let plain = format!("{}: {}", error.kind, error.message);
         let text = if error.traceback.is_empty() { &plain } else { &error.traceback };
         let _ = writeln!(err, "{}", text.trim_end());
-        if !error.hint.is_empty() {
+        // The guest's own errors end their traceback with the hint.
+        if !error.hint.is_empty() && !text.contains(&error.hint) {
             let _ = writeln!(err, "hint: {}", error.hint);
         }
     }

@@ -77,11 +77,11 @@ impl SandboxError {
             }
             Self::ImageMissing { image, .. } => {
                 format!(
-                    "run `mcp-bridge image pull {image}`, or `mcp-bridge image build` to make one without a registry"
+                    "run `mcp-bridge image pull {image}`; without a registry, make one with sandbox-image/build-debian.sh and `mcp-bridge image build`"
                 )
             }
             Self::ImagePullFailed { .. } => {
-                "check the name in MCP_BRIDGE_IMAGE and the network, or run `mcp-bridge image build`".into()
+                "check the name in MCP_BRIDGE_IMAGE and the network; without a registry, make one with sandbox-image/build-debian.sh and `mcp-bridge image build`".into()
             }
             Self::ImageBuildFailed { .. } => {
                 "read the build's last lines above; `mcp-bridge doctor` checks the engine".into()
