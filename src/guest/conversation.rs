@@ -16,7 +16,7 @@ use super::frame::{Frame, FrameCodec, FrameError};
 use super::message::{Exited, Finished, Hello, Operation, Refusal, Reply, Start, kind};
 use super::pipes::Pipes;
 use super::requests::{Held, Requests};
-use super::{boot_block, frame, pipes};
+use super::{boot_block, frame, message, pipes};
 
 /// Answers what a program asks for. The value of a reply is raw JSON, so that results pass through unread.
 pub trait Answer: Send + Sync + 'static {
@@ -253,13 +253,13 @@ fn supervisor_frame(
 ) -> bool {
     let Some(frame) = readable(frame, ending) else { return false };
     match (frame.kind, output) {
-        (kind::HELLO, _) => match serde_json::from_slice::<Hello>(&frame.payload) {
+        (kind::HELLO, _) => match message::read::<Hello>(&frame.payload) {
             Ok(hello) => ending.hello = Some(hello),
             Err(error) => ending.violation = Some(format!("the guest's greeting cannot be read: {error}")),
         },
         (kind::STDOUT, Some(output)) => output.stdout(&frame.payload),
         (kind::STDERR, Some(output)) => output.stderr(&frame.payload),
-        (kind::EXITED, _) => match serde_json::from_slice(&frame.payload) {
+        (kind::EXITED, _) => match message::read(&frame.payload) {
             Ok(exited) => ending.exited = Some(exited),
             Err(error) => ending.violation = Some(format!("the guest's last word cannot be read: {error}")),
         },

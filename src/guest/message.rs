@@ -17,6 +17,14 @@ pub(super) mod kind {
     pub const EXITED: u8 = b'Z';
 }
 
+/// Reads a message. Every message is an object; serde alone would take a list of the fields' values for one too.
+pub(super) fn read<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, serde_json::Error> {
+    if payload.trim_ascii_start().first() != Some(&b'{') {
+        return Err(serde::de::Error::custom("it is not a JSON object"));
+    }
+    serde_json::from_slice(payload)
+}
+
 /// A server as the program may name it.
 #[derive(Clone, Debug, Serialize)]
 pub struct ServerName {

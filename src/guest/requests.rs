@@ -10,6 +10,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::conversation::{Answer, Conduct, Ending, readable};
 use super::frame::{Frame, FrameError};
+use super::message;
 use super::message::{Refusal, Request, kind};
 
 /// Requests being answered at once; above it the program's stream is left unread until some are done. More than any gather
@@ -122,14 +123,14 @@ impl Requests {
                 }
             }
             kind::CANCEL => {
-                if let Ok(IdOnly { id }) = serde_json::from_slice(&frame.payload)
+                if let Ok(IdOnly { id }) = message::read(&frame.payload)
                     && let Some((handle, _)) = self.by_id.get(&id)
                 {
                     handle.abort();
                     self.forget(id);
                 }
             }
-            kind::FINISHED => match serde_json::from_slice(&frame.payload) {
+            kind::FINISHED => match message::read(&frame.payload) {
                 Ok(finished) => ending.finished = Some(finished),
                 Err(error) => ending.violation = Some(format!("the program's report cannot be read: {error}")),
             },
@@ -139,12 +140,12 @@ impl Requests {
     }
 
     fn call(&mut self, payload: &[u8]) -> Result<(), String> {
-        let IdOnly { id } = serde_json::from_slice(payload).map_err(|e| format!("a request cannot be read: {e}"))?;
+        let IdOnly { id } = message::read(payload).map_err(|e| format!("a request cannot be read: {e}"))?;
         if self.by_id.contains_key(&id) {
             return Err(format!("request id {id} is used twice"));
         }
         self.asked += 1;
-        let request: Result<Request, _> = serde_json::from_slice(payload);
+        let request: Result<Request, _> = message::read(payload);
         let over = self.asked > self.conduct.max_calls;
         let max = self.conduct.max_calls;
         let (answer, unread) = (Arc::clone(&self.answer), Arc::clone(&self.unread));
