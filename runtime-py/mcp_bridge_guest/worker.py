@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import os
 import sys
 
@@ -30,6 +31,7 @@ def main(out: int, err: int, gate: int) -> NoReturn:
 def work(out: int, err: int, gate: int) -> None:
     """The worker's life."""
     os.setsid()
+    signals_as_usual()
     import_asyncio()
     from mcp_bridge_guest.channel import Channel, high
 
@@ -51,6 +53,13 @@ def work(out: int, err: int, gate: int) -> None:
     channel = Channel(read, write)
     os.register_at_fork(after_in_child=channel.disown)
     Program(channel, channel.receive_start()).run()
+
+
+def signals_as_usual() -> None:
+    """Whatever was ignored around the sandbox (`nohup`) is not ignored by the program."""
+    for name in ("SIGHUP", "SIGQUIT", "SIGTERM", "SIGCHLD", "SIGUSR1", "SIGUSR2"):
+        _signal.signal(getattr(_signal, name), _signal.SIG_DFL)
+    _signal.signal(_signal.SIGINT, _signal.default_int_handler)
 
 
 def import_asyncio() -> None:

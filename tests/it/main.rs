@@ -9,3 +9,4 @@ mod guide;
 mod lifecycle;
 mod protocol;
 mod real;
+mod versions;

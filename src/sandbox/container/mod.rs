@@ -127,7 +127,12 @@ impl Backend for Engine {
     }
 
     fn compile<'a>(&'a self, image: &'a str) -> BoxFuture<'a, Result<(), SandboxError>> {
-        async move { self.derive_compiled(image).await.map(drop) }.boxed()
+        async move {
+            self.derive_compiled(image).await?;
+            // Twins of images that are gone would pile up with every update of an image.
+            self.prune_compiled(&[image]).await.map(drop)
+        }
+        .boxed()
     }
 
     fn sweep(&self) -> BoxFuture<'_, Result<usize, SandboxError>> {
