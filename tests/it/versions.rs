@@ -68,6 +68,7 @@ every_engine!(every_promised_python_runs_the_whole_guest, |engine: &Engine| {
         assert!(traceback.contains("line 4") && traceback.contains("line 2, in f"), "{tag}: {traceback}");
         assert!(!traceback.contains("mcp-bridge"), "{tag}: {traceback}");
         let pid = client.child.id();
+        client.close_stdin();
         client.ends_within(std::time::Duration::from_secs(30));
         engine.assert_clean(pid);
     }
