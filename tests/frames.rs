@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::BytesMut;
 use futures::future::BoxFuture;
@@ -11,6 +12,8 @@ use mcp_bridge::guest::{
 };
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, from_value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Notify;
 use tokio_util::codec::{Decoder, Encoder};
 
 fn fixture(name: &str) -> Vec<Value> {
@@ -147,14 +150,8 @@ impl Output for Nobody {
     }
 }
 
-/// A whole conversation with a guest that says just this, and then nothing more.
-async fn hear(program: Vec<u8>, supervisor: Vec<u8>) -> Ending {
-    let pipes = Pipes {
-        input: Box::pin(tokio::io::sink()),
-        program: Box::pin(Cursor::new(program)),
-        supervisor: Box::pin(Cursor::new(supervisor)),
-    };
-    let start = Start {
+fn start() -> Start {
+    Start {
         version: 1,
         run: "r-1".into(),
         filename: "program.py".into(),
@@ -163,9 +160,18 @@ async fn hear(program: Vec<u8>, supervisor: Vec<u8>) -> Ending {
         requested: None,
         result_limit: 1000,
         workspace: "/workspace".into(),
+    }
+}
+
+/// A whole conversation with a guest that says just this, and then nothing more.
+async fn hear(program: Vec<u8>, supervisor: Vec<u8>) -> Ending {
+    let pipes = Pipes {
+        input: Box::pin(tokio::io::sink()),
+        program: Box::pin(Cursor::new(program)),
+        supervisor: Box::pin(Cursor::new(supervisor)),
     };
     let conduct = Conduct { max_calls: 10 };
-    Guest::boot(pipes).run(&start, Arc::new(Nobody), &mut Nobody, conduct, std::future::pending()).await
+    Guest::boot(pipes).run(&start(), Arc::new(Nobody), &mut Nobody, conduct, std::future::pending()).await
 }
 
 /// The greeting and the first frame of every supervisor.
@@ -207,4 +213,67 @@ async fn a_stream_speaks_only_its_own_words() {
         let ending = hear(Vec::new(), [greeting(), wire].concat()).await;
         assert_eq!(ending.violation.is_none(), "HOEZ".contains(kind), "supervisor, {case}: {:?}", ending.violation);
     }
+}
+
+/// Answers every request with eight megabytes at once, and tells when it was asked for the last time.
+struct Generous {
+    value: Box<RawValue>,
+    left: AtomicUsize,
+    last: Notify,
+}
+
+impl Answer for Generous {
+    fn answer(self: Arc<Self>, _: Operation) -> BoxFuture<'static, Result<Box<RawValue>, Refusal>> {
+        Box::pin(async move {
+            if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+                self.last.notify_one();
+            }
+            Ok(self.value.clone())
+        })
+    }
+}
+
+#[tokio::test]
+async fn replies_that_are_never_read_do_not_pile_up() {
+    const REQUESTS: usize = 100;
+    let (input, mut unread) = tokio::io::duplex(1 << 20);
+    let (mut program, calls) = tokio::io::duplex(1 << 16);
+    let (supervisor, mut greeted) = tokio::io::duplex(1 << 16);
+    let pipes = Pipes { input: Box::pin(input), program: Box::pin(calls), supervisor: Box::pin(supervisor) };
+    greeted.write_all(&greeting()).await.expect("a greeting");
+    for id in 1..=REQUESTS {
+        let body = format!("C{}", json!({"id": id, "op": "list_servers"}));
+        program.write_all(&[&(body.len() as u32).to_be_bytes(), body.as_bytes()].concat()).await.expect("a call");
+    }
+    let value = to_raw_value(&"x".repeat(8 << 20)).expect("JSON");
+    let answer = Arc::new(Generous { value, left: AtomicUsize::new(REQUESTS), last: Notify::new() });
+    let conversation = tokio::spawn({
+        let answer = Arc::clone(&answer);
+        async move {
+            let conduct = Conduct { max_calls: 1000 };
+            Guest::boot(pipes).run(&start(), answer, &mut Nobody, conduct, std::future::pending()).await
+        }
+    });
+    answer.last.notified().await;
+    // Now the guest reads: the boot block, Start, and all replies.
+    let boot = unread.read_u32().await.expect("a length") as usize;
+    unread.read_exact(&mut vec![0; boot]).await.expect("the boot block");
+    let (mut kept, mut dropped) = (0, 0);
+    while kept + dropped < REQUESTS {
+        let length = unread.read_u32().await.expect("a length") as usize;
+        let mut body = vec![0; length];
+        unread.read_exact(&mut body).await.expect("a frame");
+        match body.len() {
+            _ if body[0] != b'R' => {}
+            8_388_608.. => kept += 1,
+            _ => {
+                assert!(String::from_utf8_lossy(&body).contains("guest.unread_replies"));
+                dropped += 1;
+            }
+        }
+    }
+    // 256 MiB are kept, in pieces of eight and a little.
+    assert_eq!((kept, dropped), (31, REQUESTS - 31));
+    drop((program, greeted));
+    assert!(conversation.await.expect("an ending").violation.is_none());
 }

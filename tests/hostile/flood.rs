@@ -45,26 +45,3 @@ every_engine!(two_hundred_megabytes_are_ended_at_the_default_limit, |engine| {
     assert!(message.contains("128 MiB"), "{message}");
     client.python("1");
 });
-
-every_engine!(replies_that_a_program_never_reads_do_not_pile_up, |engine| {
-    let home = Home::on(engine)
-        .stub("stub", &json!({"tools": ["size", "echo"], "calls": {"size": {"size": 2_000_000}}}))
-        .env("MCP_BRIDGE_TIMEOUT", "10");
-    let mut client = home.serve();
-    client.python("await mcp_stub.echo()");
-    // Calls as frames of its own making, for two gigabytes of results; nobody reads the replies.
-    let code = r#"
-import gc, os
-pipe = next(each for each in gc.get_objects() if type(each).__name__ == "Channel")._write
-os.set_blocking(pipe, True)
-for number in range(1_000_001, 1_001_001):
-    body = b'C{"id": %d, "op": "call_tool", "server": "stub", "tool": "size"}' % number
-    os.write(pipe, len(body).to_bytes(4, "big") + body)
-while True: pass
-"#;
-    let report = client.report(json!({"code": code}));
-    assert_eq!(report["verdict"]["kind"], "time", "{report:#}");
-    let held = peak(&client);
-    assert!(held < 500_000, "the bridge held {held} kB");
-    client.python("await mcp_stub.echo()");
-});
