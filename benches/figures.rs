@@ -44,13 +44,15 @@ impl Effort {
     }
 }
 
+type Group = fn(Effort) -> Vec<Row>;
+
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     if words.first().is_some_and(|word| word == echo::COMMAND) {
         return echo::serve();
     }
     let effort = Effort { quick: words.iter().any(|word| word == "quick") };
-    let groups: [(&str, fn(Effort) -> Vec<Row>); 4] =
+    let groups: [(&str, Group); 4] =
         [("start", start::rows), ("calls", calls::rows), ("bytes", bytes::rows), ("cold", cold::rows)];
     let chosen = |name: &str| words.iter().any(|word| word == name);
     let all = !groups.iter().any(|(name, _)| chosen(name));
