@@ -124,6 +124,8 @@ impl Requests {
             Some(Ok(frame)) => frame,
         };
         match frame.kind {
+            // The run is over; only its report is waited for.
+            kind::CALL if ending.violation.is_some() => {}
             kind::CALL => {
                 if let Err(violation) = self.call(&frame.payload) {
                     ending.violation = Some(violation);
