@@ -205,6 +205,14 @@ async fn each_bad_frame_ends_the_conversation_with_its_reason_on_either_stream()
 }
 
 #[tokio::test]
+async fn a_complaint_of_the_engines_does_not_lose_the_report() {
+    let finished = fixture("frames").into_iter().find(|case| case["kind"] == "F").expect("a report");
+    let supervisor = [greeting(), b"Error: write unixpacket: broken pipe\n".to_vec()].concat();
+    let ending = hear(bytes(text(&finished, "hex")), supervisor).await;
+    assert!(ending.finished.is_some() && ending.violation.is_some(), "{ending:?}");
+}
+
+#[tokio::test]
 async fn a_stream_speaks_only_its_own_words() {
     for case in fixture("frames") {
         let (kind, wire) = (text(&case, "kind"), bytes(text(&case, "hex")));

@@ -57,7 +57,7 @@ pub(super) fn judge(ending: &Ending, context: &Context) -> Judgement {
     if let Some(finished) = &ending.finished {
         let mut judgement = match (finished.outcome, &finished.error) {
             (Outcome::Ok, _) => Judgement::new(Status::Success),
-            (Outcome::Error, Some(error)) => raised(error, &exited, context),
+            (Outcome::Error, Some(error)) => raised(error, &ending.exited, context),
             (Outcome::Error, None) => failed("UnknownError", "the program failed without saying why", "run it again"),
         };
         judgement.notes.extend(finished.notes.iter().cloned());
@@ -124,7 +124,7 @@ fn died(exited: &Option<Exited>, started: bool, context: &Context) -> Judgement 
     }
 }
 
-fn raised(error: &ProgramError, exited: &Exited, context: &Context) -> Judgement {
+fn raised(error: &ProgramError, exited: &Option<Exited>, context: &Context) -> Judgement {
     let report = ErrorReport {
         kind: error.kind.clone(),
         message: error.message.clone(),
@@ -141,14 +141,21 @@ fn raised(error: &ProgramError, exited: &Exited, context: &Context) -> Judgement
 }
 
 /// The limit behind an exception, where there is one.
-fn breached(error: &ProgramError, exited: &Exited, context: &Context) -> Option<Verdict> {
+fn breached(error: &ProgramError, exited: &Option<Exited>, context: &Context) -> Option<Verdict> {
     // What Python writes before the reason of an `OSError`; the numbers are Linux's.
     const NO_SPACE: &str = "[Errno 28]";
     const TOO_MANY_FILES: &str = "[Errno 24]";
     let limits = context.limits;
-    let refused_fork = matches!(error.kind.as_str(), "BlockingIOError" | "RuntimeError" | "OSError");
+    let refused_fork = match exited {
+        Some(exited) => {
+            exited.pids_denied.unwrap_or(0) > 0
+                && matches!(error.kind.as_str(), "BlockingIOError" | "RuntimeError" | "OSError")
+        }
+        // A fork bomb can keep even PID 1 from its last word.
+        None => error.kind == "BlockingIOError",
+    };
     let (kind, message, hint) = match error.kind.as_str() {
-        _ if refused_fork && exited.pids_denied.unwrap_or(0) > 0 => (
+        _ if refused_fork => (
             VerdictKind::Processes,
             format!("the limit of {} processes and threads was reached", limits.pids),
             "start fewer processes or threads, or raise MCP_BRIDGE_PIDS",

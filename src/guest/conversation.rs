@@ -149,7 +149,11 @@ impl Guest {
                 frame = self.supervisor.next(), if supervisor_open && ending.exited.is_none() => {
                     supervisor_open = supervisor_frame(frame, &mut ending, Some(output));
                     if ending.violation.is_some() {
-                        break;
+                        // Not always the guest: Podman adds a complaint of its own to this stream when a guest ends with
+                        // replies on their way. What the program has reported by then still counts.
+                        supervisor_open = false;
+                        requests.abort();
+                        last_words.get_or_insert_with(|| self.hang_up());
                     }
                     if output.flooded() && last_words.is_none() {
                         ending.stopped = Some(Stop::Flood);

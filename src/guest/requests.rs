@@ -117,6 +117,8 @@ impl Requests {
     pub fn program_frame(&mut self, frame: Option<Result<Frame, FrameError>>, ending: &mut Ending) -> bool {
         let Some(frame) = readable(frame, ending) else { return false };
         match frame.kind {
+            // The run is over; only its report is waited for.
+            kind::CALL if ending.violation.is_some() => {}
             kind::CALL => {
                 if let Err(violation) = self.call(&frame.payload) {
                     ending.violation = Some(violation);

@@ -136,9 +136,10 @@ const RESULTS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Name of the lesson, program, and what must hold of the whole report.
+/// What must hold of a whole report.
 type Holds = fn(&Value) -> bool;
 
+/// Name of the lesson, program, and what must hold.
 const REPORTS: &[(&str, &str, Holds)] = &[
     ("blank lines are kept", "print('a\\n\\n\\nb\\n')", |r| r["stdout"] == "a\n\n\nb\n\n"),
     ("one oversized print keeps what came before", "print('first')\nprint('x' * 1_100_000)\nprint('last')", |r| {
