@@ -14,6 +14,7 @@ from mcp_bridge_guest.frames import MAGIC, VERSION, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
 # A read buffer above 128 KiB is mapped and unmapped for every read; that would make each small print ten times dearer.
@@ -121,14 +122,7 @@ class Supervisor:
             for descriptor in self.ready():
                 self.forward(descriptor)
         # What the dead worker wrote is all in the pipes; what a grandchild goes on writing is not waited for.
-        for source in tuple(self.sources):
-            budget = 1024 * 1024
-            while budget > 0 and source in self.sources:
-                self.flush()
-                moved = self.forward(source)
-                if moved == 0:
-                    break
-                budget -= moved
+        self.drain(self.flush)
         if os.WIFSIGNALED(self.status):
             how = f'"signal": {os.WTERMSIG(self.status)}'
         else:
@@ -148,6 +142,8 @@ class Supervisor:
         found = []
         for descriptor, events in self.poller.poll():
             if descriptor == HOST or (descriptor == SINK and events & select.POLLERR):
+                # What was printed until now, as far as the host takes it without being waited for.
+                self.drain(self.push)
                 self.last_words(self.exited('"hangup": true'))
             elif descriptor == SINK:
                 self.push()
@@ -159,6 +155,17 @@ class Supervisor:
             elif events & select.POLLHUP:
                 self.poller.unregister(descriptor)  # else it would be told again and again until the host reads
         return found
+
+    def drain(self, make_room: Callable[[], None]) -> None:
+        """Forward what is in the pipes now: no more than they hold, whoever goes on writing."""
+        for source in tuple(self.sources):
+            budget = PIPE_SIZE
+            while budget > 0 and source in self.sources:
+                make_room()
+                moved = self.forward(source)
+                if moved == 0:
+                    break
+                budget -= moved
 
     def forward(self, source: int) -> int:
         """Move one chunk from a capture pipe to the host; how many bytes it was."""
