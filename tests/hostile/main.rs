@@ -1,5 +1,6 @@
 //! Programs that mean harm, and servers and clients that do not keep to the rules: through the real bridge, on real engines.
 
+#[allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
 #[path = "../it/support/mod.rs"]
 mod support;
 
