@@ -220,7 +220,7 @@ fn home(engine: &Engine) -> Home {
         .stub("hangs", &json!({"tools": ["t"], "initialize": {"silent": true}}))
         .stub("refuses", &json!({"tools": ["t"], "initialize": {"error": {"code": -32000, "message": "no licence"}}}))
         .stub("lazy", &json!({"tools": ["who"], "calls": {"who": {"environment": true}}}))
-        .env("MCP_BRIDGE_START_TIMEOUT", "3")
+        .env("MCP_BRIDGE_START_TIMEOUT", "10")
         .env("MCP_BRIDGE_CALL_TIMEOUT", "100")
         .env("MCP_BRIDGE_LOG_FORMAT", "json")
 }
