@@ -109,7 +109,7 @@ fn home(engine: &Engine) -> Home {
     Home::on(engine)
         .stub("stub", &json!({"tools": ["echo", "size"], "calls": {"size": {"size": 1_000_000}}}))
         .env("MCP_BRIDGE_TEST_SECRET", SECRET)
-        .env("MCP_BRIDGE_MEMORY", "192m")
+        .env("MCP_BRIDGE_MEMORY", "288m")
         .env("MCP_BRIDGE_PIDS", "64")
         .env("MCP_BRIDGE_TMP_SIZE", "16m")
         .env("MCP_BRIDGE_WORKSPACE_SIZE", "64m")
