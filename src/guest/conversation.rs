@@ -242,6 +242,8 @@ async fn write_out(
 pub(super) fn readable(frame: Option<Result<Frame, FrameError>>, ending: &mut Ending) -> Option<Frame> {
     match frame? {
         Ok(frame) => Some(frame),
+        // Whoever wrote it died in the middle: how it died is the story, and is told by others.
+        Err(FrameError::Cut) => None,
         Err(error) => {
             ending.violation.get_or_insert_with(|| error.to_string());
             None
