@@ -152,8 +152,7 @@ impl Guest {
                         // Not always the guest: Podman adds a complaint of its own to this stream when a guest ends with
                         // replies on their way. What the program has reported by then still counts.
                         supervisor_open = false;
-                        requests.abort();
-                        last_words.get_or_insert_with(|| self.hang_up());
+                        last_words.get_or_insert_with(deadline);
                     }
                     if output.flooded() && last_words.is_none() {
                         ending.stopped = Some(Stop::Flood);
