@@ -17,7 +17,7 @@ use super::verdict::{Context, judge};
 use crate::broker::{Broker, Shared};
 use crate::guest::{self, Conduct, Ending, Guest, Pipes, Start, Stop};
 use crate::output::{Cut, ErrorReport, Report, Status, Truncated, Verdict, VerdictKind, json_len, shrink};
-use crate::sandbox::{Backend, Ended, Handle, Limits, SandboxError, SandboxSpec};
+use crate::sandbox::{Backend, Ended, Handle, Limits, SandboxError, SandboxSpec, Weakness};
 
 /// How long an engine may take to hand over a sandbox. Twenty times a slow start on a loaded machine.
 const LAUNCH_LIMIT: Duration = Duration::from_secs(60);
@@ -110,6 +110,7 @@ impl Executor {
             }
         };
         tracing::debug!(run, sandbox = sandbox.handle.describe(), "launched");
+        let weaknesses = sandbox.weaknesses;
         let deadline = Instant::now() + request.timeout;
         let broker = Arc::new(Broker::new(Arc::clone(&self.parts.shared), request.servers.clone(), deadline));
         let preload = tokio::spawn({
@@ -140,7 +141,10 @@ impl Executor {
         preload.abort();
         self.improve(backend, &ending);
         let ended = self.take_down(sandbox.handle, &ending, permit).await;
-        self.close(request, &ending, &ended, output, &broker)
+        let mut report = self.close(request, &ending, &ended, output, &broker);
+        let given_up = |weakness: Weakness| format!("not held in this run: {} ({})", weakness.what, weakness.warning);
+        report.notes.extend(weaknesses.into_iter().map(given_up));
+        report
     }
 
     /// A standard library without compiled files costs every run a third of its time: a compiled twin of the image is made

@@ -4,8 +4,12 @@
 //! look at the bytes, and never knows `guest`. Called by `execution`.
 
 pub mod container;
+#[cfg(target_os = "linux")]
+pub mod embedded;
 mod error;
+mod instance;
 pub mod limits;
+mod promise;
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -15,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use error::SandboxError;
 pub use limits::Limits;
+pub use promise::{NEGOTIABLE, Promise, Weakness};
 
 pub type ByteReader = Pin<Box<dyn AsyncRead + Send>>;
 pub type ByteWriter = Pin<Box<dyn AsyncWrite + Send>>;
@@ -43,6 +48,8 @@ pub struct Sandbox {
     pub program: ByteReader,
     /// Fd 2 of PID 1.
     pub supervisor: ByteReader,
+    /// Promises that do not hold for this sandbox, each accepted by the operator by name; every report says so.
+    pub weaknesses: Vec<Weakness>,
     pub handle: Box<dyn Handle>,
 }
 

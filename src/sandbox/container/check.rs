@@ -166,7 +166,7 @@ fn read(answer: &str) -> Vec<Check> {
             Check { name, level: Level::Warn, text, hint }
         }
         false => {
-            let hint = match warnings::PROMISES.contains(&name.as_str()) {
+            let hint = match crate::sandbox::NEGOTIABLE.contains(&name.as_str()) {
                 true => format!("use another engine, or accept it: MCP_BRIDGE_ALLOW_DEGRADED={name}"),
                 false => "do not run programs on this engine; please report its version".into(),
             };

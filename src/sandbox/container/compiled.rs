@@ -13,8 +13,9 @@ use bollard::models::{ContainerConfig, ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{CommitContainerOptions, ListImagesOptions, RemoveImageOptions, WaitContainerOptions};
 use futures::StreamExt;
 
-use super::{Engine, Inner, instance, launch, refused, status, words};
+use super::{Engine, Inner, launch, refused, status, words};
 use crate::sandbox::SandboxError;
+use crate::sandbox::instance;
 
 const REPOSITORY: &str = "localhost/mcp-bridge-compiled";
 /// The label on a twin that carries the id of its base.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 
 use super::find::{Candidate, Endpoint, candidates};
-use super::{Engine, Inner, Kind, Options, Runtime, instance, machine, programs, raw, service};
+use super::{Engine, Inner, Kind, Options, Runtime, machine, programs, raw, service};
 use crate::sandbox::SandboxError;
 
 /// An engine on this machine answers in milliseconds; fifteen seconds cover one that wakes up, one behind a network, and
@@ -62,7 +62,7 @@ impl Engine {
             version,
             endpoint,
             options,
-            instance: instance::Instance::current(),
+            instance: crate::sandbox::instance::Instance::current(),
             removals: Default::default(),
             weaknesses: Default::default(),
             compiled: Default::default(),

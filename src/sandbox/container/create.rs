@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use bollard::models::{ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, ResourcesUlimits};
 
 use super::Kind;
-use super::instance::{self, Instance};
 use crate::sandbox::SandboxSpec;
+use crate::sandbox::instance::{self, Instance};
 
 /// Bytes of `/dev/shm`, where Python's semaphores and shared memory live; both engines' own default, stated so that it is
 /// bounded. It counts as memory of the sandbox like every tmpfs.

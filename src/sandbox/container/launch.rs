@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{Inner, create, refused, status, streams, warnings, words};
+use crate::sandbox::promise;
 use crate::sandbox::{DESTROY_LIMIT, Ended, Handle, Sandbox, SandboxError, SandboxSpec};
 
 /// After the output has ended the exit code follows within 0.1 s (Docker) or 0.5 s (Podman, which looks four times a second);
@@ -32,8 +33,11 @@ pub(super) async fn launch(engine: Arc<Inner>, spec: SandboxSpec) -> Result<Sand
 /// the program's runs before both are known: programs are sent to a sandbox by whoever it is handed to.
 async fn steps(engine: Arc<Inner>, spec: &SandboxSpec) -> Result<Sandbox, SandboxError> {
     let (weaknesses, sandbox) = tokio::join!(engine.weaknesses(), started(&engine, spec));
-    warnings::require(weaknesses?, &engine.options.allow_degraded)?;
-    sandbox
+    let weaknesses = weaknesses?;
+    promise::require(weaknesses, &engine.options.allow_degraded)?;
+    let mut sandbox = sandbox?;
+    sandbox.weaknesses.splice(0..0, weaknesses.iter().cloned());
+    Ok(sandbox)
 }
 
 async fn started(engine: &Arc<Inner>, spec: &SandboxSpec) -> Result<Sandbox, SandboxError> {
@@ -47,7 +51,8 @@ async fn started(engine: &Arc<Inner>, spec: &SandboxSpec) -> Result<Sandbox, San
         SandboxError::LaunchFailed { step: "create", reason: words(&error) }
     })?;
     let mut container = Container::new(engine.clone(), created.id);
-    warnings::require(&warnings::of_creation(&created.warnings), &engine.options.allow_degraded)?;
+    let weaknesses = warnings::of_creation(&created.warnings);
+    promise::require(&weaknesses, &engine.options.allow_degraded)?;
     let options =
         AttachContainerOptions { stream: true, stdin: true, stdout: true, stderr: true, ..Default::default() };
     // Before the start, so that nothing is lost.
@@ -57,7 +62,7 @@ async fn started(engine: &Arc<Inner>, spec: &SandboxSpec) -> Result<Sandbox, San
     let (program, supervisor, ended) = streams::split(attached.output);
     container.output_ended = Some(ended);
     let input = Box::pin(streams::Input::new(attached.input, engine.removals.clone()));
-    Ok(Sandbox { input, program, supervisor, handle: Box::new(container) })
+    Ok(Sandbox { input, program, supervisor, weaknesses, handle: Box::new(container) })
 }
 
 /// An engine answers "no such program" at the start (Podman: at the attachment), in the runtime's words.
@@ -207,7 +212,7 @@ pub(super) async fn remove(docker: &Docker, id: &str) -> Result<(), SandboxError
 
 impl Inner {
     /// What the engine's status says it cannot enforce; asked once.
-    pub(super) async fn weaknesses(&self) -> Result<&[warnings::Weakness], SandboxError> {
+    pub(super) async fn weaknesses(&self) -> Result<&[crate::sandbox::Weakness], SandboxError> {
         let ask = || async {
             let info = self.docker.info().await.map_err(refused("asking what it can enforce"))?;
             Ok(warnings::of_engine(self.kind, &info))

@@ -13,7 +13,6 @@ mod create;
 mod credentials;
 mod find;
 mod image;
-mod instance;
 mod launch;
 mod machine;
 mod programs;
@@ -32,12 +31,12 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 
+use super::instance::Instance;
 use super::{Backend, Sandbox, SandboxError, SandboxSpec};
 pub use check::{Check, Level};
 pub use find::Surroundings;
 pub use image::{ImageFacts, Progress};
 pub use tar::context_tar;
-pub use warnings::PROMISES;
 
 /// Which engine the operator wants (`MCP_BRIDGE_RUNTIME`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,7 +69,7 @@ impl Kind {
 pub struct Options {
     pub runtime: Runtime,
     pub surroundings: Surroundings,
-    /// Promises (see [`PROMISES`]) that the operator accepts to lose on this host.
+    /// Promises (see [`crate::sandbox::NEGOTIABLE`]) that the operator accepts to lose on this host.
     pub allow_degraded: Vec<String>,
     /// A folder of the bridge's own, made if missing, for the socket of a Podman service that we start.
     pub state_dir: PathBuf,
@@ -88,11 +87,11 @@ struct Inner {
     version: String,
     endpoint: find::Endpoint,
     options: Options,
-    instance: instance::Instance,
+    instance: Instance,
     /// Removals in the background, so that an orderly end can wait for them.
     removals: TaskTracker,
     /// What the engine says of itself cannot change under us: asked once.
-    weaknesses: tokio::sync::OnceCell<Vec<warnings::Weakness>>,
+    weaknesses: tokio::sync::OnceCell<Vec<crate::sandbox::Weakness>>,
     compiled: compiled::Known,
     /// A Podman service that we started; ends when this is dropped.
     _service: Option<service::Service>,

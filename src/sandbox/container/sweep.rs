@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::instance::{self, Instance, Owner};
 use super::{Inner, launch, raw};
 use crate::sandbox::SandboxError;
+use crate::sandbox::instance::{self, Instance, Owner};
 
 /// A container as the engine lists it.
 #[derive(Deserialize)]

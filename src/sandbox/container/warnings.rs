@@ -3,27 +3,7 @@
 use bollard::models::{SystemInfo, SystemInfoCgroupVersionEnum as CgroupVersion};
 
 use super::Kind;
-use crate::sandbox::SandboxError;
-
-/// The promises that an operator may give up by name, because some hosts cannot keep them.
-pub const PROMISES: [&str; 6] = ["memory", "swap", "pids", "cpus", "seccomp", "unknown"];
-
-/// A promise that does not hold on this engine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Weakness {
-    /// One of [`PROMISES`].
-    pub what: &'static str,
-    /// The engine's words, or ours for what it only shows in its status.
-    pub warning: String,
-}
-
-/// Fails with the first weakness that the operator has not accepted.
-pub(super) fn require(weaknesses: &[Weakness], allowed: &[String]) -> Result<(), SandboxError> {
-    match weaknesses.iter().find(|weakness| !allowed.iter().any(|name| name == weakness.what)) {
-        Some(Weakness { what, warning }) => Err(SandboxError::Weakened { what, warning: warning.clone() }),
-        None => Ok(()),
-    }
-}
+use crate::sandbox::promise::Weakness;
 
 /// Classifies the warnings that came with a created container.
 pub(super) fn of_creation(warnings: &[String]) -> Vec<Weakness> {
@@ -88,6 +68,7 @@ pub(super) fn rootless(info: &SystemInfo) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::NEGOTIABLE;
 
     fn named(warning: &str) -> Vec<&'static str> {
         of_creation(&[warning.to_owned()]).into_iter().map(|weakness| weakness.what).collect()
@@ -116,7 +97,7 @@ mod tests {
     #[test]
     fn every_name_is_a_promise_and_only_named_ones_are_let_through() {
         let weaknesses = of_creation(&["Resource limits are not supported and ignored".into()]);
-        assert!(weaknesses.iter().all(|weakness| PROMISES.contains(&weakness.what)));
+        assert!(weaknesses.iter().all(|weakness| NEGOTIABLE.contains(&weakness.what)));
         let error = require(&weaknesses, &["memory".into(), "swap".into(), "cpus".into()]).expect_err("pids is left");
         assert_eq!(error.code(), "sandbox.weakened");
         assert!(error.hint().contains("MCP_BRIDGE_ALLOW_DEGRADED=pids"), "{}", error.hint());
