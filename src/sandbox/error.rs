@@ -5,6 +5,12 @@
 pub enum SandboxError {
     #[error("no container engine found; looked for {tried}")]
     EngineMissing { tried: String },
+    #[error("no sandbox works here: {engine}; and the embedded one: {embedded}")]
+    Nothing { engine: Box<SandboxError>, embedded: Box<SandboxError> },
+    #[error("the embedded sandbox needs Linux, and this is {}", std::env::consts::OS)]
+    NotLinux,
+    #[error("the embedded sandbox cannot keep its promise `{what}` here: {found}")]
+    HostLacks { what: &'static str, found: String },
     #[error("{engine} is installed but does not answer at {endpoint}: {reason}")]
     EngineNotRunning { engine: &'static str, endpoint: String, reason: String },
     #[error("no permission to use the {engine} socket {endpoint}")]
@@ -32,6 +38,9 @@ impl SandboxError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::EngineMissing { .. } => "sandbox.engine_missing",
+            Self::Nothing { .. } => "sandbox.nothing_works",
+            Self::NotLinux => "sandbox.not_linux",
+            Self::HostLacks { .. } => "sandbox.host_lacks",
             Self::EngineNotRunning { .. } => "sandbox.engine_not_running",
             Self::NoPermission { .. } => "sandbox.no_permission",
             Self::UnsupportedEndpoint { .. } => "sandbox.unsupported_endpoint",
@@ -56,6 +65,9 @@ impl SandboxError {
                 }
                 _ => "install Podman (podman.io) or Docker Desktop and start it once".into(),
             },
+            Self::Nothing { embedded, .. } => embedded.hint(),
+            Self::HostLacks { .. } => "install Podman, or use another host; `mcp-bridge doctor` shows what holds which promise".into(),
+            Self::NotLinux => "set MCP_BRIDGE_RUNTIME=podman or docker".into(),
             Self::EngineNotRunning { engine: "podman", .. } => match std::env::consts::OS {
                 "linux" => "run `systemctl --user enable --now podman.socket`".into(),
                 _ => "run `podman machine start`".into(),

@@ -3,6 +3,7 @@
 //! Takes a [`SandboxSpec`] and hands back a [`Sandbox`]: three byte streams, and a handle that ends everything. Must never
 //! look at the bytes, and never knows `guest`. Called by `execution`.
 
+mod check;
 pub mod container;
 #[cfg(target_os = "linux")]
 pub mod embedded;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use check::{Check, Level};
 pub use error::SandboxError;
 pub use limits::Limits;
 pub use promise::{NEGOTIABLE, Promise, Weakness};
