@@ -6,4 +6,7 @@
 //! root is made of (`root`, `python`, `rootfs`, `image`), the filter (`seccomp`), the steps (`step`, `plan`), carrying them
 //! out (`keeper`, `init`, `sys`), and starting one (`launch`).
 
+pub mod cgroup;
+pub mod host;
 pub mod root;
+pub mod watch;
