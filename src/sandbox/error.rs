@@ -31,6 +31,22 @@ pub enum SandboxError {
     NotRemoved { id: String, seconds: u64, reason: String },
     #[error("the engine refused ({step}): {reason}")]
     Refused { step: &'static str, reason: String },
+    #[error("a control group refused ({step}): {reason}")]
+    CgroupRefused { step: String, reason: String },
+    #[error("the host does not allow user namespaces: {found}")]
+    NamespacesOff { found: String, remedy: &'static str },
+    #[error("the kernel {found} is too old: {step} needs {needed}")]
+    KernelTooOld { step: String, needed: &'static str, found: String },
+    #[error("the kernel has no filter of system calls (CONFIG_SECCOMP_FILTER)")]
+    SeccompMissing,
+    #[error("a private /proc was refused: {found}")]
+    ProcRefused { found: String },
+    #[error("the sandbox did not start ({step}): a limit of the host is used up ({found})")]
+    HostFull { step: String, found: String },
+    #[error("a folder or file of the sandbox's root may not be read by uid {uid} ({step})")]
+    RootUnreadable { step: String, uid: u32 },
+    #[error("the sandbox did not start ({step}): {reason}")]
+    StepFailed { step: String, reason: String },
 }
 
 impl SandboxError {
@@ -51,6 +67,14 @@ impl SandboxError {
             Self::Weakened { .. } => "sandbox.weakened",
             Self::NotRemoved { .. } => "sandbox.not_removed",
             Self::Refused { .. } => "sandbox.refused",
+            Self::CgroupRefused { .. } => "sandbox.cgroup_refused",
+            Self::NamespacesOff { .. } => "sandbox.namespaces_off",
+            Self::KernelTooOld { .. } => "sandbox.kernel_too_old",
+            Self::SeccompMissing => "sandbox.seccomp_missing",
+            Self::ProcRefused { .. } => "sandbox.proc_refused",
+            Self::HostFull { .. } => "sandbox.host_full",
+            Self::RootUnreadable { .. } => "sandbox.root_unreadable",
+            Self::StepFailed { .. } => "sandbox.step_failed",
         }
     }
 
@@ -107,6 +131,22 @@ impl SandboxError {
             Self::Weakened { what, .. } => {
                 format!("use an engine with cgroup version 2, or accept it: MCP_BRIDGE_ALLOW_DEGRADED={what}")
             }
+            Self::CgroupRefused { .. } => "run `mcp-bridge doctor`, which tries each limit alone".into(),
+            Self::NamespacesOff { remedy, .. } => (*remedy).into(),
+            Self::KernelTooOld { .. } | Self::SeccompMissing => {
+                "install Podman and set MCP_BRIDGE_RUNTIME=podman, or use a newer kernel".into()
+            }
+            Self::ProcRefused { .. } => {
+                "run the bridge outside of this container, or start the container with `--security-opt systempaths=unconfined`"
+                    .into()
+            }
+            Self::HostFull { .. } => {
+                "end other programs, or raise the limit that the message names (`sysctl user` shows them)".into()
+            }
+            Self::RootUnreadable { .. } => {
+                "install Python where every user may read it (`/usr`, `/opt`), or name a folder with MCP_BRIDGE_ROOTFS".into()
+            }
+            Self::StepFailed { .. } => "run `mcp-bridge doctor`, which says what this host allows".into(),
             Self::NotRemoved { id, .. } => format!("remove it by hand: `podman rm -f {id}` or `docker rm -f {id}`"),
         }
     }
