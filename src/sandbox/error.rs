@@ -25,6 +25,8 @@ pub enum SandboxError {
     NotRemoved { id: String, seconds: u64, reason: String },
     #[error("the engine refused ({step}): {reason}")]
     Refused { step: &'static str, reason: String },
+    #[error("the embedded sandbox has no filter of system calls for this processor ({architecture})")]
+    NoFilter { architecture: &'static str },
 }
 
 impl SandboxError {
@@ -42,6 +44,7 @@ impl SandboxError {
             Self::Weakened { .. } => "sandbox.weakened",
             Self::NotRemoved { .. } => "sandbox.not_removed",
             Self::Refused { .. } => "sandbox.refused",
+            Self::NoFilter { .. } => "sandbox.no_filter",
         }
     }
 
@@ -94,6 +97,9 @@ impl SandboxError {
             }
             Self::Weakened { what, .. } => {
                 format!("use an engine with cgroup version 2, or accept it: MCP_BRIDGE_ALLOW_DEGRADED={what}")
+            }
+            Self::NoFilter { .. } => {
+                "install Podman and set MCP_BRIDGE_RUNTIME=podman; the embedded sandbox runs on x86_64 and aarch64".into()
             }
             Self::NotRemoved { id, .. } => format!("remove it by hand: `podman rm -f {id}` or `docker rm -f {id}`"),
         }

@@ -7,3 +7,4 @@
 //! out (`keeper`, `init`, `sys`), and starting one (`launch`).
 
 pub mod root;
+pub mod seccomp;
