@@ -47,6 +47,8 @@ pub enum SandboxError {
     RootUnreadable { step: String, uid: u32 },
     #[error("the sandbox did not start ({step}): {reason}")]
     StepFailed { step: String, reason: String },
+    #[error("the embedded sandbox has no filter of system calls for this processor ({architecture})")]
+    NoFilter { architecture: &'static str },
 }
 
 impl SandboxError {
@@ -75,6 +77,7 @@ impl SandboxError {
             Self::HostFull { .. } => "sandbox.host_full",
             Self::RootUnreadable { .. } => "sandbox.root_unreadable",
             Self::StepFailed { .. } => "sandbox.step_failed",
+            Self::NoFilter { .. } => "sandbox.no_filter",
         }
     }
 
@@ -147,6 +150,9 @@ impl SandboxError {
                 "install Python where every user may read it (`/usr`, `/opt`), or name a folder with MCP_BRIDGE_ROOTFS".into()
             }
             Self::StepFailed { .. } => "run `mcp-bridge doctor`, which says what this host allows".into(),
+            Self::NoFilter { .. } => {
+                "install Podman and set MCP_BRIDGE_RUNTIME=podman; the embedded sandbox runs on x86_64 and aarch64".into()
+            }
             Self::NotRemoved { id, .. } => format!("remove it by hand: `podman rm -f {id}` or `docker rm -f {id}`"),
         }
     }
