@@ -6,4 +6,8 @@
 //! root is made of (`root`, `python`, `rootfs`, `image`), the filter (`seccomp`), the steps (`step`, `plan`), carrying them
 //! out (`keeper`, `init`, `sys`), and starting one (`launch`).
 
+mod elf;
+pub mod python;
 pub mod root;
+pub mod rootfs;
+mod tree;
