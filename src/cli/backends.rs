@@ -181,7 +181,9 @@ impl Backends {
     }
 
     /// For the executor, which asks at every run.
-    pub fn finder(&self) -> impl Fn() -> BoxFuture<'static, Result<Arc<dyn Backend>, SandboxError>> + Send + Sync + use<> {
+    pub fn finder(
+        &self,
+    ) -> impl Fn() -> BoxFuture<'static, Result<Arc<dyn Backend>, SandboxError>> + Send + Sync + use<> {
         let backends = self.clone();
         move || {
             let backends = backends.clone();

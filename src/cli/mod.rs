@@ -119,7 +119,7 @@ pub fn main() -> Exit {
     #[cfg(target_os = "linux")]
     if std::env::args_os().nth(1).is_some_and(|first| first == crate::sandbox::embedded::KEEPER) {
         // Before anything else: a keeper has no settings, no log and no second thread.
-        return if crate::sandbox::embedded::keeper() { Exit::Success } else { Exit::Error };
+        return if crate::sandbox::embedded::keep() { Exit::Success } else { Exit::Error };
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -1,5 +1,7 @@
 //! What can go wrong with a sandbox; each with a stable code and one thing to do.
 
+use std::path::PathBuf;
+
 /// Why a sandbox could not be had. The text of an engine is quoted, so it names paths and images, never environment values.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
@@ -49,6 +51,12 @@ pub enum SandboxError {
     StepFailed { step: String, reason: String },
     #[error("the embedded sandbox has no filter of system calls for this processor ({architecture})")]
     NoFilter { architecture: &'static str },
+    #[error("no Python was found for the sandbox; looked for {looked}")]
+    PythonMissing { looked: String },
+    #[error("the Python at `{path}` cannot be used in a sandbox: it {reason}", path = path.display())]
+    PythonUnusable { path: PathBuf, reason: String },
+    #[error("the folder `{folder}` cannot be the root of a sandbox: it {reason}", folder = folder.display())]
+    RootfsUnusable { folder: PathBuf, reason: String },
 }
 
 impl SandboxError {
@@ -78,6 +86,9 @@ impl SandboxError {
             Self::RootUnreadable { .. } => "sandbox.root_unreadable",
             Self::StepFailed { .. } => "sandbox.step_failed",
             Self::NoFilter { .. } => "sandbox.no_filter",
+            Self::PythonMissing { .. } => "sandbox.python_missing",
+            Self::PythonUnusable { .. } => "sandbox.python_unusable",
+            Self::RootfsUnusable { .. } => "sandbox.rootfs_unusable",
         }
     }
 
@@ -154,6 +165,20 @@ impl SandboxError {
                 "install Podman and set MCP_BRIDGE_RUNTIME=podman; the embedded sandbox runs on x86_64 and aarch64".into()
             }
             Self::NotRemoved { id, .. } => format!("remove it by hand: `podman rm -f {id}` or `docker rm -f {id}`"),
+            Self::PythonMissing { .. } => {
+                "install one (`apt install python3` or your distribution's equivalent), or name one with MCP_BRIDGE_PYTHON"
+                    .into()
+            }
+            Self::PythonUnusable { .. } => {
+                "name another with MCP_BRIDGE_PYTHON (a system's own, from `apt install python3`, always fits), or give a \
+                 root with one: MCP_BRIDGE_ROOTFS"
+                    .into()
+            }
+            Self::RootfsUnusable { .. } => {
+                "set MCP_BRIDGE_ROOTFS to an unpacked Linux system with Python 3.9 or later, or unset it and run \
+                 `mcp-bridge image pull python:3.14-slim`"
+                    .into()
+            }
         }
     }
 }

@@ -3,8 +3,8 @@
 use bollard::models::SystemInfoCgroupVersionEnum as CgroupVersion;
 
 use super::{Engine, Kind, refused, warnings};
-use crate::sandbox::check::{self, Check, Level};
 use crate::sandbox::SandboxError;
+use crate::sandbox::check::{self, Check, Level};
 
 /// Half a processor is used up within the half second that the probe looks.
 const CPUS: f64 = 0.5;
@@ -51,7 +51,10 @@ impl Engine {
         });
         for weakness in warnings::of_engine(self.kind(), &info) {
             let error = SandboxError::Weakened { what: weakness.what, warning: weakness.warning };
-            found.push(Check::failure(&format!("engine: {}", weakness.what), &error).excused(weakness.what, &self.inner.options.allow_degraded));
+            found.push(
+                Check::failure(&format!("engine: {}", weakness.what), &error)
+                    .excused(weakness.what, &self.inner.options.allow_degraded),
+            );
         }
         Ok(found)
     }
@@ -68,4 +71,3 @@ impl Engine {
 fn short(id: &str) -> &str {
     id.get(..19).unwrap_or(id)
 }
-

@@ -34,7 +34,9 @@ pub(super) fn carry_out(step: &Step, keeper: BorrowedFd<'_>) -> io::Result<()> {
     match step {
         Step::Write { path, text } => OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes()),
         Step::Unshare(names) => Ok(unshare(names.iter().map(|name| flag(*name)).collect())?),
-        Step::Private => Ok(mount(NO_MOUNT_DATA, "/", NO_MOUNT_DATA, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NO_MOUNT_DATA)?),
+        Step::Private => {
+            Ok(mount(NO_MOUNT_DATA, "/", NO_MOUNT_DATA, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NO_MOUNT_DATA)?)
+        }
         Step::Pivot { over, bytes, inodes } => pivot(over, *bytes, *inodes),
         Step::Folder { path, mode } => folder(path, *mode),
         Step::File { path, text } => {

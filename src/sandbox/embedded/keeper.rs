@@ -15,6 +15,7 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use super::cgroup::{Fault, Group};
 use super::step::{Last, Plan, Step, Word};
 use super::sys::{self, Forked};
 use super::{init, watch};
@@ -22,6 +23,8 @@ use super::{init, watch};
 /// Milliseconds between two looks at the memory of all processes. At the speed memory is filled with (some gigabytes a second),
 /// they can be a few dozen megabytes over the limit when they are ended.
 const LOOK: u16 = 20;
+/// What the steps of control groups begin with.
+pub(super) const CGROUP: &str = "cgroup: ";
 /// Bytes of a plan: twenty times the largest seen, and no reason to take more.
 const LARGEST_PLAN: u64 = 4 << 20;
 
@@ -63,8 +66,12 @@ fn receive(mut bridge: &UnixStream) -> io::Result<(Plan, Vec<OwnedFd>)> {
     let mut length = [0; 4];
     let mut space = cmsg_space!([RawFd; 3]);
     let mut buffers = [IoSliceMut::new(&mut length)];
-    let message =
-        recvmsg::<()>(bridge.as_raw_fd(), &mut buffers, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_WAITALL)?;
+    let message = recvmsg::<()>(
+        bridge.as_raw_fd(),
+        &mut buffers,
+        Some(&mut space),
+        MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_WAITALL,
+    )?;
     let received = message.bytes;
     let mut pipes = Vec::new();
     for control in message.cmsgs()? {
@@ -88,7 +95,8 @@ fn say(mut bridge: &UnixStream, word: &Word) -> io::Result<()> {
 
 fn keep(plan: &Plan, pipes: Vec<OwnedFd>, bridge: &UnixStream) -> Result<Last, Failure> {
     for group in &plan.groups {
-        group.make().map_err(failed(format!("make {}", group.folder.display())))?;
+        let refused = |fault: Fault| failed(format!("{CGROUP}{}", fault.step))(io::Error::other(fault.reason));
+        group.make().map_err(refused)?;
     }
     let (complaint, complain) = io::pipe().map_err(failed("pipe"))?;
     for step in &plan.keeper {
@@ -206,6 +214,6 @@ impl Init {
 
 /// Takes the groups away; names what would not go.
 fn clear(plan: &Plan) -> Vec<String> {
-    let stays = |group: &super::cgroup::Group| group.remove().err().map(|error| format!("{}: {error}", group.folder.display()));
+    let stays = |group: &Group| group.remove().err().map(|fault| format!("{}: {}", fault.step, fault.reason));
     plan.groups.iter().filter_map(stays).collect()
 }

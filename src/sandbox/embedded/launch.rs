@@ -36,13 +36,20 @@ fn other(step: &'static str) -> impl Fn(io::Error) -> Refusal {
 
 /// Spawns `binary` as a keeper and has it carry out the plan. When this future is dropped, so is the socket, and the keeper
 /// takes back what it has done.
-pub(super) async fn launch(binary: &Path, plan: &Plan, name: String, endings: &TaskTracker) -> Result<Sandbox, Refusal> {
+pub(super) async fn launch(
+    binary: &Path,
+    plan: &Plan,
+    name: String,
+    endings: &TaskTracker,
+) -> Result<Sandbox, Refusal> {
     let text = serde_json::to_vec(plan).map_err(|error| other("plan")(error.into()))?;
     let (ours, theirs) = UnixStream::pair().map_err(other("socket"))?;
     let (inside_input, input) = io::pipe().map_err(other("pipe"))?;
     let (program, inside_program) = io::pipe().map_err(other("pipe"))?;
     let (supervisor, inside_supervisor) = io::pipe().map_err(other("pipe"))?;
-    let theirs = OwnedFd::from(theirs.into_std().and_then(|socket| socket.set_nonblocking(false).map(|()| socket)).map_err(other("socket"))?);
+    let theirs = OwnedFd::from(
+        theirs.into_std().and_then(|socket| socket.set_nonblocking(false).map(|()| socket)).map_err(other("socket"))?,
+    );
     let keeper = Command::new(binary)
         .arg(KEEPER)
         .env_clear()
@@ -120,12 +127,12 @@ impl Kept {
         let hold = self.hold.take()?;
         let name = self.name.clone();
         let ending = async move {
-            let stays = |reason: String| SandboxError::NotRemoved { id: name, seconds: DESTROY_LIMIT.as_secs(), reason };
+            let stays =
+                |reason: String| SandboxError::NotRemoved { id: name, seconds: DESTROY_LIMIT.as_secs(), reason };
             match tokio::time::timeout(DESTROY_LIMIT, hold.end()).await {
-                Ok(Ok(last)) if last.left.is_empty() => Ok(Ended {
-                    exit_code: last.exit_code.map(i64::from),
-                    out_of_memory: Some(last.memory_kills > 0),
-                }),
+                Ok(Ok(last)) if last.left.is_empty() => {
+                    Ok(Ended { exit_code: last.exit_code.map(i64::from), out_of_memory: Some(last.memory_kills > 0) })
+                }
                 Ok(Ok(last)) => Err(stays(last.left.join("; "))),
                 Ok(Err(error)) => Err(stays(error.to_string())),
                 Err(_) => Err(stays("the keeper does not end".into())),

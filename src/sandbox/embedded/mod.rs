@@ -7,6 +7,7 @@
 //! out (`keeper`, `init`, `watch`, `sys`), and starting one (`launch`).
 
 mod cgroup;
+mod elf;
 mod host;
 mod image;
 mod init;
@@ -19,6 +20,7 @@ mod rootfs;
 mod seccomp;
 pub mod step;
 mod sys;
+mod tree;
 mod watch;
 
 use std::ffi::OsString;
@@ -36,7 +38,7 @@ use super::{Backend, Limits, NEGOTIABLE, Sandbox, SandboxError, SandboxSpec, Wea
 use cgroup::Cgroups;
 use host::Mechanism;
 use image::Store;
-pub use keeper::main as keeper;
+pub use keeper::main as keep;
 pub use launch::KEEPER;
 use launch::Refusal;
 use plan::Facts;
@@ -86,8 +88,7 @@ struct Host {
 impl Embedded {
     /// Does no I/O.
     pub fn new(options: Options) -> Self {
-        let inner =
-            Inner { options, host: OnceCell::new(), python: Mutex::default(), endings: TaskTracker::new() };
+        let inner = Inner { options, host: OnceCell::new(), python: Mutex::default(), endings: TaskTracker::new() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -118,7 +119,8 @@ impl Embedded {
             found.push(match holds {
                 Ok(by) => Check::new(&name, Level::Ok, by, ""),
                 Err(why) => {
-                    let hint = format!("use a host that can, or accept it: MCP_BRIDGE_ALLOW_DEGRADED={}", promise.name());
+                    let hint =
+                        format!("use a host that can, or accept it: MCP_BRIDGE_ALLOW_DEGRADED={}", promise.name());
                     Check::new(&name, Level::Fail, why, hint).excused(promise.name(), allowed)
                 }
             });
@@ -136,8 +138,13 @@ impl Embedded {
     async fn host(&self) -> &Host {
         let look = || async {
             // A few milliseconds of files and one process: not on a thread that others wait for.
-            let found = tokio::task::spawn_blocking(|| Host { kernel: host::Host::look(), cgroups: Cgroups::find(&mut cgroup::idle()) });
-            found.await.unwrap_or_else(|error| Host { kernel: host::Host::look(), cgroups: Cgroups::none(&error.to_string()) })
+            let found = tokio::task::spawn_blocking(|| Host {
+                kernel: host::Host::look(),
+                cgroups: Cgroups::find(&mut cgroup::idle()),
+            });
+            found
+                .await
+                .unwrap_or_else(|error| Host { kernel: host::Host::look(), cgroups: Cgroups::none(&error.to_string()) })
         };
         self.inner.host.get_or_init(look).await
     }
@@ -159,7 +166,10 @@ impl Embedded {
         match launched {
             Ok(sandbox) => Ok(Sandbox { weaknesses, ..sandbox }),
             Err(Refusal::Other(error)) => Err(error),
-            Err(Refusal::Step { step, errno, reason }) => Err(host::explain(&step, errno, &reason, &host.kernel)),
+            Err(Refusal::Step { step, errno, reason }) => Err(match step.strip_prefix(keeper::CGROUP) {
+                Some(step) => SandboxError::CgroupRefused { step: step.to_owned(), reason },
+                None => host::explain(&step, errno, &reason, &host.kernel),
+            }),
         }
     }
 

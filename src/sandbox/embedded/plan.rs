@@ -101,7 +101,9 @@ fn ids(user: &str) -> Result<(u32, u32), SandboxError> {
     let parsed = user.split_once(':').and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)));
     parsed.ok_or_else(|| SandboxError::Refused {
         step: "choosing the user",
-        reason: format!("MCP_BRIDGE_CONTAINER_USER is `{user}`, where this sandbox needs two numbers, e.g. 65534:65534"),
+        reason: format!(
+            "MCP_BRIDGE_CONTAINER_USER is `{user}`, where this sandbox needs two numbers, e.g. 65534:65534"
+        ),
     })
 }
 
@@ -145,10 +147,18 @@ fn file_systems(spec: &SandboxSpec, root: &Root) -> Vec<Step> {
         let path = PathBuf::from("/dev").join(name);
         steps.push(Step::Bind { source: path.clone(), target: path, device: true });
     }
-    let links = [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2")];
-    steps.extend(links.map(|(name, target)| Step::Link { path: PathBuf::from("/dev").join(name), target: target.into() }));
+    let links = [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+    ];
+    steps.extend(
+        links.map(|(name, target)| Step::Link { path: PathBuf::from("/dev").join(name), target: target.into() }),
+    );
     steps.push(Step::Folder { path: "/dev/shm".into(), mode: 0o755 });
-    for (path, bytes) in [("/tmp", spec.limits.tmp), ("/workspace", spec.limits.workspace), ("/dev/shm", SHARED_MEMORY)] {
+    for (path, bytes) in [("/tmp", spec.limits.tmp), ("/workspace", spec.limits.workspace), ("/dev/shm", SHARED_MEMORY)]
+    {
         // The first inode is the folder itself.
         steps.push(Step::Tmpfs { path: path.into(), bytes, inodes: 1 + bytes.div_ceil(BYTES_PER_INODE) });
     }

@@ -26,21 +26,45 @@ pub struct Plan {
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     /// Writes into a file that the kernel made.
-    Write { path: PathBuf, text: String },
+    Write {
+        path: PathBuf,
+        text: String,
+    },
     /// Leaves these namespaces for new ones; `Pid` and `Time` take effect for the next child.
     Unshare(Vec<Namespace>),
     /// Mounts made from now on are not seen by the host, nor the host's by us.
     Private,
     /// A new tmpfs becomes the root, the old root lies in [`OLD_ROOT`]. `over`: any folder of the host, for a moment.
-    Pivot { over: PathBuf, bytes: u64, inodes: u64 },
-    Folder { path: PathBuf, mode: u32 },
+    Pivot {
+        over: PathBuf,
+        bytes: u64,
+        inodes: u64,
+    },
+    Folder {
+        path: PathBuf,
+        mode: u32,
+    },
     /// A small file, readable by everybody.
-    File { path: PathBuf, text: String },
-    Link { path: PathBuf, target: PathBuf },
+    File {
+        path: PathBuf,
+        text: String,
+    },
+    Link {
+        path: PathBuf,
+        target: PathBuf,
+    },
     /// A folder or file of the host, with everything mounted below it, read-only.
-    Bind { source: PathBuf, target: PathBuf, device: bool },
+    Bind {
+        source: PathBuf,
+        target: PathBuf,
+        device: bool,
+    },
     /// Memory as a file system: writable, nothing on it is executed.
-    Tmpfs { path: PathBuf, bytes: u64, inodes: u64 },
+    Tmpfs {
+        path: PathBuf,
+        bytes: u64,
+        inodes: u64,
+    },
     /// Only processes of the own PID namespace, and nothing but processes.
     Proc,
     /// The old root is let go.
@@ -51,22 +75,35 @@ pub enum Step {
     /// No controlling terminal.
     Session,
     /// Soft and hard limit; a hard limit that is lower already stays.
-    Limit { resource: Resource, value: u64 },
+    Limit {
+        resource: Resource,
+        value: u64,
+    },
     /// Runs on these processors only.
     Affinity(Vec<usize>),
     /// Root becomes this user of the host, keeping for the moment what it needs to make a user namespace.
-    Become { uid: u32, gid: u32 },
+    Become {
+        uid: u32,
+        gid: u32,
+    },
     /// Empties every capability set and locks the door to them.
     NoCapabilities,
     NoNewPrivileges,
     /// The kernel ends this process when the keeper ends.
     DieWithKeeper,
     /// Landlock, as far as the kernel has it.
-    Landlock { write: Vec<PathBuf>, devices: Vec<PathBuf> },
+    Landlock {
+        write: Vec<PathBuf>,
+        devices: Vec<PathBuf>,
+    },
     Seccomp(Filter),
     WorkingFolder(PathBuf),
     /// Becomes the program; every descriptor above 2 is closed.
-    Exec { program: PathBuf, arguments: Vec<String>, environment: Vec<(String, String)> },
+    Exec {
+        program: PathBuf,
+        arguments: Vec<String>,
+        environment: Vec<(String, String)>,
+    },
 }
 
 /// Where the host's root lies between [`Step::Pivot`] and [`Step::Forget`].
