@@ -424,14 +424,15 @@ async fn refusal(python: &Path) -> String {
 async fn interpreters_that_misbehave_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let made = |name: &str, text: &str| script(folder.path(), name, text);
-    let path = "executable=/usr/bin/x\\0running=/usr/bin/x\\0prefix=/usr\\0base_prefix=/usr\\0";
-    let answers = |what: &str| format!("printf '\\0{what}\\0{}'", path.replace("/usr/bin/x", "/bin/sh"));
+    let answers = |what: &str| {
+        format!(r#"printf '\0{what}\0executable=%s\0running=%s\0prefix=/usr\0base_prefix=/usr\0' "$0" "$0""#)
+    };
 
     assert!(refusal(&made("broken", "echo oh dear >&2; exit 3")).await.contains("oh dear"));
     assert!(refusal(&made("silent", "exit 0")).await.contains("does not answer as Python does"));
     assert!(refusal(&made("endless", "exec yes")).await.contains("fails"));
-    assert!(refusal(&made("pypy", &answers("implementation=pypy\\0version=3.10.1"))).await.contains("is pypy"));
-    assert!(refusal(&made("old", &answers("implementation=cpython\\0version=3.8.1"))).await.contains("Python 3.8.1"));
+    assert!(refusal(&made("pypy", &answers(r"implementation=pypy\0version=3.10.1"))).await.contains("is pypy"));
+    assert!(refusal(&made("old", &answers(r"implementation=cpython\0version=3.8.1"))).await.contains("Python 3.8.1"));
     assert!(refusal(&folder.path().join("none")).await.contains("not a file"));
     assert!(refusal(folder.path()).await.contains("not a file"));
     assert!(refusal(Path::new("some/python3")).await.contains("absolute"));
