@@ -4,11 +4,13 @@
 //! look at the bytes, and never knows `guest`. Called by `execution`.
 
 pub mod container;
+pub(crate) mod credentials;
 #[cfg(target_os = "linux")]
 pub mod embedded;
 mod error;
 mod instance;
 pub mod limits;
+mod progress;
 mod promise;
 
 use std::pin::Pin;
@@ -19,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use error::SandboxError;
 pub use limits::Limits;
+pub use progress::Progress;
 pub use promise::{NEGOTIABLE, Promise, Weakness};
 
 pub type ByteReader = Pin<Box<dyn AsyncRead + Send>>;

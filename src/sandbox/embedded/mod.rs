@@ -6,4 +6,5 @@
 //! root is made of (`root`, `python`, `rootfs`, `image`), the filter (`seccomp`), the steps (`step`, `plan`), carrying them
 //! out (`keeper`, `init`, `sys`), and starting one (`launch`).
 
+pub mod image;
 pub mod root;
