@@ -5,6 +5,12 @@
 pub enum SandboxError {
     #[error("no container engine found; looked for {tried}")]
     EngineMissing { tried: String },
+    #[error("no sandbox works here: {engine}; and the embedded one: {embedded}")]
+    Nothing { engine: Box<SandboxError>, embedded: Box<SandboxError> },
+    #[error("the embedded sandbox needs Linux, and this is {}", std::env::consts::OS)]
+    NotLinux,
+    #[error("the embedded sandbox cannot keep its promise `{what}` here: {found}")]
+    HostLacks { what: &'static str, found: String },
     #[error("{engine} is installed but does not answer at {endpoint}: {reason}")]
     EngineNotRunning { engine: &'static str, endpoint: String, reason: String },
     #[error("no permission to use the {engine} socket {endpoint}")]
@@ -31,6 +37,24 @@ pub enum SandboxError {
     NotRemoved { id: String, seconds: u64, reason: String },
     #[error("the engine refused ({step}): {reason}")]
     Refused { step: &'static str, reason: String },
+    #[error("a control group refused ({step}): {reason}")]
+    CgroupRefused { step: String, reason: String },
+    #[error("the host does not allow user namespaces: {found}")]
+    NamespacesOff { found: String, remedy: &'static str },
+    #[error("the kernel {found} is too old: {step} needs {needed}")]
+    KernelTooOld { step: String, needed: &'static str, found: String },
+    #[error("the kernel has no filter of system calls (CONFIG_SECCOMP_FILTER)")]
+    SeccompMissing,
+    #[error("a private /proc was refused: {found}")]
+    ProcRefused { found: String },
+    #[error("the sandbox did not start ({step}): a limit of the host is used up ({found})")]
+    HostFull { step: String, found: String },
+    #[error("a folder or file of the sandbox's root may not be read by uid {uid} ({step})")]
+    RootUnreadable { step: String, uid: u32 },
+    #[error("the sandbox did not start ({step}): {reason}")]
+    StepFailed { step: String, reason: String },
+    #[error("the embedded sandbox has no filter of system calls for this processor ({architecture})")]
+    NoFilter { architecture: &'static str },
 }
 
 impl SandboxError {
@@ -38,6 +62,9 @@ impl SandboxError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::EngineMissing { .. } => "sandbox.engine_missing",
+            Self::Nothing { .. } => "sandbox.nothing_works",
+            Self::NotLinux => "sandbox.not_linux",
+            Self::HostLacks { .. } => "sandbox.host_lacks",
             Self::EngineNotRunning { .. } => "sandbox.engine_not_running",
             Self::NoPermission { .. } => "sandbox.no_permission",
             Self::UnsupportedEndpoint { .. } => "sandbox.unsupported_endpoint",
@@ -51,6 +78,15 @@ impl SandboxError {
             Self::Weakened { .. } => "sandbox.weakened",
             Self::NotRemoved { .. } => "sandbox.not_removed",
             Self::Refused { .. } => "sandbox.refused",
+            Self::CgroupRefused { .. } => "sandbox.cgroup_refused",
+            Self::NamespacesOff { .. } => "sandbox.namespaces_off",
+            Self::KernelTooOld { .. } => "sandbox.kernel_too_old",
+            Self::SeccompMissing => "sandbox.seccomp_missing",
+            Self::ProcRefused { .. } => "sandbox.proc_refused",
+            Self::HostFull { .. } => "sandbox.host_full",
+            Self::RootUnreadable { .. } => "sandbox.root_unreadable",
+            Self::StepFailed { .. } => "sandbox.step_failed",
+            Self::NoFilter { .. } => "sandbox.no_filter",
         }
     }
 
@@ -65,6 +101,9 @@ impl SandboxError {
                 }
                 _ => "install Podman (podman.io) or Docker Desktop and start it once".into(),
             },
+            Self::Nothing { embedded, .. } => embedded.hint(),
+            Self::HostLacks { .. } => "install Podman, or use another host; `mcp-bridge doctor` shows what holds which promise".into(),
+            Self::NotLinux => "set MCP_BRIDGE_RUNTIME=podman or docker".into(),
             Self::EngineNotRunning { engine: "podman", .. } => match std::env::consts::OS {
                 "linux" => "run `systemctl --user enable --now podman.socket`".into(),
                 _ => "run `podman machine start`".into(),
@@ -110,6 +149,25 @@ impl SandboxError {
             }
             Self::Weakened { what, .. } => {
                 format!("use an engine with cgroup version 2, or accept it: MCP_BRIDGE_ALLOW_DEGRADED={what}")
+            }
+            Self::CgroupRefused { .. } => "run `mcp-bridge doctor`, which tries each limit alone".into(),
+            Self::NamespacesOff { remedy, .. } => (*remedy).into(),
+            Self::KernelTooOld { .. } | Self::SeccompMissing => {
+                "install Podman and set MCP_BRIDGE_RUNTIME=podman, or use a newer kernel".into()
+            }
+            Self::ProcRefused { .. } => {
+                "run the bridge outside of this container, or start the container with `--security-opt systempaths=unconfined`"
+                    .into()
+            }
+            Self::HostFull { .. } => {
+                "end other programs, or raise the limit that the message names (`sysctl user` shows them)".into()
+            }
+            Self::RootUnreadable { .. } => {
+                "install Python where every user may read it (`/usr`, `/opt`), or name a folder with MCP_BRIDGE_ROOTFS".into()
+            }
+            Self::StepFailed { .. } => "run `mcp-bridge doctor`, which says what this host allows".into(),
+            Self::NoFilter { .. } => {
+                "install Podman and set MCP_BRIDGE_RUNTIME=podman; the embedded sandbox runs on x86_64 and aarch64".into()
             }
             Self::NotRemoved { id, .. } => format!("remove it by hand: `podman rm -f {id}` or `docker rm -f {id}`"),
         }
