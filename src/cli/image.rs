@@ -6,8 +6,8 @@ use std::path::Path;
 use super::backends::Backends;
 use super::bridge;
 use super::{Exit, ImageCommand, paint};
-use crate::sandbox::SandboxError;
-use crate::sandbox::container::{Engine, Progress, context_tar};
+use crate::sandbox::container::{Engine, context_tar};
+use crate::sandbox::{Progress, SandboxError};
 use crate::settings::{Environment, Settings};
 
 pub(super) async fn image(env: &Environment, settings: &Settings, command: ImageCommand) -> Exit {

@@ -25,6 +25,12 @@ pub enum SandboxError {
     ImagePullFailed { image: String, reason: String },
     #[error("image `{image}` could not be built: {reason}")]
     ImageBuildFailed { image: String, reason: String },
+    #[error("image `{image}` cannot be used: {reason}")]
+    ImageInvalid { image: String, reason: String },
+    #[error("image `{image}` is not for this machine: it needs to be for {wanted}, and there is: {found}")]
+    ImagePlatform { image: String, wanted: String, found: String },
+    #[error("the image store cannot be used: {path}: {reason}")]
+    ImageStore { path: String, reason: String },
     #[error("the sandbox did not start ({step}): {reason}")]
     LaunchFailed { step: &'static str, reason: String },
     #[error("the engine would not enforce the `{what}` limit: {warning}")]
@@ -73,6 +79,9 @@ impl SandboxError {
             Self::ImageMissing { .. } => "sandbox.image_missing",
             Self::ImagePullFailed { .. } => "sandbox.image_pull_failed",
             Self::ImageBuildFailed { .. } => "sandbox.image_build_failed",
+            Self::ImageInvalid { .. } => "sandbox.image_invalid",
+            Self::ImagePlatform { .. } => "sandbox.image_platform",
+            Self::ImageStore { .. } => "sandbox.image_store",
             Self::LaunchFailed { .. } => "sandbox.launch_failed",
             Self::Weakened { .. } => "sandbox.weakened",
             Self::NotRemoved { .. } => "sandbox.not_removed",
@@ -135,6 +144,13 @@ impl SandboxError {
             }
             Self::ImageBuildFailed { .. } => {
                 "read the build's last lines above; `mcp-bridge doctor` checks the engine".into()
+            }
+            Self::ImageInvalid { .. } => {
+                "pull or save it again; if it stays so, whoever made it has to correct it, or it is not what it seems".into()
+            }
+            Self::ImagePlatform { .. } => "name an image that was built for this machine's processor".into(),
+            Self::ImageStore { .. } => {
+                "make room or correct the permissions there, or set MCP_BRIDGE_STATE_DIR to a folder that can be written".into()
             }
             Self::LaunchFailed { step: "command", .. } => {
                 "use an image with Python 3.9 or later (MCP_BRIDGE_IMAGE)".into()

@@ -5,11 +5,13 @@
 
 mod check;
 pub mod container;
+pub(crate) mod credentials;
 #[cfg(target_os = "linux")]
 pub mod embedded;
 mod error;
 mod instance;
 pub mod limits;
+mod progress;
 mod promise;
 
 use std::pin::Pin;
@@ -21,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use check::{Check, Level};
 pub use error::SandboxError;
 pub use limits::Limits;
+pub use progress::Progress;
 pub use promise::{NEGOTIABLE, Promise, Weakness};
 
 pub type ByteReader = Pin<Box<dyn AsyncRead + Send>>;

@@ -11,6 +11,7 @@ mod elf;
 mod host;
 mod image;
 mod init;
+pub mod image;
 mod keeper;
 mod launch;
 pub mod plan;
