@@ -8,6 +8,7 @@ import _signal  # type: ignore[import-not-found]
 import os
 import select
 import sys
+import time
 
 from mcp_bridge_guest.counters import Counters
 from mcp_bridge_guest.frames import MAGIC, VERSION, encode
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 CHUNK = 64 * 1024
 PIPE_SIZE = 256 * 1024
 HOST, SINK = 0, 2
+# Seconds; a little more than the host waits for our last word.
+LINGER = 2.0
 POLLRDHUP = 0x2000
 F_SETPIPE_SZ = 1031
 
@@ -121,6 +124,8 @@ class Supervisor:
         while self.status is None:
             for descriptor in self.ready():
                 self.forward(descriptor)
+        os.set_blocking(HOST, False)
+        self.poller.register(HOST, select.POLLIN | POLLRDHUP)
         # What the dead worker wrote is all in the pipes; what a grandchild goes on writing is not waited for.
         self.drain(self.flush)
         if os.WIFSIGNALED(self.status):
@@ -130,6 +135,7 @@ class Supervisor:
         self.flush()
         self.send(self.exited(how))
         self.flush()
+        self.linger()
         self.end()
 
     def ready(self) -> list[int]:
@@ -141,6 +147,8 @@ class Supervisor:
             self.poller.register(source, 0 if self.pending else select.POLLIN)
         found = []
         for descriptor, events in self.poller.poll():
+            if descriptor == HOST and self.status is not None and self.discard():
+                continue
             if descriptor == HOST or (descriptor == SINK and events & select.POLLERR):
                 # What was printed until now, as far as the host takes it without being waited for.
                 self.drain(self.push)
@@ -155,6 +163,24 @@ class Supervisor:
             elif events & select.POLLHUP:
                 self.poller.unregister(descriptor)  # else it would be told again and again until the host reads
         return found
+
+    def discard(self) -> bool:
+        """Take replies that nobody waits for any more; False at the end of the input."""
+        try:
+            return bool(os.read(HOST, CHUNK))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    def linger(self) -> None:
+        """Stay until the host has hung up, but not for long. An engine that meets a closed pipe on the way in loses what is
+        still on its way out (Podman does), and replies may be on their way when a program ends."""
+        poller = select.poll()
+        poller.register(HOST, select.POLLIN)
+        until = time.monotonic() + LINGER
+        while self.discard() and time.monotonic() < until:
+            poller.poll(max(0.0, until - time.monotonic()) * 1000)
 
     def drain(self, make_room: Callable[[], None]) -> None:
         """Forward what is in the pipes now: no more than they hold, whoever goes on writing."""
