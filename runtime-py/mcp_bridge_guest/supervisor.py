@@ -11,6 +11,7 @@ import sys
 import time
 
 from mcp_bridge_guest.counters import Counters
+from mcp_bridge_guest.descriptors import PIPE_SIZE, widen
 from mcp_bridge_guest.frames import MAGIC, VERSION, encode
 
 TYPE_CHECKING = False
@@ -20,40 +21,37 @@ if TYPE_CHECKING:
 
 # A read buffer above 128 KiB is mapped and unmapped for every read; that would make each small print ten times dearer.
 CHUNK = 64 * 1024
-PIPE_SIZE = 256 * 1024
 HOST, SINK = 0, 2
 # Seconds; a little more than the host waits for our last word.
 LINGER = 2.0
 POLLRDHUP = 0x2000
-F_SETPIPE_SZ = 1031
 
 
-def main() -> None:
-    """Fork the worker and watch over it; never returns."""
-    counters = Counters()
-    out_read, out_write = os.pipe()
-    err_read, err_write = os.pipe()
-    gate_read, gate_write = os.pipe()
-    worker = os.fork()
-    if worker == 0:
-        from mcp_bridge_guest.worker import main as work
-
-        counters.close()
-        for descriptor in (out_read, err_read, gate_write):
-            os.close(descriptor)
-        work(out_write, err_write, gate_read)
-    for descriptor in (out_write, err_write, gate_read):
-        os.close(descriptor)
-    supervisor = Supervisor(worker, {out_read: b"O", err_read: b"E"}, counters)
+def main(
+    worker: int, sources: dict[int, bytes], counters: Counters, gate: int, parcel: Callable[[], bytes]
+) -> NoReturn:
+    """Watch over the worker. `parcel` makes what goes through its gate: the code that it runs on with."""
+    supervisor = Supervisor(worker, sources, counters)
     try:
         supervisor.prepare()
         # Only now may the worker take a program: what is to protect us from it stands.
-        os.write(gate_write, b"1")
-        os.close(gate_write)
+        pass_through(gate, parcel())
         supervisor.watch()
     except BaseException as error:
         # Not a traceback: the stream carries frames. The host sees the end of it without `Exited`.
         supervisor.last_words(encode(b"E", f"mcp-bridge supervisor: {error!r}\n".encode("utf-8", "replace")))
+
+
+def pass_through(gate: int, parcel: bytes) -> None:
+    """Write a parcel in full, and close."""
+    widen(gate)  # else we would wait here until the worker has imported all it wants
+    rest = memoryview(parcel)
+    try:
+        while rest:
+            rest = rest[os.write(gate, rest) :]
+    except BrokenPipeError:
+        pass  # the worker has died; how is seen soon
+    os.close(gate)
 
 
 def seal() -> bool:
@@ -174,8 +172,8 @@ class Supervisor:
             return False
 
     def linger(self) -> None:
-        """Stay until the host has hung up, but not for long. An engine that meets a closed pipe on the way in loses what is
-        still on its way out (Podman does), and replies may be on their way when a program ends."""
+        """Stay until the host has hung up, but not for long. Replies may be on their way when a program ends, and an
+        engine that meets a closed pipe on the way in loses what is still on its way out (Podman does)."""
         poller = select.poll()
         poller.register(HOST, select.POLLIN)
         until = time.monotonic() + LINGER
@@ -262,13 +260,3 @@ class Supervisor:
             except OSError:
                 pass
         os._exit(0)
-
-
-def widen(pipe: int) -> None:
-    """Let a pipe hold more than 64 KiB, so that a flood costs fewer turns."""
-    try:
-        import fcntl
-
-        fcntl.fcntl(pipe, F_SETPIPE_SZ, PIPE_SIZE)
-    except (ImportError, OSError):
-        pass  # the user's allowance for pipes is spent: slower, not wrong
