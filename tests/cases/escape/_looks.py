@@ -3,7 +3,7 @@ import socket
 
 for place in ("/tmp", "/workspace", "/dev/shm", "/dev/mqueue", "/var/tmp", "/run", "/run/lock", os.path.dirname(os.__file__)):
     for name in os.listdir(place) if os.path.isdir(place) else []:
-        if "mark" in name or name in ("mcp-bridge-socket", "sitecustomize.py"):
+        if name.startswith(("mcp-bridge-mark", "mcp-bridge-socket")) or place == "/tmp" and name == "sitecustomize.py":
             reached.append(os.path.join(place, name))
 
 
@@ -20,6 +20,8 @@ attempt("semaphore", lambda: syscall("semget", 0x6D6172, 0, 0))
 attempt("message queue", lambda: syscall("msgget", 0x6D6172, 0))
 attempt("posix queue", lambda: syscall("mq_open", b"mcp-bridge-mark", os.O_RDONLY, 0, None))
 attempt("key", lambda: syscall("request_key", b"user", b"mcp-bridge-mark", None, 0))
+attempt("keyring", lambda: syscall("keyctl", 10, syscall("keyctl", 22, -1, -2), b"keyring", b"mcp-bridge-mark", 0))
+attempt("vsock", lambda: connect(40, (1, 34567)))
 for path in ("/proc/keys", "/proc/net/unix", "/proc/locks"):
     if b"mcp-bridge-mark" in same(path, b""):
         reached.append(path)

@@ -37,6 +37,24 @@ plant("semaphore", lambda: syscall("semget", 0x6D6172, 1, 0o1666))
 plant("message queue", lambda: syscall("msgget", 0x6D6172, 0o1666))
 plant("posix queue", lambda: syscall("mq_open", b"mcp-bridge-mark", os.O_CREAT | os.O_RDWR, 0o666, None))
 plant("key", lambda: syscall("add_key", b"user", b"mcp-bridge-mark", b"mark", 4, -4))
+
+
+def named_keyring():
+    """A keyring with a name, linked into the one that the user keeps."""
+    ring = syscall("keyctl", 1, b"mcp-bridge-mark")
+    kept = syscall("keyctl", 22, -1, -2)
+    syscall("keyctl", 8, ring, kept)
+
+
+def vsock():
+    s = socket.socket(40)
+    s.bind((0xFFFFFFFF, 34567))
+    s.listen()
+    return s
+
+
+plant("keyring", named_keyring)
+plant("vsock", vsock)
 plant("process name", lambda: write("/proc/self/comm", "mcp-mark"))
 os.environ["MCP_BRIDGE_MARK"] = "mark"
 sys.path.insert(0, "/tmp")

@@ -5,7 +5,11 @@ import threading
 counts = []
 for _ in range(4):
     readable, writable = os.pipe()
-    if os.fork() == 0:
+    try:
+        child = os.fork()
+    except OSError:
+        break
+    if child == 0:
         made, wait = 0, threading.Event()
         try:
             while made < 200:

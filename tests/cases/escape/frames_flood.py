@@ -1,4 +1,4 @@
-# expect: status=success timeout=60 result="Quota"
+# expect: status=success timeout=60 result="CallLimit"
 # Calls without end, none of them awaited before the next: there is a number of them that one run may make
 import asyncio
 

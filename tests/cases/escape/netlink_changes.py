@@ -24,6 +24,6 @@ attempt("up", lambda: ask(0, 16, struct.pack("BBHiII", 0, 0, 0, 1, 1, 1)))
 attempt("address", lambda: ask(0, 20, struct.pack("BBBBI", 2, 24, 0, 0, 1) + attribute(2, bytes([192, 0, 2, 1]))))
 attempt("route", lambda: ask(0, 24, struct.pack("BBBBBBBBI", 2, 0, 0, 0, 254, 3, 0, 1, 0) + attribute(4, struct.pack("i", 1))))
 attempt("audit", lambda: ask(9, 1001, b"\0" * 40))
-attempt("uevent", lambda: ask(15, 0, b"add@/devices/mark\0ACTION=add\0"))
+attempt("uevent", lambda: ask(15, 16, b"add@/devices/mark\0ACTION=add\0"))
 attempt("xfrm", lambda: ask(6, 0x10, b"\0" * 224))
 reached

@@ -5,8 +5,8 @@ import mmap
 path = os.path.join(os.path.dirname(os.__file__), "this.py")
 before = open(path, "rb").read()
 with open(path, "rb") as file:
-    page = mmap.mmap(file.fileno(), 4096, mmap.MAP_PRIVATE, mmap.PROT_READ)
-    shared = mmap.mmap(file.fileno(), 4096, mmap.MAP_SHARED, mmap.PROT_READ)
+    page = mmap.mmap(file.fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ)
+    shared = mmap.mmap(file.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ)
 for line in open("/proc/self/maps"):
     if line.rstrip().endswith("this.py"):
         start = int(line.split("-")[0], 16)
@@ -20,6 +20,6 @@ for line in open("/proc/self/maps"):
             overwrite()
         except OSError:
             pass
-if open(path, "rb").read() != before or shared[:] != before[: len(shared)].ljust(len(shared), b"\0")[: len(shared)]:
+if open(path, "rb").read() != before or shared[:] != before:
     reached.append("the file has changed")
 reached

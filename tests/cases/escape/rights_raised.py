@@ -10,5 +10,4 @@ value = struct.pack("IIIII", 0x02000001, 0xFFFFFFFF, 0, 0, 0)
 attempt("security.capability", lambda: os.setxattr("/tmp/program", "security.capability", value))
 attempt("version 3", lambda: os.setxattr("/tmp/program", "security.capability", struct.pack("IIIIII", 0x03000001, 0xFFFFFFFF, 0, 0, 0, 0)))
 attempt("trusted", lambda: os.setxattr("/tmp/program", "trusted.overlay.opaque", b"y"))
-attempt("selinux", lambda: os.setxattr("/tmp/program", "security.selinux", b"unconfined"))
 reached

@@ -1,7 +1,5 @@
 # expect: status=success result=[]
 # A tool is saved under a name that is a path: nothing is written outside the folder of saved tools (path traversal)
-import runtime
-
 source = "def tool():\n    return 1\n"
 for name in ("../escaped", "/tmp/escaped", "a/b", "..", ".", "", "con", "a\0b", "x" * 300, "__init__", "tool.py", "-rf"):
     try:
