@@ -46,7 +46,7 @@ every_engine!(a_signal_ends_everything_while_a_program_runs, |engine| {
         let (home, events) = with_slow_server(engine);
         let mut client = home.serve();
         started(&mut client, &events, code);
-        assert_eq!(engine.containers_of(client.child.id()).len(), 1);
+        assert_eq!(engine.sandboxes_of(client.child.id()).len(), 1);
         let begun = Instant::now();
         client.signal(signal);
         all_gone(engine, &mut client, &events, begun);
@@ -124,11 +124,11 @@ fn leave_behind(engine: &Engine, label: &str) -> String {
     engine.docker(&[&arguments[..], &image].concat()).trim().to_owned()
 }
 
-every_engine!(the_next_start_sweeps_what_a_dead_bridge_left, |engine| {
+every_engine!(containers: the_next_start_sweeps_what_a_dead_bridge_left, |engine| {
     let (home, events) = with_slow_server(engine);
     let mut client = home.serve();
     started(&mut client, &events, WAITS);
-    let [id] = &engine.containers_of(client.child.id())[..] else { panic!("one container") };
+    let [id] = &engine.sandboxes_of(client.child.id())[..] else { panic!("one container") };
     let format = r#"{{index .Config.Labels "mcp-bridge.instance"}}"#;
     let living = engine.docker(&["inspect", "--format", format, id]).trim().to_owned();
     // The same bridge in another life: a process number that the kernel never gives.
@@ -191,7 +191,7 @@ every_engine!(eight_run_at_once_the_ninth_waits_and_the_queue_has_an_end, |engin
     for _ in 0..8 {
         events.called("wait");
     }
-    assert_eq!(engine.containers_of(client.child.id()).len(), 8);
+    assert_eq!(engine.sandboxes_of(client.child.id()).len(), 8);
     // Eight times as many may wait, and the one beyond is refused, whichever came last; those that wait start nothing.
     let mut waiting: Vec<u64> = (8..8 + 65).map(|n| client.send_call(code(n))).collect();
     let busy = client.first_of(&waiting);
@@ -207,7 +207,7 @@ every_engine!(eight_run_at_once_the_ninth_waits_and_the_queue_has_an_end, |engin
         said.contains("8 programs are running and 64 are waiting") && said.contains("MCP_BRIDGE_MAX_RUNS"),
         "{said}"
     );
-    assert_eq!(engine.containers_of(client.child.id()).len(), 8);
+    assert_eq!(engine.sandboxes_of(client.child.id()).len(), 8);
     // A waiting run can be withdrawn: all but the first are, or this test would start seventy sandboxes.
     for id in &waiting[1..] {
         client.notify("notifications/cancelled", json!({"requestId": id}));

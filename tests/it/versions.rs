@@ -45,7 +45,7 @@ seen["python"] = list(sys.version_info[:2])
 seen
 "#;
 
-every_engine!(every_promised_python_runs_the_whole_guest, |engine: &Engine| {
+every_engine!(containers: every_promised_python_runs_the_whole_guest, |engine: &Engine| {
     for (tag, version) in VERSIONS {
         let home = Home::on(engine).env("MCP_BRIDGE_IMAGE", &format!("localhost/mcp-bridge-test:{tag}")).stub(
             "stub",

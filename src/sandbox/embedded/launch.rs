@@ -51,7 +51,8 @@ pub(super) async fn launch(
         theirs.into_std().and_then(|socket| socket.set_nonblocking(false).map(|()| socket)).map_err(other("socket"))?,
     );
     let keeper = Command::new(binary)
-        .arg(KEEPER)
+        // The name is for people who look at the process list.
+        .args([KEEPER, &name])
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::from(theirs))

@@ -6,19 +6,18 @@
 //! root is made of (`root`, `python`, `rootfs`, `image`), the filter (`seccomp`), the steps (`step`, `plan`), carrying them
 //! out (`keeper`, `init`, `watch`, `sys`), and starting one (`launch`).
 
-mod cgroup;
+pub mod cgroup;
 mod elf;
-mod host;
-mod image;
-mod init;
+pub mod host;
 pub mod image;
+mod init;
 mod keeper;
 mod launch;
 pub mod plan;
-mod python;
+pub mod python;
 pub mod root;
-mod rootfs;
-mod seccomp;
+pub mod rootfs;
+pub mod seccomp;
 pub mod step;
 mod sys;
 mod tree;

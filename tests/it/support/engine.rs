@@ -5,17 +5,27 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// One real engine, by its socket.
+/// The ordinary user that `embedded_user` is, where the tests run as root: no account has this number.
+pub const USER: u32 = 4242;
+
+/// One real backend: an engine, by its socket, or the embedded sandbox, as this user or as an ordinary one.
 #[derive(Clone, Debug)]
 pub struct Engine {
     pub name: &'static str,
-    /// `unix:///…`
+    /// `unix:///…`; empty for the embedded sandbox.
     pub host: String,
 }
 
 impl Engine {
     /// The engine of this name; a missing one is skipped aloud, and is a failure in CI.
     pub fn get(name: &'static str) -> Option<Self> {
+        if name == "embedded_user" && !nix::unistd::geteuid().is_root() {
+            eprintln!("SKIPPED: {name} (this is an ordinary user, so `embedded` is the same)");
+            return None;
+        }
+        if name.starts_with("embedded") {
+            return Some(Self { name, host: String::new() });
+        }
         let variable = format!("MCP_BRIDGE_TEST_{}", name.to_uppercase());
         match std::env::var(&variable) {
             Ok(host) if !host.is_empty() => Some(Self { name, host }),
@@ -27,6 +37,20 @@ impl Engine {
         }
     }
 
+    pub fn is_embedded(&self) -> bool {
+        self.host.is_empty()
+    }
+
+    /// What `MCP_BRIDGE_RUNTIME` says.
+    pub fn runtime(&self) -> &'static str {
+        if self.is_embedded() { "embedded" } else { self.name }
+    }
+
+    /// The user that a bridge on this backend is, where it is not the one who runs the tests.
+    pub fn user(&self) -> Option<u32> {
+        (self.name == "embedded_user").then_some(USER)
+    }
+
     /// The Docker command line on this engine: an observer that is not us.
     pub fn docker(&self, arguments: &[&str]) -> String {
         let output = Command::new("docker").arg("-H").arg(&self.host).args(arguments).output().expect("docker");
@@ -34,8 +58,11 @@ impl Engine {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Ids of containers of the bridge with this process id.
-    pub fn containers_of(&self, pid: u32) -> Vec<String> {
+    /// Ids of sandboxes of the bridge with this process id.
+    pub fn sandboxes_of(&self, pid: u32) -> Vec<String> {
+        if self.is_embedded() {
+            return [keepers_of(pid), groups_of(pid)].concat();
+        }
         let ids =
             self.docker(&["ps", "-a", "--no-trunc", "--filter", "label=mcp-bridge.instance", "--format", "{{.ID}}"]);
         ids.lines().filter(|id| self.belongs(id, pid)).map(str::to_owned).collect()
@@ -48,52 +75,106 @@ impl Engine {
         labels["mcp-bridge.run"].as_str().is_some_and(|run| run.starts_with(&format!("{pid}-")))
     }
 
-    /// Waits until no container of that bridge is left.
+    /// Waits until no sandbox of that bridge is left.
     #[track_caller]
     pub fn assert_clean(&self, pid: u32) {
         self.clean_within(pid, super::PATIENCE);
     }
 
-    /// Waits until no container of that bridge is left, within a bound that is part of what is promised.
+    /// Waits until no sandbox of that bridge is left, within a bound that is part of what is promised.
     #[track_caller]
     pub fn clean_within(&self, pid: u32, bound: Duration) {
         let until = std::time::Instant::now() + bound;
         loop {
-            let left = self.containers_of(pid);
+            let left = self.sandboxes_of(pid);
             if left.is_empty() {
                 return;
             }
-            assert!(std::time::Instant::now() < until, "{}: containers left: {left:?}", self.name);
+            assert!(std::time::Instant::now() < until, "{}: sandboxes left: {left:?}", self.name);
             std::thread::yield_now();
         }
     }
 }
 
-/// Declares a test for each engine: `every_engine!(name, |engine| { … })`.
+/// The mark of a bridge in the name of each of its sandboxes: an owner ends with its process id and start.
+fn of_bridge(name: &str, pid: u32) -> bool {
+    name.strip_prefix("mcp-bridge.")
+        .and_then(|rest| rest.split('.').next())
+        .is_some_and(|owner| owner.contains(&format!("_{pid}_")))
+}
+
+/// Sandboxes whose keeper runs, by the name on its command line.
+fn keepers_of(pid: u32) -> Vec<String> {
+    let lines = std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|it| std::fs::read(it.path().join("cmdline")).ok());
+    let words = |line: Vec<u8>| String::from_utf8_lossy(&line).split('\0').map(str::to_owned).collect::<Vec<_>>();
+    lines
+        .map(words)
+        .filter(|words| words.get(1).is_some_and(|word| word == "__sandbox"))
+        .filter_map(|words| words.into_iter().nth(2))
+        .filter(|name| of_bridge(name, pid))
+        .collect()
+}
+
+/// Control groups of sandboxes whose keeper is gone.
+fn groups_of(pid: u32) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![std::path::PathBuf::from("/sys/fs/cgroup")];
+    let running = keepers_of(pid);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if of_bridge(&name, pid) && !running.contains(&name) && !found.contains(&name) {
+                found.push(name);
+            } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+/// Declares a test for each backend: `every_engine!(name, |engine| { … })`; `containers:` before the name leaves out those
+/// that are no container engine.
 #[allow(unused_macros)]
 macro_rules! every_engine {
+    (containers: $(#[$meta:meta])* $name:ident, $body:expr) => {
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+            $crate::support::on_engine!(docker, $(#[$meta])*, $body);
+            $crate::support::on_engine!(podman, $(#[$meta])*, $body);
+        }
+    };
     ($(#[$meta:meta])* $name:ident, $body:expr) => {
         mod $name {
             #[allow(unused_imports)]
             use super::*;
-            $(#[$meta])*
-            #[test]
-            fn docker() {
-                if let Some(engine) = $crate::support::Engine::get("docker") {
-                    let body: fn(&$crate::support::Engine) = $body;
-                    body(&engine);
-                }
-            }
-            $(#[$meta])*
-            #[test]
-            fn podman() {
-                if let Some(engine) = $crate::support::Engine::get("podman") {
-                    let body: fn(&$crate::support::Engine) = $body;
-                    body(&engine);
-                }
-            }
+            $crate::support::on_engine!(docker, $(#[$meta])*, $body);
+            $crate::support::on_engine!(podman, $(#[$meta])*, $body);
+            $crate::support::on_engine!(embedded, $(#[$meta])*, $body);
+            $crate::support::on_engine!(embedded_user, $(#[$meta])*, $body);
         }
     };
 }
 #[allow(unused_imports)]
 pub(crate) use every_engine;
+
+#[allow(unused_macros)]
+macro_rules! on_engine {
+    ($engine:ident, $(#[$meta:meta])*, $body:expr) => {
+        $(#[$meta])*
+        #[test]
+        fn $engine() {
+            if let Some(engine) = $crate::support::Engine::get(stringify!($engine)) {
+                let body: fn(&$crate::support::Engine) = $body;
+                body(&engine);
+            }
+        }
+    };
+}
+#[allow(unused_imports)]
+pub(crate) use on_engine;

@@ -1,7 +1,10 @@
 //! A home folder of its own for each test, and the servers in it.
 
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -73,18 +76,29 @@ impl Home {
 
     /// The real binary, in this home and with nothing else of the caller's environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-bridge"));
+        let mut command = Command::new(binary());
         command
             .args(arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.path())
             .env("MCP_BRIDGE_STATE_DIR", self.path().join("state"))
-            .env("MCP_BRIDGE_IMAGE", IMAGE)
             .current_dir(self.path());
         if let Some(engine) = &self.engine {
-            command.env("MCP_BRIDGE_RUNTIME", engine.name);
-            command.env(if engine.name == "podman" { "CONTAINER_HOST" } else { "DOCKER_HOST" }, &engine.host);
+            command.env("MCP_BRIDGE_RUNTIME", engine.runtime());
+            if let Some(user) = engine.user() {
+                give(self.path(), user);
+                command.uid(user).gid(user);
+            }
+        }
+        match &self.engine {
+            // The host's own Python.
+            Some(engine) if engine.is_embedded() => {}
+            Some(engine) => {
+                command.env("MCP_BRIDGE_IMAGE", IMAGE);
+                command.env(if engine.name == "podman" { "CONTAINER_HOST" } else { "DOCKER_HOST" }, &engine.host);
+            }
+            None => drop(command.env("MCP_BRIDGE_IMAGE", IMAGE)),
         }
         for (name, value) in &self.env {
             command.env(name, value);
@@ -101,6 +115,31 @@ impl Home {
     /// A client on `mcp-bridge serve`.
     pub fn serve(&self) -> Client {
         Client::start(self.command(&["serve"]))
+    }
+}
+
+/// The binary under test, where every user may run it.
+fn binary() -> PathBuf {
+    let built = PathBuf::from(env!("CARGO_BIN_EXE_mcp-bridge"));
+    let open = |path: &Path| path.metadata().is_ok_and(|it| it.mode() & 0o005 == 0o005);
+    if built.ancestors().all(open) {
+        return built;
+    }
+    static COPY: OnceLock<TempDir> = OnceLock::new();
+    let folder = COPY.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("tempdir");
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).expect("opened");
+        std::fs::copy(&built, folder.path().join("mcp-bridge")).expect("copied");
+        folder
+    });
+    folder.path().join("mcp-bridge")
+}
+
+/// Everything below becomes this user's.
+fn give(path: &Path, user: u32) {
+    std::os::unix::fs::lchown(path, Some(user), Some(user)).expect("given");
+    if path.is_dir() && !path.is_symlink() {
+        std::fs::read_dir(path).expect("listed").flatten().for_each(|entry| give(&entry.path(), user));
     }
 }
 
