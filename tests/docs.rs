@@ -107,6 +107,44 @@ fn the_guide_has_the_table_of_settings() {
     assert_eq!(written, table, "write it anew: MCP_BRIDGE_TEST_BLESS=1 cargo test --test docs");
 }
 
+/// The table of the embedded sandbox's filter. With `MCP_BRIDGE_TEST_BLESS=1` it is written instead of compared.
+#[cfg(target_os = "linux")]
+#[test]
+fn security_has_the_table_of_the_filter() {
+    use mcp_bridge::sandbox::embedded::seccomp::{Condition, Memory, Policy, Verdict};
+
+    let condition = |word: &str, condition: &Condition| {
+        let names: Vec<&str> = condition.values.keys().map(String::as_str).collect();
+        format!("; argument {} {word} {}", condition.argument, names.join(", "))
+    };
+    let mut table = String::from("| group | answer | calls | reason |\n|---|---|---|---|\n");
+    for group in &Policy::ours().groups {
+        let mut answer = match group.verdict {
+            Verdict::Allow => "allowed",
+            Verdict::Refuse => "refused",
+            Verdict::Unknown => "unknown",
+        }
+        .to_owned();
+        answer += match group.memory {
+            None => "",
+            Some(Memory::Counted) => ", with a memory cgroup",
+            Some(Memory::Uncounted) => ", without a memory cgroup",
+        };
+        answer += &group.only.as_ref().map(|only| condition("is", only)).unwrap_or_default();
+        answer += &group.never.as_ref().map(|never| condition("is not", never)).unwrap_or_default();
+        table += &format!("| {} | {answer} | `{}` | {} |\n", group.name, group.calls.join(" "), group.reason);
+    }
+    let security = read("SECURITY.md");
+    let written = section(&security, "filter");
+    if std::env::var_os("MCP_BRIDGE_TEST_BLESS").is_some() {
+        let old = format!("<!-- filter -->\n{written}");
+        std::fs::write(repo().join("SECURITY.md"), security.replace(&old, &format!("<!-- filter -->\n{table}")))
+            .expect("write");
+        return;
+    }
+    assert_eq!(written, table, "write it anew: MCP_BRIDGE_TEST_BLESS=1 cargo test --test docs");
+}
+
 #[test]
 fn variables_named_in_documents_exist() {
     for document in DOCUMENTS {

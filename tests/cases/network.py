@@ -67,5 +67,8 @@ for name in ("host.docker.internal", "host.containers.internal"):
     attempt(["tcp", name], lambda: connect(inet, stream, (name, known["tcp"])))
     attempt(["udp", name], lambda: connect(inet, datagram, (name, known["udp"])))
 
-interfaces = [name for index, name in socket.if_nameindex()]
+try:
+    interfaces = [name for index, name in socket.if_nameindex()]
+except PermissionError:
+    interfaces = []  # netlink is closed too: they cannot even be asked for
 {"reached": reached, "tried": tried, "interfaces": interfaces}
