@@ -17,7 +17,7 @@ use nix::unistd::Uid;
 use super::elf;
 use super::python::NAMES;
 use super::root::{Bind, Link, OWN, Root};
-use super::tree::{Below, holds_own, own, walk};
+use super::tree::{Below, Found, Kind, Tree, holds_own, own, walk};
 use crate::sandbox::SandboxError;
 
 /// The PATH of images that name none, as container engines have it.
@@ -92,7 +92,6 @@ fn python(tree: &Below, path: &str) -> Result<PathBuf, String> {
 
 /// Whether the program at a path can run in this tree; `None` where nothing is.
 fn runs(tree: &Below, place: &Path) -> Option<Result<(), String>> {
-    use super::tree::{Kind, Tree};
     let found = match walk(tree, place) {
         Ok(found) => found,
         // Its name is there: a link that leads nowhere is a broken Python, not a missing one.
@@ -102,27 +101,32 @@ fn runs(tree: &Below, place: &Path) -> Option<Result<(), String>> {
             return matches!(tree.look(&last), Some(Kind::Link(_))).then(|| Err(format!("leads nowhere ({astray})")));
         }
     };
-    Some(check(tree, &found.real, found.folder))
+    Some(check(tree, &found))
 }
 
-fn check(tree: &Below, real: &Path, folder: bool) -> Result<(), String> {
-    if let Some(own) = own(real) {
-        return Err(format!("lies in {own}, which every sandbox has of its own"));
-    }
-    let file = tree.on_host(real);
+fn check(tree: &Below, python: &Found) -> Result<(), String> {
+    visible(python)?;
+    let file = tree.on_host(&python.real);
     let mode = file.metadata().map_err(|error| format!("cannot be looked at ({error})"))?.permissions().mode();
     // Root's sandbox runs as somebody else; an ordinary user's has that user's rights to the host's files.
     let needed = if Uid::effective().is_root() { 0o005 } else { 0 };
-    if folder || mode & 0o111 == 0 || mode & needed != needed {
+    if python.folder || mode & 0o111 == 0 || mode & needed != needed {
         return Err("is not a file that the sandbox's user can run".into());
     }
     let program = elf::program(&file).map_err(|reason| reason.to_string())?;
     let Some(loader) = program.loader else { return Ok(()) };
     let needs = |what: String| format!("needs the loader {}, which {what}", loader.display());
     let found = walk(tree, &loader).map_err(|astray| needs(format!("is not there ({astray})")))?;
-    if own(&found.real).is_some() || found.folder {
-        return Err(needs("is not there".into()));
-    }
+    visible(&found).map_err(needs)?;
     elf::program(&tree.on_host(&found.real)).map_err(|reason| needs(reason.to_string()))?;
     Ok(())
+}
+
+/// Whether the way to a file is the same once the sandbox has put its own folders over the tree's.
+fn visible(found: &Found) -> Result<(), String> {
+    let mut places = found.links.iter().map(|link| &link.path).chain([&found.real]);
+    match places.find(|place| own(place).is_some() || holds_own(place)) {
+        Some(hidden) => Err(format!("is reached by {}, and every sandbox has that of its own", hidden.display())),
+        None => Ok(()),
+    }
 }

@@ -5,6 +5,9 @@
 //! `bin/pythonX.Y` and `lib`; below `/usr` to a few folders of the system's. Everything is seen inside where it is outside,
 //! so that the prefix comes out the same without a word in the environment.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -16,16 +19,17 @@ use crate::sandbox::embedded::tree::{Tree, holds_own, own, walk};
 /// Where libraries are looked for first; links to below `/usr` on most systems, and the loader's cache names files by them.
 const LIBRARY_LINKS: [&str; 2] = ["/lib", "/lib64"];
 
-/// Bound where it exists: the loader's cache and configuration, the links by which Debian chooses between libraries, and the
-/// time zones where `zoneinfo` looks for them.
-const USEFUL: [&str; 6] = [
+/// Bound where it exists: the loader's cache and configuration, and the time zones where `zoneinfo` looks for them.
+const USEFUL: [&str; 5] = [
     "/etc/ld.so.cache",
     "/etc/ld-musl-x86_64.path",
     "/etc/ld-musl-aarch64.path",
-    "/etc/alternatives",
     "/etc/zoneinfo",
     "/usr/share/zoneinfo",
 ];
+
+/// The links by which Debian chooses between libraries, for the system's own packages: numpy's algebra is one of them.
+const CHOICES: &str = "/etc/alternatives";
 
 /// Stores of package managers: readable by everyone by design, and a package is always spread over many folders of them.
 const STORES: [&str; 2] = ["/nix/store", "/gnu/store"];
@@ -63,6 +67,9 @@ pub(super) fn root(report: &Report, loaders: &[PathBuf], tree: &impl Tree) -> Re
         parts.want(&prefix.join("share/zoneinfo"));
     }
     USEFUL.iter().for_each(|path| parts.want(Path::new(path)));
+    if report.base_prefix == Path::new("/usr") {
+        parts.want(Path::new(CHOICES));
+    }
     LIBRARY_LINKS.iter().for_each(|path| parts.links_to(Path::new(path)));
 
     let folder = report.executable.parent().unwrap_or(Path::new("/"));
