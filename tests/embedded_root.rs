@@ -20,7 +20,8 @@ for name in ("asyncio ssl sqlite3 ctypes lzma bz2 zlib decimal readline uuid has
         __import__(name)
     except ImportError:
         pass
-files = {m.__file__ for m in list(sys.modules.values()) if getattr(m, "__file__", None)}
+# A site's own start-up file may stand in /etc, as Debian's does, for the host's crash reports; inside there is none.
+files = {m.__file__ for name, m in list(sys.modules.items()) if name != "sitecustomize" and getattr(m, "__file__", None)}
 with open("/proc/self/maps") as maps:
     files |= {line.split(None, 5)[5].rstrip("\n") for line in maps if "x" in line.split()[1] and "/" in line}
 print(json.dumps({"files": sorted(files), "path": sys.path, "prefix": sys.prefix, "version": sys.version_info[:2]}))
@@ -126,8 +127,8 @@ async fn every_python_of_this_machine_finds_its_files_inside() {
 #[tokio::test]
 async fn nothing_of_anybodys_is_shown() {
     let home = std::env::home_dir().expect("a home");
-    for python in pythons().into_iter().filter(|python| loaded(python).version >= (3, 9)) {
-        let root = root_of(&python).await;
+    for python in pythons() {
+        let Ok(root) = host_python(None, Some(&python)).await else { continue };
         for bind in &root.binds {
             let wide = [home.as_path(), Path::new("/usr"), Path::new("/var"), Path::new("/opt")];
             assert!(wide.iter().all(|wide| !wide.starts_with(&bind.target)), "{bind:?}");

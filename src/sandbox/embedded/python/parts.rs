@@ -5,6 +5,9 @@
 //! `bin/pythonX.Y` and `lib`; below `/usr` to a few folders of the system's. Everything is seen inside where it is outside,
 //! so that the prefix comes out the same without a word in the environment.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
