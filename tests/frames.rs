@@ -221,6 +221,26 @@ async fn a_complaint_of_the_engines_does_not_lose_the_report() {
     assert!(ending.finished.is_some() && ending.violation.is_some(), "{ending:?}");
 }
 
+/// PID 1 stays until the host hangs up, and whatever the program left behind stays with it and holds the program's stream.
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_has_exited_is_hung_up_on_at_once() {
+    let (input, mut heard) = tokio::io::duplex(1 << 20);
+    let (program, calls) = tokio::io::duplex(1 << 10);
+    let exited = [greeting(), bytes("0000000b"), b"Z{\"code\":3}".to_vec()].concat();
+    let pipes = Pipes { input: Box::pin(input), program: Box::pin(calls), supervisor: Box::pin(Cursor::new(exited)) };
+    let guest = tokio::spawn(async move {
+        heard.read_to_end(&mut Vec::new()).await.expect("what the host sends, until it hangs up");
+        drop(program);
+    });
+    let begun = tokio::time::Instant::now();
+    let conduct = Conduct { max_calls: 1 };
+    let ending = Guest::boot(pipes).run(&start(), Arc::new(Nobody), &mut Nobody, conduct, std::future::pending()).await;
+    guest.await.expect("a guest");
+    assert_eq!(ending.exited.expect("exited").code, Some(3));
+    // The clock stands still unless somebody waits for it.
+    assert_eq!(begun.elapsed(), std::time::Duration::ZERO);
+}
+
 #[tokio::test]
 async fn a_stream_speaks_only_its_own_words() {
     for case in fixture("frames") {
