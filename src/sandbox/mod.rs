@@ -3,12 +3,15 @@
 //! Takes a [`SandboxSpec`] and hands back a [`Sandbox`]: three byte streams, and a handle that ends everything. Must never
 //! look at the bytes, and never knows `guest`. Called by `execution`.
 
+mod check;
 pub mod container;
+pub(crate) mod credentials;
 #[cfg(target_os = "linux")]
 pub mod embedded;
 mod error;
 mod instance;
 pub mod limits;
+mod progress;
 mod promise;
 
 use std::pin::Pin;
@@ -17,8 +20,10 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use check::{Check, Level};
 pub use error::SandboxError;
 pub use limits::Limits;
+pub use progress::Progress;
 pub use promise::{NEGOTIABLE, Promise, Weakness};
 
 pub type ByteReader = Pin<Box<dyn AsyncRead + Send>>;

@@ -27,6 +27,14 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
+    /// Where `docker login` and `podman login` keep words, best first.
+    pub fn auth_files(&self) -> Vec<PathBuf> {
+        let docker = self.docker_folder().map(|folder| folder.join("config.json"));
+        let session = self.xdg_runtime_dir.as_ref().map(|folder| folder.join("containers/auth.json"));
+        let home = self.home.as_ref().map(|home| home.join(".config/containers/auth.json"));
+        [docker, session, home].into_iter().flatten().collect()
+    }
+
     /// Docker's configuration folder.
     pub(super) fn docker_folder(&self) -> Option<PathBuf> {
         self.docker_config.clone().or_else(|| Some(self.home.as_ref()?.join(".docker")))
@@ -89,6 +97,13 @@ pub(super) struct Candidate {
     pub expected: Kind,
     /// The operator named it (variable or context): when it fails, nothing else is tried in its stead.
     pub explicit: bool,
+}
+
+impl Surroundings {
+    /// Does a variable say which engine to use?
+    pub fn names_an_engine(&self) -> bool {
+        [&self.container_host, &self.docker_host, &self.docker_context].into_iter().any(|value| named(value).is_some())
+    }
 }
 
 /// The places to try, best first.

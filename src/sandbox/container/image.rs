@@ -10,7 +10,7 @@ use futures::{Stream, StreamExt};
 use tokio::io::AsyncReadExt;
 
 use super::{Engine, credentials, refused, status, words};
-use crate::sandbox::SandboxError;
+use crate::sandbox::{Progress, SandboxError};
 
 /// What the engine knows of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,17 +20,6 @@ pub struct ImageFacts {
     /// Registry digests under which it was pulled, `name@sha256:…`; empty for one built here.
     pub digests: Vec<String>,
     pub tags: Vec<String>,
-}
-
-/// One step of a pull or a build, for people.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Layer or part, where the engine names one.
-    pub part: Option<String>,
-    /// What happens, in the engine's words.
-    pub status: String,
-    /// Bytes done and to be done, where the engine counts.
-    pub bytes: Option<(u64, u64)>,
 }
 
 /// A request's first answer may take as long as a whole upload: ten minutes.
