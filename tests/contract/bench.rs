@@ -1,0 +1,183 @@
+//! The backends under test, one kind of bench for all, and a view of each from outside.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use mcp_bridge::sandbox::container::Kind;
+use mcp_bridge::sandbox::{Backend, Sandbox, SandboxSpec};
+use tokio::io::AsyncReadExt;
+
+use crate::engines;
+
+/// Longest wait for traces to go. A healthy sandbox leaves none when `destroy` returns; a hang-up takes a moment.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One test on one backend.
+pub struct Bench {
+    name: &'static str,
+    backend: Box<dyn Backend>,
+    outside: engines::Bench,
+}
+
+/// How a program ended.
+pub struct Outcome {
+    pub out: String,
+    pub code: Option<i64>,
+    pub out_of_memory: Option<bool>,
+}
+
+impl Outcome {
+    /// Was the program, or all of the sandbox, ended for memory, or refused it? Backends end it by other means: a kernel that
+    /// kills (137), a watch that does, a limit that Python reports as an exception (1).
+    pub fn lacked_memory(&self) -> bool {
+        matches!(self.code, Some(137 | 1)) || self.out_of_memory == Some(true)
+    }
+}
+
+impl Bench {
+    /// `None`: this machine has no such backend. It is skipped aloud, and is a failure in CI.
+    pub async fn get(name: &'static str) -> Option<Self> {
+        let kind = match name {
+            "docker" => Kind::Docker,
+            "podman" => Kind::Podman,
+            other => panic!("no such backend: {other}"),
+        };
+        let Some(outside) = engines::Bench::new(kind).await else {
+            assert!(std::env::var_os("CI").is_none(), "{name} is missing");
+            eprintln!("SKIPPED: no {name} (.ci/engines up starts one)");
+            return None;
+        };
+        let backend = Box::new(engines::connect(kind).await);
+        Some(Self { name, backend, outside })
+    }
+
+    pub fn name(&self) -> &str {
+        self.name
+    }
+
+    /// A program with small limits.
+    pub fn spec(&self, program: &str) -> SandboxSpec {
+        self.outside.spec(program)
+    }
+
+    pub async fn launch(&self, spec: &SandboxSpec) -> Sandbox {
+        self.backend.launch(spec).await.unwrap_or_else(|error| panic!("{}: {error}", self.name))
+    }
+
+    pub fn backend(&self) -> &dyn Backend {
+        &*self.backend
+    }
+
+    /// Runs to the end and destroys.
+    pub async fn run(&self, spec: &SandboxSpec) -> Outcome {
+        let mut sandbox = self.launch(spec).await;
+        let (mut out, mut err) = (String::new(), String::new());
+        let (a, b) =
+            tokio::join!(sandbox.program.read_to_string(&mut out), sandbox.supervisor.read_to_string(&mut err));
+        a.and(b).expect("read");
+        if !err.is_empty() {
+            eprintln!("{}: stderr: {err}", self.name);
+        }
+        let ended = sandbox.handle.destroy().await.expect("destroyed");
+        Outcome { out, code: ended.exit_code, out_of_memory: ended.out_of_memory }
+    }
+
+    /// What a program with the small limits prints.
+    pub async fn prints(&self, program: &str) -> String {
+        self.run(&self.spec(program)).await.out
+    }
+
+    /// Waits (at most ten seconds) until nobody knows anything of this test's sandboxes.
+    pub async fn nothing_is_left(&self) {
+        let began = Instant::now();
+        loop {
+            let left = self.traces();
+            if left.is_empty() {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{}: left behind: {left:?}", self.name);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// All that is seen of this test's sandboxes from outside: processes, mounts, control groups, folders, containers.
+    pub fn traces(&self) -> Vec<String> {
+        let mark = self.outside.mark();
+        let processes = processes(mark).into_iter().map(|(pid, line)| format!("process {pid}: {line}"));
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let mounts = mounts.lines().filter(|line| line.contains(mark)).map(|line| format!("mount {line}"));
+        let mut folders = Vec::new();
+        named(Path::new("/sys/fs/cgroup"), mark, 6, &mut folders);
+        named(&std::env::temp_dir(), mark, 1, &mut folders);
+        let containers = self.outside.containers().into_iter().map(|id| format!("container {id}"));
+        processes.chain(mounts.collect::<Vec<_>>()).chain(folders).chain(containers).collect()
+    }
+
+    /// The user whom each process of this test's sandboxes has, as the host sees it.
+    pub fn users(&self) -> Vec<u32> {
+        let uid = |(pid, _): (u32, String)| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+            status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().next()?.parse().ok())
+        };
+        processes(self.outside.mark()).into_iter().filter_map(uid).collect()
+    }
+}
+
+/// Python processes that carry the mark at the end of their program.
+fn processes(mark: &str) -> Vec<(u32, String)> {
+    let folders = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = folders.filter_map(|folder| folder.file_name().to_str()?.parse::<u32>().ok());
+    let line = |pid: &u32| {
+        String::from_utf8_lossy(&std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default()).into_owned()
+    };
+    let ours = |line: &str| line.contains("python3") && line.contains(&format!("# {mark}\0"));
+    pids.filter(|pid| *pid != std::process::id()).map(|pid| (pid, line(&pid))).filter(|(_, line)| ours(line)).collect()
+}
+
+/// Folders of the bridge below `folder` whose name holds the mark.
+fn named(folder: &Path, mark: &str, depth: usize, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.contains("mcp-bridge") && name.contains(mark) {
+            found.push(format!("folder {}", entry.path().display()));
+        }
+        if depth > 1 {
+            named(&entry.path(), mark, depth - 1, found);
+        }
+    }
+}
+
+/// Declares one test of the contract: on every backend, under a name that `promises.rs` can point to.
+macro_rules! contract {
+    ($(#[$meta:meta])* $name:ident, $body:expr) => {
+        $(#[$meta])*
+        pub mod $name {
+            #[allow(unused_imports, reason = "not every test needs its neighbours")]
+            use super::*;
+
+            /// The test as one value, for the table of promises.
+            pub const TEST: &str = module_path!();
+
+            async fn on(backend: &'static str) {
+                if let Some(bench) = $crate::bench::Bench::get(backend).await {
+                    let body = $body;
+                    body(&bench).await;
+                }
+            }
+
+            #[tokio::test]
+            async fn docker() {
+                on("docker").await;
+            }
+
+            #[tokio::test]
+            async fn podman() {
+                on("podman").await;
+            }
+        }
+    };
+}
+pub(crate) use contract;
