@@ -69,6 +69,7 @@ pub(super) fn rootless(info: &SystemInfo) -> bool {
 mod tests {
     use super::*;
     use crate::sandbox::NEGOTIABLE;
+    use crate::sandbox::promise::require;
 
     fn named(warning: &str) -> Vec<&'static str> {
         of_creation(&[warning.to_owned()]).into_iter().map(|weakness| weakness.what).collect()

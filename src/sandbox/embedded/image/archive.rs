@@ -33,7 +33,10 @@ enum Files {
 }
 
 enum Part {
-    Data { offset: u64, size: u64 },
+    Data {
+        offset: u64,
+        size: u64,
+    },
     /// Old archives keep a layer once and link to it.
     Link(Vec<u8>),
 }
@@ -187,7 +190,13 @@ impl Files {
         Ok(Found { names: saved.repo_tags.unwrap_or_default(), id, config, layers })
     }
 
-    fn layout(&self, name: Option<String>, entries: &[Descriptor], machine: &Platform, limits: &Limits) -> Result<Found, Fault> {
+    fn layout(
+        &self,
+        name: Option<String>,
+        entries: &[Descriptor],
+        machine: &Platform,
+        limits: &Limits,
+    ) -> Result<Found, Fault> {
         let mut entry = choose(entries, machine)?.clone();
         for _ in 0..MOST_INDEXES {
             let bytes = self.blob("a manifest", &entry)?.bytes("a manifest", limits.manifest)?;

@@ -100,7 +100,14 @@ mod tests {
     fn only_one_way_to_write_a_digest_is_taken() {
         let hex = "a".repeat(64);
         assert_eq!(Digest::parse(&format!("sha256:{hex}")).expect("a digest").to_string(), format!("sha256:{hex}"));
-        for text in ["", "sha256:", "sha512:aa", &hex, &format!("sha256:{}", "A".repeat(64)), &format!("sha256:{}/../x", &hex[..59])] {
+        for text in [
+            "",
+            "sha256:",
+            "sha512:aa",
+            &hex,
+            &format!("sha256:{}", "A".repeat(64)),
+            &format!("sha256:{}/../x", &hex[..59]),
+        ] {
             assert!(Digest::parse(text).is_err(), "{text}");
         }
     }

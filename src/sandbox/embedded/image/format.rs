@@ -184,7 +184,8 @@ pub(super) fn choose<'a>(entries: &'a [Descriptor], machine: &Platform) -> Resul
         }
     }
     best.map(|(_, entry)| entry).ok_or_else(|| {
-        let mut found: Vec<String> = entries.iter().filter_map(|entry| entry.platform.as_ref()).map(ToString::to_string).collect();
+        let mut found: Vec<String> =
+            entries.iter().filter_map(|entry| entry.platform.as_ref()).map(ToString::to_string).collect();
         // Notes about other entries (who built them) call themselves unknown.
         found.retain(|name| !name.starts_with("unknown/"));
         found.sort();
@@ -238,7 +239,12 @@ mod tests {
 
     #[test]
     fn when_none_fits_the_error_names_what_there_is() {
-        let all = index(&[("linux", "s390x", None), ("unknown", "unknown", None), ("linux", "arm64", Some("v8")), ("linux", "\u{1b}[2J", None)]);
+        let all = index(&[
+            ("linux", "s390x", None),
+            ("unknown", "unknown", None),
+            ("linux", "arm64", Some("v8")),
+            ("linux", "\u{1b}[2J", None),
+        ]);
         let Err(Fault::Platform { wanted, found }) = choose(&all, &machine("amd64", None)) else { panic!("one fits") };
         assert_eq!((wanted.as_str(), found.as_str()), ("linux/amd64", "linux/\\u{1b}[2J, linux/arm64/v8, linux/s390x"));
     }
@@ -253,9 +259,16 @@ mod tests {
 
     #[test]
     fn the_environment_is_read_and_nonsense_left_out() {
-        let config: Config = json("the config", json!({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers"},
-            "config": {"Env": ["PATH=/bin", "A=b=c", "E=", "nonsense", "=x", "Z=a\u{0}b"]}}).to_string().as_bytes()).expect("a config");
-        let pairs = [("PATH", "/bin"), ("A", "b=c"), ("E", "")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config: Config = json(
+            "the config",
+            json!({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers"},
+            "config": {"Env": ["PATH=/bin", "A=b=c", "E=", "nonsense", "=x", "Z=a\u{0}b"]}})
+            .to_string()
+            .as_bytes(),
+        )
+        .expect("a config");
+        let pairs =
+            [("PATH", "/bin"), ("A", "b=c"), ("E", "")].map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(config.env(), pairs);
         assert!(matches!(config.diff_ids(1), Err(Fault::Invalid(_))));
     }

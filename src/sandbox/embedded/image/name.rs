@@ -90,7 +90,9 @@ mod tests {
     #[test]
     fn what_is_no_name_is_refused() {
         let short = format!("python@sha256:{}", "a".repeat(40));
-        for text in ["", "Python", "a b", "../etc", "a/../b", "/a", "a:", "a@b", "[::1]", "[::1]:x/a", "[x]/a", "[/a", &short] {
+        for text in
+            ["", "Python", "a b", "../etc", "a/../b", "/a", "a:", "a@b", "[::1]", "[::1]:x/a", "[x]/a", "[/a", &short]
+        {
             assert!(matches!(Name::parse(text), Err(Fault::Invalid(_))), "{text}");
         }
     }

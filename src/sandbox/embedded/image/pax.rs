@@ -27,7 +27,8 @@ impl Extensions {
         while !bytes.is_empty() {
             let space = bytes.iter().position(|byte| *byte == b' ').ok_or_else(broken)?;
             let length: usize = ascii(&bytes[..space]).ok_or_else(broken)?;
-            let record = bytes.get(space + 1..length).and_then(|record| record.strip_suffix(b"\n")).ok_or_else(broken)?;
+            let record =
+                bytes.get(space + 1..length).and_then(|record| record.strip_suffix(b"\n")).ok_or_else(broken)?;
             let equals = record.iter().position(|byte| *byte == b'=').ok_or_else(broken)?;
             found.take(&record[..equals], &record[equals + 1..]).ok_or_else(broken)??;
             bytes = &bytes[length..];
@@ -112,7 +113,9 @@ mod tests {
 
     #[test]
     fn times_before_1970_keep_their_fraction() {
-        for (text, seconds, nanos) in [("-1", -1, 0), ("-1.25", -2, 750_000_000), ("-0.5", -1, 500_000_000), ("0.5", 0, 500_000_000)] {
+        for (text, seconds, nanos) in
+            [("-1", -1, 0), ("-1.25", -2, 750_000_000), ("-0.5", -1, 500_000_000), ("0.5", 0, 500_000_000)]
+        {
             assert_eq!(time(text.as_bytes()), Some(Time { seconds, nanos }), "{text}");
         }
         for text in ["", "x", "1.x", "1.-1", "99999999999999999999", "1e3"] {

@@ -69,10 +69,7 @@ impl Registry {
         let client = Client::try_from(config).map_err(|error| refused(&name, error))?;
         let auth = login.map_or(RegistryAuth::Anonymous, |login| RegistryAuth::Basic(login.username, login.password));
         // Asked for by itself, because the library would go on without an answer.
-        client
-            .auth(name.reference(), &auth, RegistryOperation::Pull)
-            .await
-            .map_err(|error| refused(&name, error))?;
+        client.auth(name.reference(), &auth, RegistryOperation::Pull).await.map_err(|error| refused(&name, error))?;
         Ok(Self { client, name, auth })
     }
 
@@ -105,7 +102,12 @@ impl Registry {
         Ok(Described { id, config, layers })
     }
 
-    async fn manifest(&self, reference: &Reference, digest: Option<Digest>, limits: &Limits) -> Result<Manifest, Fault> {
+    async fn manifest(
+        &self,
+        reference: &Reference,
+        digest: Option<Digest>,
+        limits: &Limits,
+    ) -> Result<Manifest, Fault> {
         let answer = self.client.pull_manifest_raw(reference, &self.auth, &MANIFESTS).await;
         let (bytes, _) = answer.map_err(|error| refused(&self.name, error))?;
         if bytes.len() as u64 > limits.manifest {
@@ -175,9 +177,9 @@ impl Registry {
         let (mut sum, mut left) = (Sum::default(), size);
         while let Some(bytes) = stream.next().await {
             let bytes = bytes.map_err(|error| interrupted(what, digest, &error))?;
-            left = left
-                .checked_sub(bytes.len() as u64)
-                .ok_or_else(|| Fault::Invalid(format!("{what} {digest} has more than the {size} bytes it should have")))?;
+            left = left.checked_sub(bytes.len() as u64).ok_or_else(|| {
+                Fault::Invalid(format!("{what} {digest} has more than the {size} bytes it should have"))
+            })?;
             sum.add(&bytes);
             target.take(&bytes).await?;
             tell(bytes.len() as u64);
@@ -223,7 +225,9 @@ fn refused(name: &Name, error: OciDistributionError) -> Fault {
     use OciDistributionError as E;
     let registry = name.reference().registry();
     let login = || {
-        Fault::Pull(format!("{registry} refused: the image does not exist, or needs a login (`docker login {registry}`)"))
+        Fault::Pull(format!(
+            "{registry} refused: the image does not exist, or needs a login (`docker login {registry}`)"
+        ))
     };
     match error {
         E::AuthenticationFailure(_) | E::UnauthorizedError { .. } => login(),

@@ -99,7 +99,10 @@ impl Shelf {
         write(&draft, &Label { name: name.clone(), digest: id.to_string() })?;
         fs::rename(&draft, &label).map_err(|error| Fault::store(&label, error))?;
         let found = self.find(&name)?;
-        found.ok_or_else(|| Fault::Store { path: label, reason: format!("{} was removed meanwhile", quoted(name.as_bytes())) })
+        found.ok_or_else(|| Fault::Store {
+            path: label,
+            reason: format!("{} was removed meanwhile", quoted(name.as_bytes())),
+        })
     }
 
     pub fn remove(&self, staging: &Staging, name: &Name) -> Result<bool, Fault> {

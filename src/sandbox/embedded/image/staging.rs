@@ -27,7 +27,8 @@ impl Staging {
         make(&staging)?;
         let path = store.join("lock");
         let failed = |error: io::Error| Fault::store(&path, error);
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
+        let lock =
+            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

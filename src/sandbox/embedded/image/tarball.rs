@@ -132,7 +132,8 @@ impl<R: Read> Tarball<R> {
             let real = pax.real_size.ok_or_else(|| Fault::invalid("a sparse file has no size"))?;
             let map = sparse::pax(|| {
                 let mut block = [0; BLOCK];
-                self.data = self.data.checked_sub(BLOCK as u64).ok_or_else(|| Fault::invalid("a sparse map ends early"))?;
+                self.data =
+                    self.data.checked_sub(BLOCK as u64).ok_or_else(|| Fault::invalid("a sparse map ends early"))?;
                 self.exactly(&mut block)?;
                 Ok(block)
             })?;
@@ -166,9 +167,17 @@ impl<R: Read> Tarball<R> {
                 false => Ok(None),
             };
         }
-        let sum: u32 = header.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) }).sum();
+        let sum: u32 = header
+            .iter()
+            .enumerate()
+            .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) })
+            .sum();
         // Some old programs summed signed bytes.
-        let signed: i64 = header.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { 32 } else { i64::from(byte.cast_signed()) }).sum();
+        let signed: i64 = header
+            .iter()
+            .enumerate()
+            .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { i64::from(byte.cast_signed()) })
+            .sum();
         match number(&header[148..156]) {
             Some(stated) if stated == i64::from(sum) || stated == signed => Ok(Some(header)),
             _ => Err(Fault::invalid("it is no tar archive, or damaged")),

@@ -166,8 +166,7 @@ impl Tree {
 
     /// Where `path` is to be made; folders on the way that are missing are made.
     fn slot<'a>(&self, path: &'a [u8]) -> Result<Slot<'a>, Fault> {
-        let (folder, name) =
-            split(path).ok_or_else(|| Fault::invalid("its root is something else than a folder"))?;
+        let (folder, name) = split(path).ok_or_else(|| Fault::invalid("its root is something else than a folder"))?;
         let folder = self.folder(folder, MOST_LINKS)?;
         Ok(Slot { folder, name: OsStr::from_bytes(name) })
     }
@@ -227,8 +226,9 @@ impl Tree {
             None => Ok(()),
             Some(stat) if is_folder(&stat) => std::fs::remove_dir_all(place(&slot.folder).join(slot.name))
                 .map_err(|error| Fault::store(&self.path, error)),
-            Some(_) => unlinkat(&slot.folder, slot.name, UnlinkatFlags::NoRemoveDir)
-                .map_err(|error| self.fault(path, error)),
+            Some(_) => {
+                unlinkat(&slot.folder, slot.name, UnlinkatFlags::NoRemoveDir).map_err(|error| self.fault(path, error))
+            }
         }
     }
 
@@ -252,7 +252,9 @@ impl Tree {
         match error {
             Errno::ENAMETOOLONG => Fault::Invalid(format!("the name {name}, or where it leads, is too long")),
             Errno::ELOOP => Fault::Invalid(format!("the links in {name} go round in circles")),
-            Errno::EINVAL | Errno::EILSEQ => Fault::Invalid(format!("the name {name} cannot be had on this file system")),
+            Errno::EINVAL | Errno::EILSEQ => {
+                Fault::Invalid(format!("the name {name} cannot be had on this file system"))
+            }
             Errno::ENOENT => Fault::Invalid(format!("{name} leads nowhere")),
             error => Fault::store(&self.path, error),
         }
