@@ -209,3 +209,12 @@ async fn an_interpreter_that_does_not_start_says_why() {
     assert!(ending.violation.expect("reason").contains("python3: broken"));
     assert!(ending.hello.is_none());
 }
+
+#[tokio::test]
+async fn a_program_that_ends_without_a_report_is_not_waited_for() {
+    let begun = std::time::Instant::now();
+    let (ending, _) = run("import os\nos._exit(3)").await;
+    assert_eq!(ending.exited.expect("exited").code, Some(3));
+    // Less than the grace for last words: the host hung up, and the guest's streams ended.
+    assert!(begun.elapsed() < Duration::from_millis(1400), "{:?}", begun.elapsed());
+}

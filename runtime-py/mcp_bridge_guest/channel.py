@@ -13,6 +13,7 @@ import os
 import select
 import weakref
 
+from mcp_bridge_guest.descriptors import high
 from mcp_bridge_guest.frames import Decoder, FrameError, encode
 
 TYPE_CHECKING = False
@@ -20,20 +21,9 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 CHUNK = 64 * 1024  # larger buffers are mapped and unmapped by the allocator each time
-HIGH = 200
 EXIT_PIPE_CLOSED = 113  # the program closed our descriptors
 EXIT_GUEST_FAILED = 114
 EXIT_HOST_GONE = 115
-
-
-def high(descriptor: int) -> int:
-    """A copy of a descriptor out of the way of the program's own, not inherited by what it starts."""
-    import fcntl
-
-    try:
-        return int(fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, HIGH))
-    except OSError:  # a low limit on open files
-        return int(fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 64))
 
 
 class FutureWaiter:

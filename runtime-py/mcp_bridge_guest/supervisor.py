@@ -8,8 +8,10 @@ import _signal  # type: ignore[import-not-found]
 import os
 import select
 import sys
+import time
 
 from mcp_bridge_guest.counters import Counters
+from mcp_bridge_guest.descriptors import PIPE_SIZE, widen
 from mcp_bridge_guest.frames import MAGIC, VERSION, encode
 
 TYPE_CHECKING = False
@@ -19,38 +21,37 @@ if TYPE_CHECKING:
 
 # A read buffer above 128 KiB is mapped and unmapped for every read; that would make each small print ten times dearer.
 CHUNK = 64 * 1024
-PIPE_SIZE = 256 * 1024
 HOST, SINK = 0, 2
+# Seconds; a little more than the host waits for our last word.
+LINGER = 2.0
 POLLRDHUP = 0x2000
-F_SETPIPE_SZ = 1031
 
 
-def main() -> None:
-    """Fork the worker and watch over it; never returns."""
-    counters = Counters()
-    out_read, out_write = os.pipe()
-    err_read, err_write = os.pipe()
-    gate_read, gate_write = os.pipe()
-    worker = os.fork()
-    if worker == 0:
-        from mcp_bridge_guest.worker import main as work
-
-        counters.close()
-        for descriptor in (out_read, err_read, gate_write):
-            os.close(descriptor)
-        work(out_write, err_write, gate_read)
-    for descriptor in (out_write, err_write, gate_read):
-        os.close(descriptor)
-    supervisor = Supervisor(worker, {out_read: b"O", err_read: b"E"}, counters)
+def main(
+    worker: int, sources: dict[int, bytes], counters: Counters, gate: int, parcel: Callable[[], bytes]
+) -> NoReturn:
+    """Watch over the worker. `parcel` makes what goes through its gate: the code that it runs on with."""
+    supervisor = Supervisor(worker, sources, counters)
     try:
         supervisor.prepare()
         # Only now may the worker take a program: what is to protect us from it stands.
-        os.write(gate_write, b"1")
-        os.close(gate_write)
+        pass_through(gate, parcel())
         supervisor.watch()
     except BaseException as error:
         # Not a traceback: the stream carries frames. The host sees the end of it without `Exited`.
         supervisor.last_words(encode(b"E", f"mcp-bridge supervisor: {error!r}\n".encode("utf-8", "replace")))
+
+
+def pass_through(gate: int, parcel: bytes) -> None:
+    """Write a parcel in full, and close."""
+    widen(gate)  # else we would wait here until the worker has imported all it wants
+    rest = memoryview(parcel)
+    try:
+        while rest:
+            rest = rest[os.write(gate, rest) :]
+    except BrokenPipeError:
+        pass  # the worker has died; how is seen soon
+    os.close(gate)
 
 
 def seal() -> bool:
@@ -121,6 +122,8 @@ class Supervisor:
         while self.status is None:
             for descriptor in self.ready():
                 self.forward(descriptor)
+        os.set_blocking(HOST, False)
+        self.poller.register(HOST, select.POLLIN | POLLRDHUP)
         # What the dead worker wrote is all in the pipes; what a grandchild goes on writing is not waited for.
         self.drain(self.flush)
         if os.WIFSIGNALED(self.status):
@@ -130,6 +133,7 @@ class Supervisor:
         self.flush()
         self.send(self.exited(how))
         self.flush()
+        self.linger()
         self.end()
 
     def ready(self) -> list[int]:
@@ -141,6 +145,8 @@ class Supervisor:
             self.poller.register(source, 0 if self.pending else select.POLLIN)
         found = []
         for descriptor, events in self.poller.poll():
+            if descriptor == HOST and self.status is not None and self.discard():
+                continue
             if descriptor == HOST or (descriptor == SINK and events & select.POLLERR):
                 # What was printed until now, as far as the host takes it without being waited for.
                 self.drain(self.push)
@@ -155,6 +161,24 @@ class Supervisor:
             elif events & select.POLLHUP:
                 self.poller.unregister(descriptor)  # else it would be told again and again until the host reads
         return found
+
+    def discard(self) -> bool:
+        """Take replies that nobody waits for any more; False at the end of the input."""
+        try:
+            return bool(os.read(HOST, CHUNK))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    def linger(self) -> None:
+        """Stay until the host has hung up, but not for long. Replies may be on their way when a program ends, and an
+        engine that meets a closed pipe on the way in loses what is still on its way out (Podman does)."""
+        poller = select.poll()
+        poller.register(HOST, select.POLLIN)
+        until = time.monotonic() + LINGER
+        while self.discard() and time.monotonic() < until:
+            poller.poll(max(0.0, until - time.monotonic()) * 1000)
 
     def drain(self, make_room: Callable[[], None]) -> None:
         """Forward what is in the pipes now: no more than they hold, whoever goes on writing."""
@@ -236,13 +260,3 @@ class Supervisor:
             except OSError:
                 pass
         os._exit(0)
-
-
-def widen(pipe: int) -> None:
-    """Let a pipe hold more than 64 KiB, so that a flood costs fewer turns."""
-    try:
-        import fcntl
-
-        fcntl.fcntl(pipe, F_SETPIPE_SZ, PIPE_SIZE)
-    except (ImportError, OSError):
-        pass  # the user's allowance for pipes is spent: slower, not wrong

@@ -4,22 +4,25 @@
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
+import gc
 import os
 import sys
 
-from mcp_bridge_guest.streams import OutputPipe, text_stream
+from mcp_bridge_guest.descriptors import high
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
 EXIT_GUEST_FAILED = 114
 
 
-def main(out: int, err: int, gate: int) -> NoReturn:
-    """Runs in the forked child; the arguments are the capture pipes and the pipe that says "go"."""
+def main(out: int, err: int, gate: int, unpack: Callable[[bytes], None]) -> NoReturn:
+    """Runs in the forked child. `out` and `err` are the capture pipes; through `gate` comes the code to run on with,
+    when PID 1 is ready for a program; `unpack` makes it importable."""
     try:
-        work(out, err, gate)
+        work(out, err, gate, unpack)
     except BaseException:
         import traceback
 
@@ -28,28 +31,33 @@ def main(out: int, err: int, gate: int) -> NoReturn:
         os._exit(EXIT_GUEST_FAILED)
 
 
-def work(out: int, err: int, gate: int) -> None:
+def work(out: int, err: int, gate: int, unpack: Callable[[bytes], None]) -> None:
     """The worker's life."""
     os.setsid()
     signals_as_usual()
-    import_asyncio()
-    from mcp_bridge_guest.channel import Channel, high
-
     read, write, gate = high(0), high(1), high(gate)
     null = os.open("/dev/null", os.O_RDONLY)
     for source, target in ((null, 0), (out, 1), (err, 2)):
         os.dup2(source, target)
     os.closerange(3, 64)
-    sys.stdout, sys.stderr = text_stream(OutputPipe(1)), text_stream(OutputPipe(2))
-    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
     be_first_to_die()
+    import_asyncio()
 
-    # Imported before the program comes: a sandbox that was prepared in advance has this behind it.
-    from mcp_bridge_guest.program import Program
-
-    if not os.read(gate, 1):
+    # All this before the program comes: a sandbox that was prepared in advance has it behind it.
+    parcel = b"".join(iter(lambda: os.read(gate, 256 * 1024), b""))
+    if not parcel:
         os._exit(0)
     os.close(gate)
+    unpack(parcel)
+    from mcp_bridge_guest.channel import Channel
+    from mcp_bridge_guest.program import Program
+    from mcp_bridge_guest.streams import OutputPipe, text_stream
+
+    sys.stdout, sys.stderr = text_stream(OutputPipe(1)), text_stream(OutputPipe(2))
+    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
+    # What stands will stand; only what the program makes is worth looking through.
+    gc.freeze()
+    gc.enable()
     channel = Channel(read, write)
     os.register_at_fork(after_in_child=channel.disown)
     Program(channel, channel.receive_start()).run()

@@ -202,10 +202,24 @@ class Run:
             else:
                 self.reply(body["id"], value)
 
+    def _read_the_rest(self) -> None:
+        """What the worker wrote before it ended is in its pipe, though `Exited` may have been read first."""
+        assert self.process.stdout
+        try:
+            while data := os.read(self.process.stdout.fileno(), 1 << 20):
+                self._buffers["program"] += data
+        except BlockingIOError:
+            pass  # a process that the program left behind holds the other end
+        self._take("program")
+
     def end(self, seconds: float = DEADLINE) -> Run:
         """Serve until the supervisor says that the worker has ended and has ended itself."""
         try:
             self.until(lambda: self.exited is not None, seconds)
+            self._read_the_rest()
+            # As the real host does when it has everything.
+            assert self.process.stdin
+            self.process.stdin.close()
             assert self.process.wait(5) == 0
         finally:
             self.close()

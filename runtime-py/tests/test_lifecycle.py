@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 import pytest
-from host import MAGIC, Held, Run, run, structured
+from host import MAGIC, Held, Run, frame, run, structured
 
 
 def gone(pid: int) -> bool:
@@ -296,3 +296,24 @@ def test_counters_are_there_where_the_kernel_has_them(tmp_path: Any) -> None:
     done = run("1")
     assert done.exited and {"code": 0}.items() <= done.exited.items()
     assert set(done.exited) <= {"code", "oom_kills", "pids_denied"}
+
+
+def test_replies_on_their_way_at_the_end_meet_no_closed_pipe() -> None:
+    # More than any pipe holds: it all goes in, though the program has ended.
+    guest = Run("1")
+    guest.until(lambda: guest.exited)
+    assert guest.process.stdin
+    os.set_blocking(guest.process.stdin.fileno(), True)
+    replies = frame(b"R", {"id": 1, "ok": "x" * 1_000_000})
+    assert guest.process.poll() is None
+    while replies:
+        replies = replies[os.write(guest.process.stdin.fileno(), replies) :]
+    guest.end()
+    assert guest.result == 1
+
+
+def test_a_host_that_never_hangs_up_is_not_waited_for() -> None:
+    guest = Run("1")
+    guest.until(lambda: guest.exited)
+    assert guest.process.wait(10) == 0
+    guest.close()

@@ -6,22 +6,21 @@ use std::sync::Arc;
 use directories::BaseDirs;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::sync::OnceCell;
 
+use super::backends::Backends;
 use crate::broker::{SavedTools, Shared};
 use crate::discovery::{self, CHAIN_VAR, Discovery, Os, Place, TrustStore};
 use crate::execution::{Executor, Parts};
 use crate::gateway::{self, Gateway};
-use crate::sandbox::container::{self, Engine, Surroundings};
-use crate::sandbox::{Backend, Limits, SandboxError};
-use crate::settings::{Environment, Runtime, Settings};
+use crate::sandbox::Limits;
+use crate::settings::{Environment, Settings};
 use crate::upstream::{self, Upstreams};
 
 /// A bridge, ready to run programs; nothing has been started yet.
 pub(super) struct Bridge {
     pub executor: Executor,
     pub upstreams: Upstreams,
-    pub engines: Engines,
+    pub backends: Backends,
 }
 
 impl Bridge {
@@ -40,13 +39,9 @@ impl Bridge {
         let gateway = Gateway::new(upstreams.clone(), gateway::Options::default());
         let saved = SavedTools::new(&settings.state_dir);
         let shared = Arc::new(Shared::new(gateway, saved, settings.call_timeout));
-        let engines = Engines::new(env, settings);
-        let find = engines.clone();
+        let backends = Backends::new(env, settings);
         let executor = Executor::new(Parts {
-            backend: Box::new(move || {
-                let find = find.clone();
-                async move { find.engine().await.map(|engine| Arc::new(engine) as Arc<dyn Backend>) }.boxed()
-            }),
+            backend: Box::new(backends.finder()),
             shared,
             image: settings.image.clone(),
             limits: limits(settings),
@@ -56,72 +51,16 @@ impl Bridge {
             max_calls: settings.max_calls,
             max_runs: settings.max_runs,
         });
-        Self { executor, upstreams, engines }
+        Self { executor, upstreams, backends }
     }
 
     /// Ends everything: servers and sandboxes, together.
     pub async fn shutdown(&self) {
         let sandboxes = async {
             self.executor.settled().await;
-            self.engines.settle().await;
+            self.backends.settle().await;
         };
         tokio::join!(sandboxes, self.upstreams.shutdown());
-    }
-}
-
-/// The engine, found when it is first needed and kept; a failure is not kept.
-#[derive(Clone)]
-pub(super) struct Engines {
-    options: container::Options,
-    engine: Arc<OnceCell<Engine>>,
-}
-
-impl Engines {
-    pub fn new(env: &Environment, settings: &Settings) -> Self {
-        let text = |name: &str| env.get(name).filter(|v| !v.is_empty()).map(str::to_owned);
-        let options = container::Options {
-            runtime: match settings.runtime {
-                Runtime::Auto => container::Runtime::Auto,
-                Runtime::Podman => container::Runtime::Podman,
-                Runtime::Docker => container::Runtime::Docker,
-            },
-            surroundings: Surroundings {
-                docker_host: text("DOCKER_HOST"),
-                docker_context: text("DOCKER_CONTEXT"),
-                docker_config: text("DOCKER_CONFIG").map(PathBuf::from),
-                container_host: text("CONTAINER_HOST"),
-                xdg_runtime_dir: text("XDG_RUNTIME_DIR").map(PathBuf::from),
-                home: Some(home()),
-                path: text("PATH").map(Into::into),
-            },
-            allow_degraded: settings.allow_degraded.clone(),
-            state_dir: settings.state_dir.clone(),
-        };
-        Self { options, engine: Arc::default() }
-    }
-
-    /// The engine; the first success also sweeps away what dead bridges left behind.
-    pub async fn engine(&self) -> Result<Engine, SandboxError> {
-        let connect = || async {
-            let engine = Engine::connect(self.options.clone()).await?;
-            tracing::info!("engine: {}", engine.describe());
-            let sweeper = engine.clone();
-            tokio::spawn(async move {
-                match sweeper.sweep().await {
-                    Ok(0) => {}
-                    Ok(count) => tracing::info!(count, "removed sandboxes of bridges that are gone"),
-                    Err(error) => tracing::warn!(code = error.code(), "sweep: {error}"),
-                }
-            });
-            Ok(engine)
-        };
-        self.engine.get_or_try_init(connect).await.cloned()
-    }
-
-    async fn settle(&self) {
-        if let Some(engine) = self.engine.get() {
-            engine.settle().await;
-        }
     }
 }
 
@@ -171,7 +110,7 @@ pub(super) fn trust_store(settings: &Settings) -> Result<TrustStore, discovery::
     TrustStore::load(settings.state_dir.join("trust.json"))
 }
 
-fn home() -> PathBuf {
+pub(super) fn home() -> PathBuf {
     BaseDirs::new().map_or_else(std::env::temp_dir, |dirs| dirs.home_dir().to_path_buf())
 }
 

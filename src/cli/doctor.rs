@@ -1,9 +1,9 @@
 //! `mcp-bridge doctor`: what works and what does not, a line each, with one thing to do.
 
-use super::bridge::{self, Engines};
+use super::backends::Backends;
 use super::paint::{self, Level};
-use super::{Exit, bridge::limits};
-use crate::sandbox::container::{self, Check};
+use super::{Exit, bridge};
+use crate::sandbox::{self, Check};
 use crate::settings::{Environment, Settings};
 
 pub(super) async fn doctor(env: &Environment, settings: &Settings) -> Exit {
@@ -35,18 +35,20 @@ pub(super) async fn doctor(env: &Environment, settings: &Settings) -> Exit {
         };
         line(Level::Warn, "config", &format!("{place}{}", problem.reason), &problem.hint);
     }
-    match Engines::new(env, settings).engine().await {
-        Err(error) => line(Level::Fail, "engine", &error.to_string(), &error.hint()),
-        Ok(engine) => {
-            for Check { name, level, text, hint } in engine.check(&settings.image, &limits(settings).user).await {
+    let backends = Backends::new(env, settings);
+    match backends.get().await {
+        Err(error) => line(Level::Fail, "sandbox", &error.to_string(), &error.hint()),
+        Ok(found) => {
+            line(Level::Ok, "sandbox", &backends.reason(&found), "");
+            for Check { name, level, text, hint } in found.check(&settings.image, &settings.container_user).await {
                 let level = match level {
-                    container::Level::Ok => Level::Ok,
-                    container::Level::Warn => Level::Warn,
-                    container::Level::Fail => Level::Fail,
+                    sandbox::Level::Ok => Level::Ok,
+                    sandbox::Level::Warn => Level::Warn,
+                    sandbox::Level::Fail => Level::Fail,
                 };
                 line(level, &name, &text, &hint);
             }
-            engine.settle().await;
+            found.settle().await;
         }
     }
     if worst == Level::Fail { Exit::NoSandbox } else { Exit::Success }

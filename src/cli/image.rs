@@ -3,7 +3,8 @@
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
-use super::bridge::{self, Engines};
+use super::backends::Backends;
+use super::bridge;
 use super::{Exit, ImageCommand, paint};
 use crate::sandbox::container::{Engine, context_tar};
 use crate::sandbox::{Progress, SandboxError};
@@ -11,7 +12,7 @@ use crate::settings::{Environment, Settings};
 
 pub(super) async fn image(env: &Environment, settings: &Settings, command: ImageCommand) -> Exit {
     let work = async {
-        let engine = Engines::new(env, settings).engine().await?;
+        let engine = Backends::new(env, settings).engine().await?;
         let done = carry_out(&engine, settings, command).await;
         engine.settle().await;
         done

@@ -2,6 +2,7 @@
 //!
 //! Each command is a file. Must hold no logic that another command needs: that belongs to the folders below. Called by `main`.
 
+mod backends;
 mod bridge;
 mod doctor;
 mod exit;
@@ -115,6 +116,11 @@ enum ImageCommand {
 
 /// Reads the command line and does what it says; the exit code is documented in [`exit`].
 pub fn main() -> Exit {
+    #[cfg(target_os = "linux")]
+    if std::env::args_os().nth(1).is_some_and(|first| first == crate::sandbox::embedded::KEEPER) {
+        // Before anything else: a keeper has no settings, no log and no second thread.
+        return if crate::sandbox::embedded::keep() { Exit::Success } else { Exit::Error };
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

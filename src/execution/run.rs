@@ -19,6 +19,7 @@ use crate::guest::{self, Conduct, Ending, Guest, Pipes, Start, Stop};
 use crate::output::{Cut, ErrorReport, Report, Status, Truncated, Verdict, VerdictKind, json_len, shrink};
 use crate::sandbox::{Backend, Ended, Handle, Limits, SandboxError, SandboxSpec, Weakness};
 
+const SIGKILL: i32 = 9;
 /// How long an engine may take to hand over a sandbox. Twenty times a slow start on a loaded machine.
 const LAUNCH_LIMIT: Duration = Duration::from_secs(60);
 /// Bytes of the last expression's value that may come through the pipe; what the report keeps is less.
@@ -177,7 +178,11 @@ impl Executor {
                 Ended::default()
             })
         });
-        let clear = ending.finished.is_some() || ending.stopped.is_some() || ending.exited.is_some();
+        // Who killed it is what the guest cannot tell where it sees no counter of the kernel's.
+        let untold = |exited: &guest::Exited| exited.signal == Some(SIGKILL) && exited.oom_kills.is_none();
+        let clear = ending.finished.is_some()
+            || ending.stopped.is_some()
+            || ending.exited.as_ref().is_some_and(|exited| !untold(exited));
         if clear { Ended::default() } else { task.await.unwrap_or_default() }
     }
 

@@ -85,14 +85,17 @@ fn died(exited: &Option<Exited>, started: bool, context: &Context) -> Judgement 
         return out_of_memory(true, context);
     }
     match exited {
-        Some(Exited { signal: Some(SIGKILL), oom_kills, .. }) => match oom_kills {
-            Some(0) => failed(
-                "Killed",
-                "the program's process was ended by SIGKILL, and not for memory",
-                "do not kill the program's own process",
-            ),
-            known => out_of_memory(known.is_some(), context),
-        },
+        // The guest's own counter, else the backend's word.
+        Some(Exited { signal: Some(SIGKILL), oom_kills, .. }) => {
+            match oom_kills.map(|kills| kills > 0).or(context.out_of_memory) {
+                Some(false) => failed(
+                    "Killed",
+                    "the program's process was ended by SIGKILL, and not for memory",
+                    "do not kill the program's own process",
+                ),
+                known => out_of_memory(known.is_some(), context),
+            }
+        }
         Some(Exited { signal: Some(signal), .. }) => {
             let message = format!("the program's process was ended by {}", signal_name(*signal));
             failed(
@@ -146,13 +149,10 @@ fn breached(error: &ProgramError, exited: &Option<Exited>, context: &Context) ->
     const NO_SPACE: &str = "[Errno 28]";
     const TOO_MANY_FILES: &str = "[Errno 24]";
     let limits = context.limits;
-    let refused_fork = match exited {
-        Some(exited) => {
-            exited.pids_denied.unwrap_or(0) > 0
-                && matches!(error.kind.as_str(), "BlockingIOError" | "RuntimeError" | "OSError")
-        }
-        // A fork bomb can keep even PID 1 from its last word.
-        None => error.kind == "BlockingIOError",
+    let refused_fork = match exited.as_ref().and_then(|exited| exited.pids_denied) {
+        Some(denied) => denied > 0 && matches!(error.kind.as_str(), "BlockingIOError" | "RuntimeError" | "OSError"),
+        // Nobody counted: a sandbox without such a counter, or a fork bomb that kept even PID 1 from its last word.
+        None => error.kind == "BlockingIOError" || error.message.contains("can't start new thread"),
     };
     let (kind, message, hint) = match error.kind.as_str() {
         _ if refused_fork => (

@@ -159,7 +159,8 @@ impl Guest {
                         last_words = Some(self.hang_up());
                     }
                     if ending.exited.is_some() || !supervisor_open {
-                        last_words.get_or_insert_with(deadline);
+                        // PID 1 stays until we hang up, and with it the program's stream.
+                        last_words.get_or_insert_with(|| self.hang_up());
                     }
                 }
                 frame = self.program.next(), if program_open && ending.finished.is_none() && requests.accepting() => {

@@ -1,10 +1,18 @@
 //! What can go wrong with a sandbox; each with a stable code and one thing to do.
 
+use std::path::PathBuf;
+
 /// Why a sandbox could not be had. The text of an engine is quoted, so it names paths and images, never environment values.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     #[error("no container engine found; looked for {tried}")]
     EngineMissing { tried: String },
+    #[error("no sandbox works here: {engine}; and the embedded one: {embedded}")]
+    Nothing { engine: Box<SandboxError>, embedded: Box<SandboxError> },
+    #[error("the embedded sandbox needs Linux, and this is {}", std::env::consts::OS)]
+    NotLinux,
+    #[error("the embedded sandbox cannot keep its promise `{what}` here: {found}")]
+    HostLacks { what: &'static str, found: String },
     #[error("{engine} is installed but does not answer at {endpoint}: {reason}")]
     EngineNotRunning { engine: &'static str, endpoint: String, reason: String },
     #[error("no permission to use the {engine} socket {endpoint}")]
@@ -31,6 +39,30 @@ pub enum SandboxError {
     NotRemoved { id: String, seconds: u64, reason: String },
     #[error("the engine refused ({step}): {reason}")]
     Refused { step: &'static str, reason: String },
+    #[error("a control group refused ({step}): {reason}")]
+    CgroupRefused { step: String, reason: String },
+    #[error("the host does not allow user namespaces: {found}")]
+    NamespacesOff { found: String, remedy: &'static str },
+    #[error("the kernel {found} is too old: {step} needs {needed}")]
+    KernelTooOld { step: String, needed: &'static str, found: String },
+    #[error("the kernel has no filter of system calls (CONFIG_SECCOMP_FILTER)")]
+    SeccompMissing,
+    #[error("a private /proc was refused: {found}")]
+    ProcRefused { found: String },
+    #[error("the sandbox did not start ({step}): a limit of the host is used up ({found})")]
+    HostFull { step: String, found: String },
+    #[error("a folder or file of the sandbox's root may not be read by uid {uid} ({step})")]
+    RootUnreadable { step: String, uid: u32 },
+    #[error("the sandbox did not start ({step}): {reason}")]
+    StepFailed { step: String, reason: String },
+    #[error("the embedded sandbox has no filter of system calls for this processor ({architecture})")]
+    NoFilter { architecture: &'static str },
+    #[error("no Python was found for the sandbox; looked for {looked}")]
+    PythonMissing { looked: String },
+    #[error("the Python at `{path}` cannot be used in a sandbox: it {reason}", path = path.display())]
+    PythonUnusable { path: PathBuf, reason: String },
+    #[error("the folder `{folder}` cannot be the root of a sandbox: it {reason}", folder = folder.display())]
+    RootfsUnusable { folder: PathBuf, reason: String },
 }
 
 impl SandboxError {
@@ -38,6 +70,9 @@ impl SandboxError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::EngineMissing { .. } => "sandbox.engine_missing",
+            Self::Nothing { .. } => "sandbox.nothing_works",
+            Self::NotLinux => "sandbox.not_linux",
+            Self::HostLacks { .. } => "sandbox.host_lacks",
             Self::EngineNotRunning { .. } => "sandbox.engine_not_running",
             Self::NoPermission { .. } => "sandbox.no_permission",
             Self::UnsupportedEndpoint { .. } => "sandbox.unsupported_endpoint",
@@ -51,6 +86,18 @@ impl SandboxError {
             Self::Weakened { .. } => "sandbox.weakened",
             Self::NotRemoved { .. } => "sandbox.not_removed",
             Self::Refused { .. } => "sandbox.refused",
+            Self::CgroupRefused { .. } => "sandbox.cgroup_refused",
+            Self::NamespacesOff { .. } => "sandbox.namespaces_off",
+            Self::KernelTooOld { .. } => "sandbox.kernel_too_old",
+            Self::SeccompMissing => "sandbox.seccomp_missing",
+            Self::ProcRefused { .. } => "sandbox.proc_refused",
+            Self::HostFull { .. } => "sandbox.host_full",
+            Self::RootUnreadable { .. } => "sandbox.root_unreadable",
+            Self::StepFailed { .. } => "sandbox.step_failed",
+            Self::NoFilter { .. } => "sandbox.no_filter",
+            Self::PythonMissing { .. } => "sandbox.python_missing",
+            Self::PythonUnusable { .. } => "sandbox.python_unusable",
+            Self::RootfsUnusable { .. } => "sandbox.rootfs_unusable",
         }
     }
 
@@ -65,6 +112,9 @@ impl SandboxError {
                 }
                 _ => "install Podman (podman.io) or Docker Desktop and start it once".into(),
             },
+            Self::Nothing { embedded, .. } => embedded.hint(),
+            Self::HostLacks { .. } => "install Podman, or use another host; `mcp-bridge doctor` shows what holds which promise".into(),
+            Self::NotLinux => "set MCP_BRIDGE_RUNTIME=podman or docker".into(),
             Self::EngineNotRunning { engine: "podman", .. } => match std::env::consts::OS {
                 "linux" => "run `systemctl --user enable --now podman.socket`".into(),
                 _ => "run `podman machine start`".into(),
@@ -111,7 +161,40 @@ impl SandboxError {
             Self::Weakened { what, .. } => {
                 format!("use an engine with cgroup version 2, or accept it: MCP_BRIDGE_ALLOW_DEGRADED={what}")
             }
+            Self::CgroupRefused { .. } => "run `mcp-bridge doctor`, which tries each limit alone".into(),
+            Self::NamespacesOff { remedy, .. } => (*remedy).into(),
+            Self::KernelTooOld { .. } | Self::SeccompMissing => {
+                "install Podman and set MCP_BRIDGE_RUNTIME=podman, or use a newer kernel".into()
+            }
+            Self::ProcRefused { .. } => {
+                "run the bridge outside of this container, or start the container with `--security-opt systempaths=unconfined`"
+                    .into()
+            }
+            Self::HostFull { .. } => {
+                "end other programs, or raise the limit that the message names (`sysctl user` shows them)".into()
+            }
+            Self::RootUnreadable { .. } => {
+                "install Python where every user may read it (`/usr`, `/opt`), or name a folder with MCP_BRIDGE_ROOTFS".into()
+            }
+            Self::StepFailed { .. } => "run `mcp-bridge doctor`, which says what this host allows".into(),
+            Self::NoFilter { .. } => {
+                "install Podman and set MCP_BRIDGE_RUNTIME=podman; the embedded sandbox runs on x86_64 and aarch64".into()
+            }
             Self::NotRemoved { id, .. } => format!("remove it by hand: `podman rm -f {id}` or `docker rm -f {id}`"),
+            Self::PythonMissing { .. } => {
+                "install one (`apt install python3` or your distribution's equivalent), or name one with MCP_BRIDGE_PYTHON"
+                    .into()
+            }
+            Self::PythonUnusable { .. } => {
+                "name another with MCP_BRIDGE_PYTHON (a system's own, from `apt install python3`, always fits), or give a \
+                 root with one: MCP_BRIDGE_ROOTFS"
+                    .into()
+            }
+            Self::RootfsUnusable { .. } => {
+                "set MCP_BRIDGE_ROOTFS to an unpacked Linux system with Python 3.9 or later, or unset it and run \
+                 `mcp-bridge image pull python:3.14-slim`"
+                    .into()
+            }
         }
     }
 }

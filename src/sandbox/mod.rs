@@ -3,6 +3,7 @@
 //! Takes a [`SandboxSpec`] and hands back a [`Sandbox`]: three byte streams, and a handle that ends everything. Must never
 //! look at the bytes, and never knows `guest`. Called by `execution`.
 
+mod check;
 pub mod container;
 pub(crate) mod credentials;
 #[cfg(target_os = "linux")]
@@ -19,6 +20,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use check::{Check, Level};
 pub use error::SandboxError;
 pub use limits::Limits;
 pub use progress::Progress;

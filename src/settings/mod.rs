@@ -19,12 +19,14 @@ pub use error::SettingsError;
 pub use parse::{clamp_timeout, parse_seconds};
 pub use variables::{VARIABLES, Variable};
 
-/// Which engine runs programs.
+/// What runs programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runtime {
     Auto,
     Podman,
     Docker,
+    /// Linux namespaces, with no engine.
+    Embedded,
 }
 
 /// How a report is written for the model.
@@ -47,6 +49,10 @@ pub enum LogFormat {
 pub struct Settings {
     pub runtime: Runtime,
     pub image: String,
+    /// A folder that is the embedded sandbox's root file system.
+    pub rootfs: Option<PathBuf>,
+    /// The host's interpreter for the embedded sandbox.
+    pub python: Option<PathBuf>,
     /// Deadline of a run that names none. At most [`Settings::max_timeout`].
     pub timeout: Duration,
     pub max_timeout: Duration,
@@ -109,9 +115,16 @@ impl Settings {
             runtime: parse::choice(
                 env,
                 "MCP_BRIDGE_RUNTIME",
-                &[("auto", Runtime::Auto), ("podman", Runtime::Podman), ("docker", Runtime::Docker)],
+                &[
+                    ("auto", Runtime::Auto),
+                    ("podman", Runtime::Podman),
+                    ("docker", Runtime::Docker),
+                    ("embedded", Runtime::Embedded),
+                ],
             )?,
             image: parse::text(env, "MCP_BRIDGE_IMAGE")?,
+            rootfs: parse::path(env, "MCP_BRIDGE_ROOTFS"),
+            python: parse::path(env, "MCP_BRIDGE_PYTHON"),
             timeout: timeout.min(max_timeout),
             max_timeout,
             memory: parse::bytes_at_least(env, "MCP_BRIDGE_MEMORY", MEMORY_FLOOR)?,
@@ -146,6 +159,11 @@ impl Settings {
             )?,
         })
     }
+}
+
+/// The image that nobody chose.
+pub fn default_image() -> &'static str {
+    variables::variable("MCP_BRIDGE_IMAGE").default
 }
 
 /// Python with asyncio loaded takes about 30 MiB; below this a run dies before its first line.

@@ -33,6 +33,12 @@ pub(super) fn text(env: &Environment, name: &'static str) -> Result<String, Sett
     Ok(text.to_owned())
 }
 
+/// A path, from the working folder where it is relative.
+pub(super) fn path(env: &Environment, name: &'static str) -> Option<std::path::PathBuf> {
+    let text = env.get(name).filter(|text| !text.is_empty())?;
+    std::path::absolute(text).ok()
+}
+
 pub(super) fn choice<T: Copy>(
     env: &Environment,
     name: &'static str,

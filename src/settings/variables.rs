@@ -22,14 +22,26 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "MCP_BRIDGE_RUNTIME",
         default: "auto",
-        accepts: "auto, podman or docker",
-        help: "Engine that runs programs; auto takes a working Podman, then Docker.",
+        accepts: "auto, podman, docker or embedded",
+        help: "What runs programs; auto takes a working Podman, then Docker, then the embedded Linux sandbox, which needs neither.",
     },
     Variable {
         name: "MCP_BRIDGE_IMAGE",
         default: "python:3.14-slim",
         accepts: "an image reference",
         help: "Image for sandboxes; any image with Python 3.9 or later works unchanged.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_ROOTFS",
+        default: "",
+        accepts: "a folder",
+        help: "Embedded sandbox: a folder with a root file system that has Python, instead of an image or the host's Python.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_PYTHON",
+        default: "",
+        accepts: "the path of a Python 3.9 or later",
+        help: "Embedded sandbox: the host's interpreter to use, instead of the `python3` on PATH.",
     },
     Variable {
         name: "MCP_BRIDGE_TIMEOUT",

@@ -4,8 +4,11 @@
 #[path = "../it/support/mod.rs"]
 mod support;
 
+mod case;
 mod covered;
+mod escape;
 mod flood;
+mod ground;
 mod lessons;
 mod network;
 mod programs;

@@ -99,6 +99,13 @@ pub(super) struct Candidate {
     pub explicit: bool,
 }
 
+impl Surroundings {
+    /// Does a variable say which engine to use?
+    pub fn names_an_engine(&self) -> bool {
+        [&self.container_host, &self.docker_host, &self.docker_context].into_iter().any(|value| named(value).is_some())
+    }
+}
+
 /// The places to try, best first.
 pub(super) fn candidates(
     runtime: Runtime,

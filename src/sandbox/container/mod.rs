@@ -33,7 +33,6 @@ use tokio_util::task::TaskTracker;
 
 use super::instance::Instance;
 use super::{Backend, Sandbox, SandboxError, SandboxSpec};
-pub use check::{Check, Level};
 pub use find::Surroundings;
 pub use image::ImageFacts;
 pub use tar::context_tar;

@@ -4,7 +4,259 @@
 //! our own binary (`keeper`), which stays outside as the sandbox's parent: it ends the sandbox when the bridge hangs up, for
 //! whatever reason, and takes away what is left. Each file has one part: what the host can do (`host`, `cgroup`), what the
 //! root is made of (`root`, `python`, `rootfs`, `image`), the filter (`seccomp`), the steps (`step`, `plan`), carrying them
-//! out (`keeper`, `init`, `sys`), and starting one (`launch`).
+//! out (`keeper`, `init`, `watch`, `sys`), and starting one (`launch`).
 
+mod cgroup;
+mod elf;
+mod host;
+mod image;
+mod init;
 pub mod image;
+mod keeper;
+mod launch;
+pub mod plan;
+mod python;
 pub mod root;
+mod rootfs;
+mod seccomp;
+pub mod step;
+mod sys;
+mod tree;
+mod watch;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::OnceCell;
+use tokio_util::task::TaskTracker;
+
+use super::check::{self, Check, Level};
+use super::{Backend, Limits, NEGOTIABLE, Sandbox, SandboxError, SandboxSpec, Weakness, promise};
+use cgroup::Cgroups;
+use host::Mechanism;
+use image::Store;
+pub use keeper::main as keep;
+pub use launch::KEEPER;
+use launch::Refusal;
+use plan::Facts;
+use root::Root;
+use seccomp::Memory;
+
+/// All that this backend needs to know; nothing is read from the environment here.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Our own binary, which keepers are.
+    pub binary: PathBuf,
+    /// Where `python3` is looked for (the value of `PATH`).
+    pub path: Option<OsString>,
+    /// The interpreter to use instead of the one that is found.
+    pub python: Option<PathBuf>,
+    /// A folder with a root file system to use instead of the host's Python.
+    pub rootfs: Option<PathBuf>,
+    /// An image of this name may be missing: then the host's Python is used.
+    pub default_image: String,
+    /// Where pulled images are.
+    pub images: PathBuf,
+    /// Promises (see [`crate::sandbox::NEGOTIABLE`]) that the operator accepts to lose on this host.
+    pub allow_degraded: Vec<String>,
+}
+
+/// The embedded sandbox. Cheap to clone.
+#[derive(Clone)]
+pub struct Embedded {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: Options,
+    /// Sandboxes being ended in the background, so that an orderly end can wait for them.
+    endings: TaskTracker,
+    /// The host's Python, once it has been looked at.
+    python: Mutex<Option<Arc<Root>>>,
+    host: OnceCell<Host>,
+}
+
+/// What is found out once: it does not change under a running bridge.
+struct Host {
+    kernel: host::Host,
+    cgroups: Cgroups,
+}
+
+impl Embedded {
+    /// Does no I/O.
+    pub fn new(options: Options) -> Self {
+        let inner = Inner { options, host: OnceCell::new(), python: Mutex::default(), endings: TaskTracker::new() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Is there all that a sandbox needs: a kernel that can, and a Python?
+    ///
+    /// # Errors
+    /// What is missing, with what to do about it.
+    pub async fn ready(&self) -> Result<(), SandboxError> {
+        self.root(&self.inner.options.default_image).await.map(drop)
+    }
+
+    /// Waits until every sandbox that was dropped is really gone.
+    pub async fn settle(&self) {
+        self.inner.endings.close();
+        self.inner.endings.wait().await;
+        self.inner.endings.reopen();
+    }
+
+    /// Looks at the host and at every limit for a program that runs as `user`, and tries them.
+    pub async fn check(&self, image: &str, user: &str) -> Vec<Check> {
+        let host = self.host().await;
+        let allowed = &self.inner.options.allow_degraded;
+        // Without a cgroup only whole processors can be held.
+        let cpus = if host.cgroups.cpu.is_ok() { 0.5 } else { 1.0 };
+        let mut found = Vec::new();
+        for Mechanism { promise, holds } in host::mechanisms(&host.kernel, &host.cgroups, cpus) {
+            let name = format!("how: {}", promise.name());
+            found.push(match holds {
+                Ok(by) => Check::new(&name, Level::Ok, by, ""),
+                Err(why) => {
+                    let hint =
+                        format!("use a host that can, or accept it: MCP_BRIDGE_ALLOW_DEGRADED={}", promise.name());
+                    Check::new(&name, Level::Fail, why, hint).excused(promise.name(), allowed)
+                }
+            });
+        }
+        match self.root(image).await {
+            Ok(root) => {
+                found.push(Check::new("python", Level::Ok, root.python.display().to_string(), ""));
+                found.extend(check::probe(self, image, user, cpus, allowed).await);
+            }
+            Err(error) => found.push(Check::failure("python", &error)),
+        }
+        found
+    }
+
+    async fn host(&self) -> &Host {
+        let look = || async {
+            // A few milliseconds of files and one process: not on a thread that others wait for.
+            let found = tokio::task::spawn_blocking(|| Host {
+                kernel: host::Host::look(),
+                cgroups: Cgroups::find(&mut cgroup::idle()),
+            });
+            found
+                .await
+                .unwrap_or_else(|error| Host { kernel: host::Host::look(), cgroups: Cgroups::none(&error.to_string()) })
+        };
+        self.inner.host.get_or_init(look).await
+    }
+
+    async fn start(&self, spec: &SandboxSpec) -> Result<Sandbox, SandboxError> {
+        let host = self.host().await;
+        let weaknesses = weaknesses(host, &spec.limits)?;
+        promise::require(&weaknesses, &self.inner.options.allow_degraded)?;
+        let root = self.root(&spec.image).await?;
+        let mut launched = self.attempt(spec, host, &root).await;
+        if let Err(Refusal::Step { step, errno: libc::ENOENT, .. }) = &launched
+            && step.starts_with("bind")
+        {
+            // The host's Python was updated under us: what it consists of is looked up again.
+            *self.inner.python.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            let root = self.root(&spec.image).await?;
+            launched = self.attempt(spec, host, &root).await;
+        }
+        match launched {
+            Ok(sandbox) => Ok(Sandbox { weaknesses, ..sandbox }),
+            Err(Refusal::Other(error)) => Err(error),
+            Err(Refusal::Step { step, errno, reason }) => Err(match step.strip_prefix(keeper::CGROUP) {
+                Some(step) => SandboxError::CgroupRefused { step: step.to_owned(), reason },
+                None => host::explain(&step, errno, &reason, &host.kernel),
+            }),
+        }
+    }
+
+    async fn attempt(&self, spec: &SandboxSpec, host: &Host, root: &Root) -> Result<Sandbox, Refusal> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = cgroup::name(&format!("{}-{count}", spec.run));
+        let facts = facts(host, &name, count, &spec.limits);
+        let memory = if facts.watch_memory { Memory::Uncounted } else { Memory::Counted };
+        let filter = seccomp::filter(memory).map_err(Refusal::Other)?;
+        let plan = plan::plan(spec, root, &facts, filter).map_err(Refusal::Other)?;
+        launch::launch(&self.inner.options.binary, &plan, name, &self.inner.endings).await
+    }
+
+    /// A folder that the operator names, an image that was pulled, or the host's own Python, in this order.
+    async fn root(&self, image: &str) -> Result<Arc<Root>, SandboxError> {
+        let options = &self.inner.options;
+        if let Some(folder) = &options.rootfs {
+            return rootfs::rootfs(folder, PATH, Vec::new()).map(Arc::new);
+        }
+        if let Some(found) = Store::new(options.images.clone()).find(image)? {
+            let path = found.env.iter().find(|(name, _)| name == "PATH").map_or(PATH, |(_, value)| value);
+            return rootfs::rootfs(&found.root, path, found.env.clone()).map(Arc::new);
+        }
+        if image != options.default_image {
+            return Err(SandboxError::ImageMissing { image: image.to_owned(), engine: "the embedded sandbox's store" });
+        }
+        let known = self.inner.python.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(root) = known {
+            return Ok(root);
+        }
+        let root = Arc::new(python::host_python(options.path.as_deref(), options.python.as_deref()).await?);
+        *self.inner.python.lock().unwrap_or_else(PoisonError::into_inner) = Some(root.clone());
+        Ok(root)
+    }
+}
+
+/// What does not hold here though the operator may accept it; anything else that does not hold is an error.
+fn weaknesses(host: &Host, limits: &Limits) -> Result<Vec<Weakness>, SandboxError> {
+    let mut found = Vec::new();
+    for Mechanism { promise, holds } in host::mechanisms(&host.kernel, &host.cgroups, limits.cpus) {
+        let Err(warning) = holds else { continue };
+        match NEGOTIABLE.iter().find(|name| **name == promise.name()) {
+            Some(what) => found.push(Weakness { what, warning }),
+            None => return Err(SandboxError::HostLacks { what: promise.name(), found: warning }),
+        }
+    }
+    Ok(found)
+}
+
+fn facts(host: &Host, name: &str, count: u32, limits: &Limits) -> Facts {
+    let kernel = &host.kernel;
+    Facts {
+        privileged: kernel.privileged,
+        uid: kernel.uid,
+        gid: kernel.gid,
+        sandbox_id: kernel.sandbox_id(std::process::id(), count),
+        uptime: kernel.time_namespaces.then(host::uptime).flatten(),
+        affinity: host.cgroups.cpu.is_err().then(|| host::processors(limits.cpus, count)),
+        groups: cgroup::groups(&host.cgroups, name, limits),
+        watch_memory: host.cgroups.memory.is_err(),
+    }
+}
+
+impl Backend for Embedded {
+    fn name(&self) -> &str {
+        "embedded"
+    }
+
+    fn launch<'a>(&'a self, spec: &'a SandboxSpec) -> BoxFuture<'a, Result<Sandbox, SandboxError>> {
+        self.start(spec).boxed()
+    }
+
+    fn compile<'a>(&'a self, _image: &'a str) -> BoxFuture<'a, Result<(), SandboxError>> {
+        async { Ok(()) }.boxed()
+    }
+
+    fn sweep(&self) -> BoxFuture<'_, Result<usize, SandboxError>> {
+        async {
+            let cgroups = self.host().await.cgroups.clone();
+            let swept = tokio::task::spawn_blocking(move || cgroup::sweep(&cgroups)).await;
+            swept.map_err(|error| SandboxError::Refused { step: "sweeping", reason: error.to_string() })
+        }
+        .boxed()
+    }
+}
+
+/// Where programs are looked for in a root that does not say.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

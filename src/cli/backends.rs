@@ -1,0 +1,193 @@
+//! Which kind of sandbox runs programs here: found when it is first needed, and kept.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use tokio::sync::OnceCell;
+
+use super::bridge::home;
+use crate::sandbox::container::{self, Engine, Surroundings};
+#[cfg(target_os = "linux")]
+use crate::sandbox::embedded::{self, Embedded};
+use crate::sandbox::{Backend, Check, SandboxError};
+use crate::settings::{Environment, Runtime, Settings};
+
+/// One kind of sandbox that works here.
+#[derive(Clone)]
+pub(super) enum Found {
+    Engine(Engine),
+    #[cfg(target_os = "linux")]
+    Embedded(Embedded),
+}
+
+impl Found {
+    pub fn backend(&self) -> Arc<dyn Backend> {
+        match self {
+            Self::Engine(engine) => Arc::new(engine.clone()),
+            #[cfg(target_os = "linux")]
+            Self::Embedded(embedded) => Arc::new(embedded.clone()),
+        }
+    }
+
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Engine(engine) => engine.describe(),
+            #[cfg(target_os = "linux")]
+            Self::Embedded(_) => "embedded (Linux namespaces)".into(),
+        }
+    }
+
+    /// Looks at everything that programs depend on.
+    pub async fn check(&self, image: &str, user: &str) -> Vec<Check> {
+        match self {
+            Self::Engine(engine) => engine.check(image, user).await,
+            #[cfg(target_os = "linux")]
+            Self::Embedded(embedded) => embedded.check(image, user).await,
+        }
+    }
+
+    /// Waits until every sandbox that was dropped is really gone.
+    pub async fn settle(&self) {
+        match self {
+            Self::Engine(engine) => engine.settle().await,
+            #[cfg(target_os = "linux")]
+            Self::Embedded(embedded) => embedded.settle().await,
+        }
+    }
+}
+
+/// The backend, found when it is first needed and kept; a failure is not kept.
+#[derive(Clone)]
+pub(super) struct Backends {
+    runtime: Runtime,
+    engine: container::Options,
+    #[cfg(target_os = "linux")]
+    embedded: Embedded,
+    found: Arc<OnceCell<Found>>,
+}
+
+impl Backends {
+    pub fn new(env: &Environment, settings: &Settings) -> Self {
+        let text = |name: &str| env.get(name).filter(|v| !v.is_empty()).map(str::to_owned);
+        let engine = container::Options {
+            runtime: match settings.runtime {
+                Runtime::Podman => container::Runtime::Podman,
+                Runtime::Docker => container::Runtime::Docker,
+                Runtime::Auto | Runtime::Embedded => container::Runtime::Auto,
+            },
+            surroundings: Surroundings {
+                docker_host: text("DOCKER_HOST"),
+                docker_context: text("DOCKER_CONTEXT"),
+                docker_config: text("DOCKER_CONFIG").map(PathBuf::from),
+                container_host: text("CONTAINER_HOST"),
+                xdg_runtime_dir: text("XDG_RUNTIME_DIR").map(PathBuf::from),
+                home: Some(home()),
+                path: text("PATH").map(Into::into),
+            },
+            allow_degraded: settings.allow_degraded.clone(),
+            state_dir: settings.state_dir.clone(),
+        };
+        #[cfg(target_os = "linux")]
+        let embedded = Embedded::new(embedded::Options {
+            // The binary that runs, also when its file was replaced by an update.
+            binary: "/proc/self/exe".into(),
+            path: text("PATH").map(Into::into),
+            python: settings.python.clone(),
+            rootfs: settings.rootfs.clone(),
+            default_image: crate::settings::default_image().to_owned(),
+            images: settings.state_dir.join("images"),
+            allow_degraded: settings.allow_degraded.clone(),
+        });
+        Self {
+            runtime: settings.runtime,
+            engine,
+            #[cfg(target_os = "linux")]
+            embedded,
+            found: Arc::default(),
+        }
+    }
+
+    /// The backend; the first success also sweeps away what dead bridges left behind.
+    pub async fn get(&self) -> Result<Found, SandboxError> {
+        let find = || async {
+            let found = self.find().await?;
+            tracing::info!("sandboxes: {}", found.describe());
+            let sweeper = found.backend();
+            tokio::spawn(async move {
+                match sweeper.sweep().await {
+                    Ok(0) => {}
+                    Ok(count) => tracing::info!(count, "removed sandboxes of bridges that are gone"),
+                    Err(error) => tracing::warn!(code = error.code(), "sweep: {error}"),
+                }
+            });
+            Ok(found)
+        };
+        self.found.get_or_try_init(find).await.cloned()
+    }
+
+    /// An engine, for what only engines do.
+    pub async fn engine(&self) -> Result<Engine, SandboxError> {
+        Engine::connect(self.engine.clone()).await
+    }
+
+    /// A Podman that answers, else a Docker that does, else what needs neither. An engine that the operator named is used or
+    /// is an error: nothing is chosen behind anybody's back.
+    async fn find(&self) -> Result<Found, SandboxError> {
+        #[cfg(target_os = "linux")]
+        {
+            if self.runtime == Runtime::Embedded {
+                self.embedded.ready().await?;
+                return Ok(Found::Embedded(self.embedded.clone()));
+            }
+            let named = self.engine.surroundings.names_an_engine();
+            match self.engine().await {
+                Err(error) if self.runtime == Runtime::Auto && !named => match self.embedded.ready().await {
+                    Ok(()) => {
+                        tracing::debug!("no engine is used: {error}");
+                        Ok(Found::Embedded(self.embedded.clone()))
+                    }
+                    Err(own) => Err(SandboxError::Nothing { engine: Box::new(error), embedded: Box::new(own) }),
+                },
+                other => other.map(Found::Engine),
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        match self.runtime {
+            Runtime::Embedded => Err(SandboxError::NotLinux),
+            _ => self.engine().await.map(Found::Engine),
+        }
+    }
+
+    /// Why this backend and no other, in one line for `doctor`.
+    pub fn reason(&self, found: &Found) -> String {
+        match (self.runtime, found) {
+            (Runtime::Auto, Found::Engine(engine)) => match self.engine.surroundings.names_an_engine() {
+                true => format!("{} (named by DOCKER_HOST, DOCKER_CONTEXT or CONTAINER_HOST)", engine.kind().name()),
+                false => format!("{} (auto: a working Podman, then Docker, then embedded)", engine.kind().name()),
+            },
+            #[cfg(target_os = "linux")]
+            (Runtime::Auto, Found::Embedded(_)) => "embedded (auto: neither Podman nor Docker works here)".into(),
+            (_, Found::Engine(engine)) => format!("{} (MCP_BRIDGE_RUNTIME)", engine.kind().name()),
+            #[cfg(target_os = "linux")]
+            (_, Found::Embedded(_)) => "embedded (MCP_BRIDGE_RUNTIME)".into(),
+        }
+    }
+
+    pub async fn settle(&self) {
+        if let Some(found) = self.found.get() {
+            found.settle().await;
+        }
+    }
+
+    /// For the executor, which asks at every run.
+    pub fn finder(
+        &self,
+    ) -> impl Fn() -> BoxFuture<'static, Result<Arc<dyn Backend>, SandboxError>> + Send + Sync + use<> {
+        let backends = self.clone();
+        move || {
+            let backends = backends.clone();
+            Box::pin(async move { backends.get().await.map(|found| found.backend()) })
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The sandbox's parent: a fresh, single-threaded process of our own binary that stays outside the walls.
+//!
+//! It is given a plan and three pipes over its standard input, a Unix socket. It carries the plan out, waits until PID 1 has
+//! ended or until the bridge hangs up (which it does when it is killed, too), ends everything, and takes away what is left.
+
+use std::fs::File;
+use std::io::{self, IoSliceMut, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+
+use nix::cmsg_space;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use super::cgroup::{Fault, Group};
+use super::step::{Last, Plan, Step, Word};
+use super::sys::{self, Forked};
+use super::{init, watch};
+
+/// Milliseconds between two looks at the memory of all processes. At the speed memory is filled with (some gigabytes a second),
+/// they can be a few dozen megabytes over the limit when they are ended.
+const LOOK: u16 = 20;
+/// What the steps of control groups begin with.
+pub(super) const CGROUP: &str = "cgroup: ";
+/// Bytes of a plan: twenty times the largest seen, and no reason to take more.
+const LARGEST_PLAN: u64 = 4 << 20;
+
+/// What the keeper's process runs, from its first line to its last. False when it was not spoken to as a keeper is.
+pub fn main() -> bool {
+    // Descriptor 0 is the socket; whatever else was inherited is none of ours.
+    let _ = sys::close_from_on_exec(3);
+    sys::default_signals();
+    let Ok(socket) = io::stdin().as_fd().try_clone_to_owned() else { return false };
+    let bridge = UnixStream::from(socket);
+    let Ok((plan, pipes)) = receive(&bridge) else { return false };
+    let last = match keep(&plan, pipes, &bridge) {
+        Ok(mut last) => {
+            last.left = clear(&plan);
+            Word::Ended(last)
+        }
+        Err(Failure { step, error }) => {
+            clear(&plan);
+            Word::Failed { step, errno: error.raw_os_error().unwrap_or(0), reason: error.to_string() }
+        }
+    };
+    // Nobody may be listening any more.
+    let _ = say(&bridge, &last);
+    true
+}
+
+/// A step that failed.
+struct Failure {
+    step: String,
+    error: io::Error,
+}
+
+fn failed(step: impl ToString) -> impl FnOnce(io::Error) -> Failure {
+    move |error| Failure { step: step.to_string(), error }
+}
+
+/// The plan is preceded by its length, four bytes, with which the pipes come: the program's input, output and the supervisor's.
+fn receive(mut bridge: &UnixStream) -> io::Result<(Plan, Vec<OwnedFd>)> {
+    let mut length = [0; 4];
+    let mut space = cmsg_space!([RawFd; 3]);
+    let mut buffers = [IoSliceMut::new(&mut length)];
+    let message = recvmsg::<()>(
+        bridge.as_raw_fd(),
+        &mut buffers,
+        Some(&mut space),
+        MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_WAITALL,
+    )?;
+    let received = message.bytes;
+    let mut pipes = Vec::new();
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(raw) = control {
+            pipes.extend(sys::adopt(&raw));
+        }
+    }
+    if received != length.len() || pipes.len() != 3 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let mut text = Vec::new();
+    Read::by_ref(&mut bridge).take(u64::from(u32::from_be_bytes(length)).min(LARGEST_PLAN)).read_to_end(&mut text)?;
+    Ok((serde_json::from_slice(&text)?, pipes))
+}
+
+fn say(mut bridge: &UnixStream, word: &Word) -> io::Result<()> {
+    let mut line = serde_json::to_vec(word)?;
+    line.push(b'\n');
+    bridge.write_all(&line)
+}
+
+fn keep(plan: &Plan, pipes: Vec<OwnedFd>, bridge: &UnixStream) -> Result<Last, Failure> {
+    for group in &plan.groups {
+        let refused = |fault: Fault| failed(format!("{CGROUP}{}", fault.step))(io::Error::other(fault.reason));
+        group.make().map_err(refused)?;
+    }
+    let (complaint, complain) = io::pipe().map_err(failed("pipe"))?;
+    for step in &plan.keeper {
+        init::carry_out(step, complain.as_fd()).map_err(failed(step))?;
+    }
+    let child = match sys::fork().map_err(failed("fork"))? {
+        Forked::Child => {
+            drop(complaint);
+            become_program(&plan.init, pipes, complain.into());
+        }
+        Forked::Parent { child } => child,
+    };
+    drop((pipes, complain));
+    let init = Init { pid: child };
+    let mut text = String::new();
+    // Ends when the program runs, which closes the other end, or with what went wrong.
+    File::from(OwnedFd::from(complaint)).read_to_string(&mut text).map_err(failed("hear of PID 1"))?;
+    if !text.is_empty() {
+        init.end();
+        let (step, errno) = text.split_once('\0').unwrap_or((&text, "0"));
+        let error = match errno.parse() {
+            Ok(errno @ 1..) => io::Error::from_raw_os_error(errno),
+            _ => io::Error::other(errno.to_owned()),
+        };
+        return Err(Failure { step: step.to_owned(), error });
+    }
+    if say(bridge, &Word::Started).is_err() {
+        init.end();
+        return Ok(Last::default());
+    }
+    let last = init.wait(bridge, plan.watch).map_err(failed("wait"));
+    let mut last = match last {
+        Ok(last) => last,
+        Err(failure) => {
+            init.end();
+            return Err(failure);
+        }
+    };
+    last.memory_kills += plan.groups.iter().map(|group| group.counters().oom_kills).sum::<u64>();
+    Ok(last)
+}
+
+/// What is done after the fork. Says on `complain` what failed, as `step NUL errno-or-text`, and never returns.
+fn become_program(steps: &[Step], pipes: Vec<OwnedFd>, complain: OwnedFd) -> ! {
+    let complain = File::from(complain);
+    let (step, error) = match prepare(steps, pipes, complain.as_fd()) {
+        Err(failure) => (failure.step, failure.error),
+        Ok(()) => ("the plan".to_owned(), io::Error::other("ends without a program")),
+    };
+    let errno = error.raw_os_error().map_or_else(|| error.to_string(), |errno| errno.to_string());
+    let _ = (&complain).write_all(format!("{step}\0{errno}").as_bytes());
+    std::process::exit(1)
+}
+
+fn prepare(steps: &[Step], pipes: Vec<OwnedFd>, keeper: BorrowedFd<'_>) -> Result<(), Failure> {
+    for (number, pipe) in pipes.into_iter().enumerate() {
+        sys::place(pipe, number as RawFd).map_err(failed("pipes"))?;
+    }
+    steps.iter().try_for_each(|step| init::carry_out(step, keeper).map_err(failed(step)))
+}
+
+/// The sandbox's first process, whose end is the end of all of them.
+struct Init {
+    pid: i32,
+}
+
+impl Init {
+    /// Waits for the end of PID 1, or ends it: when the bridge hangs up, or at the limit of memory.
+    fn wait(&self, bridge: &UnixStream, limit: Option<u64>) -> io::Result<Last> {
+        let ended = sys::pidfd(self.pid)?;
+        let timeout = limit.map_or(PollTimeout::NONE, |_| PollTimeout::from(LOOK));
+        loop {
+            let mut waited = [
+                PollFd::new(ended.as_fd(), PollFlags::POLLIN),
+                // The bridge has no more to say: what can be read is the end of the stream.
+                PollFd::new(bridge.as_fd(), PollFlags::POLLIN),
+            ];
+            match poll(&mut waited, timeout) {
+                Err(nix::errno::Errno::EINTR) => continue,
+                other => other?,
+            };
+            let happened = |at: usize| waited[at].revents().is_some_and(|events| !events.is_empty());
+            if happened(0) {
+                return Ok(Last { exit_code: self.reap(), ..Last::default() });
+            }
+            if happened(1) {
+                self.end();
+                return Ok(Last::default());
+            }
+            if limit.is_some_and(|limit| watch::above(self.pid.unsigned_abs(), limit, true).is_some()) {
+                self.end();
+                return Ok(Last { memory_kills: 1, ..Last::default() });
+            }
+        }
+    }
+
+    /// The kernel ends every process of the namespace with its first one, before that one can be reaped.
+    fn end(&self) {
+        let _ = kill(Pid::from_raw(self.pid), Signal::SIGKILL);
+        self.reap();
+    }
+
+    fn reap(&self) -> Option<i32> {
+        loop {
+            return match waitpid(Pid::from_raw(self.pid), None) {
+                Ok(WaitStatus::Exited(_, code)) => Some(code),
+                // As shells and engines count it.
+                Ok(WaitStatus::Signaled(_, signal, _)) => Some(128 + signal as i32),
+                Ok(_) | Err(nix::errno::Errno::EINTR) => continue,
+                Err(_) => None,
+            };
+        }
+    }
+}
+
+/// Takes the groups away; names what would not go.
+fn clear(plan: &Plan) -> Vec<String> {
+    let stays = |group: &Group| group.remove().err().map(|fault| format!("{}: {}", fault.step, fault.reason));
+    plan.groups.iter().filter_map(stays).collect()
+}

@@ -1,0 +1,210 @@
+//! Starting one sandbox: a keeper is spawned, told its plan, and heard.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+use std::pin::Pin;
+use std::process::Stdio;
+use std::task::{Context, Poll};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use tokio::io::{AsyncBufReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::pipe;
+use tokio::process::{Child, Command};
+use tokio::runtime::Handle as Runtime;
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+
+use super::step::{Last, Plan, Word};
+use crate::sandbox::{DESTROY_LIMIT, Ended, Handle, Sandbox, SandboxError};
+
+/// The argument by which our binary knows that it is to be a keeper.
+pub const KEEPER: &str = "__sandbox";
+
+/// Why a sandbox did not start: the step that failed, before it is explained.
+pub(super) enum Refusal {
+    Step { step: String, errno: i32, reason: String },
+    Other(SandboxError),
+}
+
+fn other(step: &'static str) -> impl Fn(io::Error) -> Refusal {
+    move |error| Refusal::Other(SandboxError::LaunchFailed { step, reason: error.to_string() })
+}
+
+/// Spawns `binary` as a keeper and has it carry out the plan. When this future is dropped, so is the socket, and the keeper
+/// takes back what it has done.
+pub(super) async fn launch(
+    binary: &Path,
+    plan: &Plan,
+    name: String,
+    endings: &TaskTracker,
+) -> Result<Sandbox, Refusal> {
+    let text = serde_json::to_vec(plan).map_err(|error| other("plan")(error.into()))?;
+    let (ours, theirs) = UnixStream::pair().map_err(other("socket"))?;
+    let (inside_input, input) = io::pipe().map_err(other("pipe"))?;
+    let (program, inside_program) = io::pipe().map_err(other("pipe"))?;
+    let (supervisor, inside_supervisor) = io::pipe().map_err(other("pipe"))?;
+    let theirs = OwnedFd::from(
+        theirs.into_std().and_then(|socket| socket.set_nonblocking(false).map(|()| socket)).map_err(other("socket"))?,
+    );
+    let keeper = Command::new(binary)
+        .arg(KEEPER)
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(other("keeper"))?;
+    // From here on whoever drops it ends it.
+    let mut kept = Kept {
+        hold: Some(Hold { bridge: BufReader::new(ours), keeper }),
+        name,
+        endings: endings.clone(),
+        runtime: Runtime::current(),
+    };
+    let Some(Hold { bridge, .. }) = &mut kept.hold else { return Err(other("keeper")(io::ErrorKind::NotFound.into())) };
+    let pipes = [inside_input.as_fd(), inside_program.as_fd(), inside_supervisor.as_fd()].map(|pipe| pipe.as_raw_fd());
+    send(bridge.get_ref(), &text, &pipes).await.map_err(other("plan"))?;
+    bridge.get_mut().write_all(&text).await.map_err(other("plan"))?;
+    drop((inside_input, inside_program, inside_supervisor));
+    match hear(bridge).await.map_err(other("keeper"))? {
+        Word::Started => {}
+        Word::Failed { step, errno, reason } => return Err(Refusal::Step { step, errno, reason }),
+        Word::Ended(_) => return Err(other("keeper")(io::ErrorKind::UnexpectedEof.into())),
+    }
+    Ok(Sandbox {
+        input: Box::pin(Input(Some(pipe::Sender::from_owned_fd(input.into()).map_err(other("pipe"))?))),
+        program: Box::pin(pipe::Receiver::from_owned_fd(program.into()).map_err(other("pipe"))?),
+        supervisor: Box::pin(pipe::Receiver::from_owned_fd(supervisor.into()).map_err(other("pipe"))?),
+        weaknesses: Vec::new(),
+        handle: Box::new(kept),
+    })
+}
+
+/// The length of the plan, with the pipes.
+async fn send(socket: &UnixStream, text: &[u8], pipes: &[i32]) -> io::Result<()> {
+    let length = u32::try_from(text.len()).map_err(io::Error::other)?.to_be_bytes();
+    let message = || {
+        let rights = [ControlMessage::ScmRights(pipes)];
+        let sent = sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(&length)], &rights, MsgFlags::MSG_NOSIGNAL, None)?;
+        // A fresh socket takes four bytes at once.
+        if sent == length.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    };
+    socket.writable().await?;
+    socket.try_io(tokio::io::Interest::WRITABLE, message)
+}
+
+async fn hear(bridge: &mut BufReader<UnixStream>) -> io::Result<Word> {
+    let mut line = Vec::new();
+    bridge.read_until(b'\n', &mut line).await?;
+    if line.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the keeper ended without a word"));
+    }
+    Ok(serde_json::from_slice(&line)?)
+}
+
+/// The bridge's hold on a keeper. Dropping it ends the sandbox in the background.
+struct Kept {
+    hold: Option<Hold>,
+    name: String,
+    endings: TaskTracker,
+    /// Where the ending runs: a drop may happen on a thread that knows no runtime.
+    runtime: Runtime,
+}
+
+struct Hold {
+    bridge: BufReader<UnixStream>,
+    keeper: Child,
+}
+
+impl Kept {
+    /// Ends in a task of its own, so that a caller who gives up does not leave it half-way.
+    fn end(&mut self) -> Option<JoinHandle<Result<Ended, SandboxError>>> {
+        let hold = self.hold.take()?;
+        let name = self.name.clone();
+        let ending = async move {
+            let stays =
+                |reason: String| SandboxError::NotRemoved { id: name, seconds: DESTROY_LIMIT.as_secs(), reason };
+            match tokio::time::timeout(DESTROY_LIMIT, hold.end()).await {
+                Ok(Ok(last)) if last.left.is_empty() => {
+                    Ok(Ended { exit_code: last.exit_code.map(i64::from), out_of_memory: Some(last.memory_kills > 0) })
+                }
+                Ok(Ok(last)) => Err(stays(last.left.join("; "))),
+                Ok(Err(error)) => Err(stays(error.to_string())),
+                Err(_) => Err(stays("the keeper does not end".into())),
+            }
+        };
+        Some(self.endings.spawn_on(ending, &self.runtime))
+    }
+}
+
+impl Handle for Kept {
+    fn destroy(mut self: Box<Self>) -> BoxFuture<'static, Result<Ended, SandboxError>> {
+        let ending = self.end();
+        async move {
+            match ending {
+                Some(ending) => ending.await.unwrap_or_else(|error| {
+                    Err(SandboxError::Refused { step: "ending a sandbox", reason: error.to_string() })
+                }),
+                None => Ok(Ended::default()),
+            }
+        }
+        .boxed()
+    }
+
+    fn describe(&self) -> String {
+        format!("embedded {}", self.name)
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        drop(self.end());
+    }
+}
+
+impl Hold {
+    async fn end(mut self) -> io::Result<Last> {
+        // The hang-up. A keeper that has ended already has said its last word.
+        let _ = self.bridge.get_mut().shutdown().await;
+        let word = hear(&mut self.bridge).await;
+        self.keeper.wait().await?;
+        match word? {
+            Word::Ended(last) => Ok(last),
+            Word::Failed { step, reason, .. } => Err(io::Error::other(format!("{step}: {reason}"))),
+            Word::Started => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+}
+
+/// The sandbox's input. Shutting it down closes the pipe, which is the hang-up that PID 1 watches for.
+struct Input(Option<pipe::Sender>);
+
+impl Input {
+    fn with<T>(&mut self, act: impl FnOnce(Pin<&mut pipe::Sender>) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match &mut self.0 {
+            Some(pipe) => act(Pin::new(pipe)),
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+}
+
+impl AsyncWrite for Input {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.with(|pipe| pipe.poll_write(context, bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A pipe holds nothing back.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0 = None;
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,173 @@
+use std::collections::HashSet;
+
+use super::*;
+use crate::sandbox::Limits;
+use crate::sandbox::embedded::step::OLD_ROOT;
+
+fn spec() -> SandboxSpec {
+    SandboxSpec {
+        run: "7-0".into(),
+        image: "python:3.14-slim".into(),
+        command: ["python3", "-c", "print(1)"].map(String::from).into(),
+        env: vec![("PATH".into(), "/usr/bin".into())],
+        limits: Limits {
+            memory: 512 << 20,
+            pids: 128,
+            cpus: 1.0,
+            user: "65534:65534".into(),
+            tmp: 64 << 20,
+            workspace: 128 << 20,
+            open_files: 256,
+        },
+    }
+}
+
+fn root() -> Root {
+    let bind = |path: &str| Bind { source: path.into(), target: path.into() };
+    Root {
+        binds: vec![bind("/usr/bin/python3.11"), bind("/usr/lib/python3.11")],
+        links: vec![Link { path: "/lib".into(), target: "usr/lib".into() }],
+        python: "/usr/bin/python3.11".into(),
+        env: vec![("PATH".into(), "/the/image's".into()), ("LANG".into(), "C.UTF-8".into())],
+    }
+}
+
+fn as_root() -> Facts {
+    Facts { privileged: true, sandbox_id: 1_879_050_000, uptime: Some(4242), ..Facts::default() }
+}
+
+fn as_user() -> Facts {
+    Facts { uid: 1001, gid: 1002, affinity: Some(vec![1]), watch_memory: true, ..Facts::default() }
+}
+
+fn filter() -> Filter {
+    Filter(Vec::new())
+}
+
+fn planned(facts: &Facts) -> Plan {
+    plan(&spec(), &root(), facts, &filter()).expect("a plan")
+}
+
+/// `MCP_BRIDGE_TEST_BLESS=1` writes what is planned now; the difference is for people to read.
+fn golden(name: &str, plan: &Plan) {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/plans").join(name);
+    let text = serde_json::to_string_pretty(plan).expect("text") + "\n";
+    if std::env::var_os("MCP_BRIDGE_TEST_BLESS").is_some() {
+        std::fs::write(&file, &text).expect("written");
+    }
+    let expected = std::fs::read_to_string(&file).expect("a golden plan");
+    assert_eq!(text, expected, "{name}: run with MCP_BRIDGE_TEST_BLESS=1 and read the difference");
+}
+
+#[test]
+fn a_plan_is_what_it_was() {
+    golden("root.json", &planned(&as_root()));
+    golden("user.json", &planned(&as_user()));
+}
+
+#[test]
+fn a_plan_survives_the_socket() {
+    for facts in [as_root(), as_user()] {
+        let plan = planned(&facts);
+        let text = serde_json::to_vec(&plan).expect("text");
+        assert_eq!(serde_json::from_slice::<Plan>(&text).expect("a plan"), plan);
+    }
+}
+
+fn position(plan: &Plan, wanted: impl Fn(&Step) -> bool) -> usize {
+    plan.init.iter().position(wanted).expect("the step is there")
+}
+
+#[test]
+fn the_order_is_the_one_that_holds() {
+    for facts in [as_root(), as_user()] {
+        let plan = planned(&facts);
+        let at = |wanted: fn(&Step) -> bool| position(&plan, wanted);
+        let forget = at(|step| matches!(step, Step::Forget));
+        // Nothing of the host is reached after the old root is gone, and nothing is mounted after capabilities are.
+        for (number, step) in plan.init.iter().enumerate() {
+            let needs_the_host = matches!(step, Step::Bind { .. } | Step::Pivot { .. });
+            let needs_rights = matches!(step, Step::Tmpfs { .. } | Step::Proc | Step::ReadOnly | Step::HostName(_));
+            assert!(!needs_the_host || number < forget, "{step}");
+            assert!(!needs_rights || number < at(|step| matches!(step, Step::NoCapabilities)), "{step}");
+        }
+        let ending = ["die", "no new", "working", "landlock", "seccomp", "exec"];
+        let last: Vec<String> = plan.init.iter().rev().take(ending.len()).map(Step::to_string).collect();
+        for (step, wanted) in last.iter().rev().zip(ending) {
+            assert!(step.starts_with(wanted), "{last:?}");
+        }
+    }
+}
+
+#[test]
+fn every_namespace_is_left() {
+    for facts in [as_root(), Facts { uptime: Some(1), ..as_user() }] {
+        let plan = planned(&facts);
+        let left: HashSet<String> = plan
+            .keeper
+            .iter()
+            .chain(&plan.init)
+            .filter_map(|step| if let Step::Unshare(names) = step { Some(names) } else { None })
+            .flatten()
+            .map(|name| format!("{name:?}"))
+            .collect();
+        let all = ["Cgroup", "Ipc", "Mount", "Net", "Pid", "Time", "User", "Uts"];
+        assert_eq!(left, all.map(String::from).into());
+    }
+}
+
+#[test]
+fn nobody_is_root_on_either_side() {
+    for facts in [as_root(), as_user()] {
+        let plan = planned(&facts);
+        let maps: Vec<&str> = plan
+            .keeper
+            .iter()
+            .chain(&plan.init)
+            .filter_map(|step| match step {
+                Step::Write { path, text } if path.to_string_lossy().ends_with("id_map") => Some(text.trim()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(maps.len(), 2);
+        for map in maps {
+            let [inside, outside, count] = map.split(' ').collect::<Vec<_>>()[..] else { panic!("{map}") };
+            assert!(inside == "65534" && outside != "0" && count == "1", "{map}");
+        }
+    }
+}
+
+#[test]
+fn a_root_with_an_etc_of_its_own_keeps_it() {
+    let mut root = root();
+    root.binds.push(Bind { source: "/images/x/etc".into(), target: "/etc".into() });
+    let plan = plan(&spec(), &root, &as_root(), &filter()).expect("a plan");
+    assert!(!plan.init.iter().any(|step| matches!(step, Step::File { .. })), "it is read-only by then");
+}
+
+#[test]
+fn the_runs_environment_wins() {
+    let Some(Step::Exec { environment, arguments, program }) = planned(&as_root()).init.pop() else { panic!("exec") };
+    assert_eq!(environment, [("LANG".into(), "C.UTF-8".into()), ("PATH".into(), "/usr/bin".into())]);
+    assert_eq!(arguments[0], "/usr/bin/python3.11");
+    assert_eq!(program, PathBuf::from("/usr/bin/python3.11"));
+}
+
+#[test]
+fn names_of_users_are_refused() {
+    for user in ["nobody:nogroup", "65534", "", ":", "1:-1"] {
+        let mut spec = spec();
+        spec.limits.user = user.into();
+        let refused = plan(&spec, &root(), &as_root(), &filter()).expect_err(user);
+        assert_eq!(refused.code(), "sandbox.refused");
+    }
+}
+
+#[test]
+fn steps_say_nothing_that_is_secret() {
+    let mut spec = spec();
+    spec.env.push(("TOKEN".into(), "hunter2".into()));
+    let plan = plan(&spec, &root(), &as_root(), &filter()).expect("a plan");
+    assert!(!plan.init.iter().any(|step| step.to_string().contains("hunter2")));
+    assert!(plan.init.iter().all(|step| !step.to_string().contains(OLD_ROOT)), "people know their own paths");
+}

@@ -1,0 +1,11 @@
+# expect: status=success result="still here"
+# Two thousand grandchildren lose their parent: PID 1 takes them up and nothing fills
+for _ in range(2_000):
+    child = os.fork()
+    if child == 0:
+        try:
+            os.fork()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+(await mcp_stub.echo(word="still here")).arguments.word

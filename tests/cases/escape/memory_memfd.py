@@ -1,0 +1,8 @@
+# expect: status=limit verdict=memory
+# Memory in files that have no name and are mapped by nobody (memfd_create(2))
+held = []
+while True:
+    file = os.memfd_create("held")
+    held.append(file)
+    for _ in range(16):
+        os.write(file, b"x" * (1 << 20))
