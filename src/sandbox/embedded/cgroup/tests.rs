@@ -15,11 +15,12 @@ const LIMITS: Limits =
 /// Where groups can be made, or `None`, aloud.
 fn here() -> Option<Cgroups> {
     let found = Cgroups::find(&mut idle());
-    for reason in [&found.memory, &found.pids, &found.cpu].into_iter().filter_map(|place| place.as_ref().err()) {
-        eprintln!("skipped: no control group can be made here: {reason}");
-        return None;
+    let reason = [&found.memory, &found.pids, &found.cpu].into_iter().find_map(|place| place.as_ref().err().cloned());
+    match reason {
+        Some(reason) => eprintln!("skipped: no control group can be made here: {reason}"),
+        None => return Some(found),
     }
-    Some(found)
+    None
 }
 
 /// Python inside the groups, from its first instruction on.
@@ -129,23 +130,22 @@ fn finding_leaves_nothing_and_can_be_repeated() {
 }
 
 #[test]
-fn a_user_without_a_group_is_told_why() {
+fn where_groups_are_made_is_ours_alone() {
     if !nix::unistd::geteuid().is_root() {
         eprintln!("skipped: only root can try as somebody else");
         return;
     }
-    // What the kernel says to somebody else: this very test, as another user.
+    let Some(found) = here() else { return };
     let mut other = Command::new("setpriv");
     other.args(["--reuid", "54321", "--regid", "54321", "--clear-groups", "--", "mkdir"]);
-    let folder = here().expect("root may").memory.expect("a place").parent.join("not-ours");
+    let folder = found.memory.expect("a place").parent.join("not-ours");
     let made = other.arg(&folder).stderr(Stdio::null()).status().expect("setpriv");
     assert!(!made.success() && !folder.exists());
-    // And what we make of its answer.
     let refused = effect::fault("make x".into(), &std::io::Error::from_raw_os_error(libc::EACCES));
     assert!(refused.reason.starts_with("it is not ours to write"), "{refused}");
 }
 
-/// A bridge that is really killed, with a sandbox in two hierarchies that really runs.
+/// A bridge that is really killed, with a sandbox that really runs.
 #[test]
 fn a_sweep_ends_what_dead_bridges_left_and_nothing_else() {
     let Some(found) = here() else { return };
