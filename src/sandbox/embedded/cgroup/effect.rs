@@ -122,7 +122,7 @@ pub(super) fn members(folder: &Path) -> Vec<i32> {
 }
 
 /// The number after `key` at the beginning of a line.
-fn value(text: &str, key: &str) -> Option<u64> {
+pub(super) fn value(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
 }
 

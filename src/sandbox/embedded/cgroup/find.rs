@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use super::parse::{self, Hierarchy};
 use super::{Cgroups, Controller, Place, Version, delegate, effect, groups};
@@ -20,6 +21,9 @@ impl Cgroups {
     /// Tries each limit with `idle`, a process that waits until it is killed, such as [`idle`]. Takes some milliseconds and
     /// leaves nothing behind, except that in version 2 our own processes may now be in a leaf of their group.
     pub fn find(idle: &mut Command) -> Self {
+        // Two threads at once would move each other's processes.
+        static ONE: Mutex<()> = Mutex::new(());
+        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let seen = parse::hierarchies(&read("/proc/self/cgroup"), &read("/proc/self/mountinfo"));
         let uid = nix::unistd::geteuid().as_raw();
@@ -30,11 +34,14 @@ impl Cgroups {
             Ok((_, false)) => Err("the kernel does not count swap (start it with `swapaccount=1`)".to_owned()),
             Err(reason) => Err(reason.clone()),
         };
-        let place = |found: Result<(Place, bool), String>| found.map(|(place, _)| place);
+        let place = |found: Found| found.map(|(place, _)| place);
         let (pids, cpu) = (each(Controller::Pids), each(Controller::Cpu));
         Self { memory: place(memory), swap, pids: place(pids), cpu: place(cpu) }
     }
 }
+
+/// Where groups can be made, and whether swap is counted there; or why not.
+type Found = Result<(Place, bool), String>;
 
 /// A folder that may become a [`Place`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,12 +53,7 @@ struct Candidate {
 }
 
 /// The first candidate that passes, or every reason why none did.
-fn find(
-    controller: Controller,
-    seen: &[Hierarchy],
-    uid: u32,
-    attempt: &mut dyn FnMut(&Candidate) -> Result<(Place, bool), String>,
-) -> Result<(Place, bool), String> {
+fn find(controller: Controller, seen: &[Hierarchy], uid: u32, attempt: &mut dyn FnMut(&Candidate) -> Found) -> Found {
     let (candidates, mut reasons) = candidates(controller, seen, uid);
     for candidate in candidates {
         match attempt(&candidate) {
@@ -98,7 +100,7 @@ fn candidates(controller: Controller, seen: &[Hierarchy], uid: u32) -> (Vec<Cand
 }
 
 /// Makes a group at the candidate, moves a process into it, removes it. Also says whether swap is counted there.
-fn attempt(controller: Controller, candidate: &Candidate, idle: &mut Command) -> Result<(Place, bool), String> {
+fn attempt(controller: Controller, candidate: &Candidate, idle: &mut Command) -> Found {
     let parent = prepare(controller, candidate)?;
     let place = Place { version: candidate.version, parent };
     let mut only = Cgroups::none("not asked");
@@ -107,16 +109,13 @@ fn attempt(controller: Controller, candidate: &Candidate, idle: &mut Command) ->
         Controller::Pids => &mut only.pids,
         Controller::Cpu => &mut only.cpu,
     } = Ok(place.clone());
-    for group in groups(&only, &super::name("trial"), &trial()) {
-        group.make().map_err(|fault| fault.to_string())?;
-        let moved = move_one(&group.procs, idle);
-        let swap =
-            ["memory.swap.max", "memory.memsw.limit_in_bytes"].iter().any(|file| group.folder.join(file).exists());
-        group.remove().map_err(|fault| fault.to_string())?;
-        moved?;
-        return Ok((place, swap));
-    }
-    Err("there is nothing to try".to_owned())
+    let made = groups(&only, &super::name("trial"), &trial());
+    let group = made.first().ok_or("there is nothing to try")?;
+    group.make().map_err(|fault| fault.to_string())?;
+    let moved = move_one(&group.procs, idle);
+    let swap = ["memory.swap.max", "memory.memsw.limit_in_bytes"].iter().any(|file| group.folder.join(file).exists());
+    group.remove().map_err(|fault| fault.to_string())?;
+    moved.map(|()| (place, swap))
 }
 
 /// The folder that groups are made in.

@@ -20,7 +20,18 @@ const SWEEP_LIMIT: Duration = Duration::from_secs(2);
 const CERTAINLY_OLD: Duration = Duration::from_secs(3600);
 
 /// This bridge; asked once, since it never changes.
-static HERE: LazyLock<Instance> = LazyLock::new(Instance::current);
+pub(super) static HERE: LazyLock<Instance> = LazyLock::new(|| of_this_kernel(&Instance::current()));
+
+/// Groups are the kernel's own, so whoever sees one is on the same machine, also where that has no id (as in a container): only
+/// the boot and the PID namespace matter.
+fn of_this_kernel(instance: &Instance) -> Instance {
+    let text = instance.to_string();
+    let mut words: Vec<&str> = text.split(' ').collect();
+    if let Some(machine) = words.get_mut(1) {
+        *machine = "kernel";
+    }
+    words.join(" ").parse().unwrap_or_else(|()| instance.clone())
+}
 
 /// A name for the groups of one sandbox that no other sandbox of this machine has. `run` may be anything.
 pub fn name(run: &str) -> String {
@@ -86,8 +97,10 @@ mod tests {
         assert!(!hostile.contains(['/', '\n']) && hostile.len() <= 255, "{hostile}");
         assert_eq!(owner(&hostile), Some(me));
         // A machine without an id.
-        let nameless: Instance = "1   7 9".parse().expect("a label");
-        assert_eq!(owner(&named(&nameless, "r")), Some(nameless));
+        let nameless: Instance = "1  boot 7 9".parse().expect("a label");
+        let nameless = of_this_kernel(&nameless);
+        assert_eq!(owner(&named(&nameless, "r")), Some(nameless.clone()));
+        assert_eq!(nameless.judge(&nameless, |_| None), Owner::Dead, "it can be told");
         for other in ["docker", "mcp-bridge", "mcp-bridge.leaf", "mcp-bridge.1_a.2.r", "mcp-bridge.2_a_b_1_1.2.r"] {
             assert_eq!(owner(other), None, "{other}");
         }

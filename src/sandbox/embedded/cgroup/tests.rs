@@ -15,11 +15,12 @@ const LIMITS: Limits =
 /// Where groups can be made, or `None`, aloud.
 fn here() -> Option<Cgroups> {
     let found = Cgroups::find(&mut idle());
-    for reason in [&found.memory, &found.pids, &found.cpu].into_iter().filter_map(|place| place.as_ref().err()) {
-        eprintln!("skipped: no control group can be made here: {reason}");
-        return None;
+    let reason = [&found.memory, &found.pids, &found.cpu].into_iter().find_map(|place| place.as_ref().err().cloned());
+    match reason {
+        Some(reason) => eprintln!("skipped: no control group can be made here: {reason}"),
+        None => return Some(found),
     }
-    Some(found)
+    None
 }
 
 /// Python inside the groups, from its first instruction on.
@@ -81,13 +82,13 @@ fn a_share_of_a_processor_holds() {
     groups.iter().try_for_each(Group::make).expect("groups");
     let program = "
 import time
-end = time.monotonic() + 1.0
-while time.monotonic() < end: pass
-print(time.process_time())";
+while time.process_time() < 0.2: pass";
     let busy = python(&groups, program).wait_with_output().expect("ended");
-    let used: f64 = String::from_utf8_lossy(&busy.stdout).trim().parse().expect("seconds");
-    // A period more at either end than the fifth of a second.
-    assert!(used < 0.45, "{used} s of processor time within one second");
+    assert!(busy.status.success());
+    // Ten periods' worth: it was stopped at the end of nearly each, however slow the machine.
+    let files = groups.iter().filter_map(|group| fs::read_to_string(group.folder.join("cpu.stat")).ok());
+    let stopped = files.filter_map(|text| effect::value(&text, "nr_throttled")).max();
+    assert!(stopped.is_some_and(|times| times >= 4), "{stopped:?}");
     groups.iter().try_for_each(Group::remove).expect("removed");
 }
 
@@ -129,23 +130,22 @@ fn finding_leaves_nothing_and_can_be_repeated() {
 }
 
 #[test]
-fn a_user_without_a_group_is_told_why() {
+fn where_groups_are_made_is_ours_alone() {
     if !nix::unistd::geteuid().is_root() {
         eprintln!("skipped: only root can try as somebody else");
         return;
     }
-    // What the kernel says to somebody else: this very test, as another user.
+    let Some(found) = here() else { return };
     let mut other = Command::new("setpriv");
     other.args(["--reuid", "54321", "--regid", "54321", "--clear-groups", "--", "mkdir"]);
-    let folder = here().expect("root may").memory.expect("a place").parent.join("not-ours");
+    let folder = found.memory.expect("a place").parent.join("not-ours");
     let made = other.arg(&folder).stderr(Stdio::null()).status().expect("setpriv");
     assert!(!made.success() && !folder.exists());
-    // And what we make of its answer.
     let refused = effect::fault("make x".into(), &std::io::Error::from_raw_os_error(libc::EACCES));
     assert!(refused.reason.starts_with("it is not ours to write"), "{refused}");
 }
 
-/// A bridge that is really killed, with a sandbox in two hierarchies that really runs.
+/// A bridge that is really killed, with a sandbox that really runs.
 #[test]
 fn a_sweep_ends_what_dead_bridges_left_and_nothing_else() {
     let Some(found) = here() else { return };
@@ -160,13 +160,13 @@ fn a_sweep_ends_what_dead_bridges_left_and_nothing_else() {
     }
 
     let mut bridge = idle().spawn().expect("a process");
-    let words = Instance::current().to_string();
-    let mut words: Vec<String> = words.split(' ').map(str::to_owned).collect();
-    words[3] = bridge.id().to_string();
-    words[4] = started(bridge.id()).expect("it runs").to_string();
-    let owner: Instance = words.join(" ").parse().expect("a label");
-    words[2] = "elsewhere".into();
-    let elsewhere: Instance = words.join(" ").parse().expect("a label");
+    let ours = sweep::HERE.to_string();
+    let words: Vec<&str> = ours.split(' ').collect();
+    let owned = |place: &str| -> Instance {
+        let started = started(bridge.id()).expect("it runs");
+        format!("1 {} {place} {} {started}", words[1], bridge.id()).parse().expect("a label")
+    };
+    let (owner, elsewhere) = (owned(words[2]), owned("elsewhere"));
 
     let one = |name: &str| groups(&cgroups, name, &LIMITS).remove(0);
     let (theirs, ours) = (one(&sweep::named(&owner, "theirs")), one(&name("ours")));
