@@ -44,6 +44,7 @@ def named_keyring():
     ring = syscall("keyctl", 1, b"mcp-bridge-mark")
     kept = syscall("keyctl", 22, -1, -2)
     syscall("keyctl", 8, ring, kept)
+    return ring, kept
 
 
 def vsock():
@@ -61,4 +62,8 @@ sys.path.insert(0, "/tmp")
 write("/tmp/sitecustomize.py", "raise SystemExit('poisoned')")
 held.append(mmap.mmap(-1, 4096))
 await mcp_stub.waits()
+for each in held:
+    # The user's keyring outlives the run by days: a mark that could be made is taken away again.
+    if isinstance(each, tuple):
+        syscall("keyctl", 9, *each)
 planted
