@@ -5,8 +5,8 @@
 mod engines;
 
 use engines::{connect, each};
-use mcp_bridge::sandbox::container::{Engine, Level, context_tar};
-use mcp_bridge::sandbox::{Backend, SandboxError};
+use mcp_bridge::sandbox::container::{Engine, context_tar};
+use mcp_bridge::sandbox::{Backend, Level, SandboxError};
 use tokio::io::AsyncReadExt;
 
 /// Every Python that is promised.

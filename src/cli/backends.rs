@@ -10,7 +10,7 @@ use super::bridge::home;
 use crate::sandbox::container::{self, Engine, Surroundings};
 #[cfg(target_os = "linux")]
 use crate::sandbox::embedded::{self, Embedded};
-use crate::sandbox::{Backend, Check, SandboxError};
+use crate::sandbox::{Backend, Check, Limits, SandboxError};
 use crate::settings::{Environment, Runtime, Settings};
 
 /// One kind of sandbox that works here.
@@ -39,11 +39,11 @@ impl Found {
     }
 
     /// Looks at everything that programs depend on.
-    pub async fn check(&self, image: &str, user: &str) -> Vec<Check> {
+    pub async fn check(&self, image: &str, limits: &Limits) -> Vec<Check> {
         match self {
-            Self::Engine(engine) => engine.check(image, user).await,
+            Self::Engine(engine) => engine.check(image, &limits.user).await,
             #[cfg(target_os = "linux")]
-            Self::Embedded(embedded) => embedded.check(image, user).await,
+            Self::Embedded(embedded) => embedded.check(image, limits).await,
         }
     }
 

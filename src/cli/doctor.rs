@@ -40,7 +40,7 @@ pub(super) async fn doctor(env: &Environment, settings: &Settings) -> Exit {
         Err(error) => line(Level::Fail, "sandbox", &error.to_string(), &error.hint()),
         Ok(found) => {
             line(Level::Ok, "sandbox", &backends.reason(&found), "");
-            for Check { name, level, text, hint } in found.check(&settings.image, &settings.container_user).await {
+            for Check { name, level, text, hint } in found.check(&settings.image, &bridge::limits(settings)).await {
                 let level = match level {
                     sandbox::Level::Ok => Level::Ok,
                     sandbox::Level::Warn => Level::Warn,

@@ -16,13 +16,10 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::cgroup::{Fault, Group};
-use super::step::{Last, Plan, Step, Word};
+use super::step::{Last, Plan, Step, Watch, Word};
 use super::sys::{self, Forked};
 use super::{init, watch};
 
-/// Milliseconds between two looks at the memory of all processes. At the speed memory is filled with (some gigabytes a second),
-/// they can be a few dozen megabytes over the limit when they are ended.
-const LOOK: u16 = 20;
 /// What the steps of control groups begin with.
 pub(super) const CGROUP: &str = "cgroup: ";
 /// Bytes of a plan: twenty times the largest seen, and no reason to take more.
@@ -165,9 +162,12 @@ struct Init {
 
 impl Init {
     /// Waits for the end of PID 1, or ends it: when the bridge hangs up, or at the limit of memory.
-    fn wait(&self, bridge: &UnixStream, limit: Option<u64>) -> io::Result<Last> {
+    fn wait(&self, bridge: &UnixStream, memory: Option<Watch>) -> io::Result<Last> {
         let ended = sys::pidfd(self.pid)?;
-        let timeout = limit.map_or(PollTimeout::NONE, |_| PollTimeout::from(LOOK));
+        let timeout = match memory {
+            Some(_) => PollTimeout::try_from(watch::PERIOD).map_err(io::Error::other)?,
+            None => PollTimeout::NONE,
+        };
         loop {
             let mut waited = [
                 PollFd::new(ended.as_fd(), PollFlags::POLLIN),
@@ -186,7 +186,7 @@ impl Init {
                 self.end();
                 return Ok(Last::default());
             }
-            if limit.is_some_and(|limit| watch::above(self.pid.unsigned_abs(), limit, true).is_some()) {
+            if memory.is_some_and(|it| watch::above(self.pid.unsigned_abs(), it.limit, it.swap).is_some()) {
                 self.end();
                 return Ok(Last { memory_kills: 1, ..Last::default() });
             }

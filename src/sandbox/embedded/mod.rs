@@ -21,7 +21,7 @@ pub mod seccomp;
 pub mod step;
 mod sys;
 mod tree;
-mod watch;
+pub mod watch;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -30,6 +30,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use nix::sched::{CpuSet, sched_getaffinity};
+use nix::unistd::Pid;
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
@@ -107,14 +109,12 @@ impl Embedded {
         self.inner.endings.reopen();
     }
 
-    /// Looks at the host and at every limit for a program that runs as `user`, and tries them.
-    pub async fn check(&self, image: &str, user: &str) -> Vec<Check> {
+    /// Looks at the host and at every limit of `limits`, and tries them.
+    pub async fn check(&self, image: &str, limits: &Limits) -> Vec<Check> {
         let host = self.host().await;
         let allowed = &self.inner.options.allow_degraded;
-        // Without a cgroup only whole processors can be held.
-        let cpus = if host.cgroups.cpu.is_ok() { 0.5 } else { 1.0 };
         let mut found = Vec::new();
-        for Mechanism { promise, holds } in host::mechanisms(&host.kernel, &host.cgroups, cpus) {
+        for Mechanism { promise, holds } in host::mechanisms(&host.kernel, &host.cgroups, limits) {
             let name = format!("how: {}", promise.name());
             found.push(match holds {
                 Ok(by) => Check::new(&name, Level::Ok, by, ""),
@@ -128,7 +128,9 @@ impl Embedded {
         match self.root(image).await {
             Ok(root) => {
                 found.push(Check::new("python", Level::Ok, root.python.display().to_string(), ""));
-                found.extend(check::probe(self, image, user, cpus, allowed).await);
+                // Without a control group only whole processors can be held.
+                let cpus = if host.cgroups.cpu.is_ok() { 0.5 } else { 1.0 };
+                found.extend(check::probe(self, image, &limits.user, cpus, allowed).await);
             }
             Err(error) => found.push(Check::failure("python", &error)),
         }
@@ -168,7 +170,7 @@ impl Embedded {
             Err(Refusal::Other(error)) => Err(error),
             Err(Refusal::Step { step, errno, reason }) => Err(match step.strip_prefix(keeper::CGROUP) {
                 Some(step) => SandboxError::CgroupRefused { step: step.to_owned(), reason },
-                None => host::explain(&step, errno, &reason, &host.kernel),
+                None => host::explain(&step, errno, &host.kernel),
             }),
         }
     }
@@ -209,29 +211,49 @@ impl Embedded {
 
 /// What does not hold here though the operator may accept it; anything else that does not hold is an error.
 fn weaknesses(host: &Host, limits: &Limits) -> Result<Vec<Weakness>, SandboxError> {
-    let mut found = Vec::new();
-    for Mechanism { promise, holds } in host::mechanisms(&host.kernel, &host.cgroups, limits.cpus) {
-        let Err(warning) = holds else { continue };
-        match NEGOTIABLE.iter().find(|name| **name == promise.name()) {
-            Some(what) => found.push(Weakness { what, warning }),
-            None => return Err(SandboxError::HostLacks { what: promise.name(), found: warning }),
+    if let Some(refusal) = host.kernel.refusal() {
+        return Err(refusal);
+    }
+    let mechanisms = host::mechanisms(&host.kernel, &host.cgroups, limits);
+    for Mechanism { promise, holds } in &mechanisms {
+        if let Err(found) = holds
+            && !NEGOTIABLE.contains(&promise.name())
+        {
+            return Err(SandboxError::HostLacks { what: promise.name(), found: found.clone() });
         }
     }
-    Ok(found)
+    Ok(host::weaknesses(&mechanisms))
 }
 
 fn facts(host: &Host, name: &str, count: u32, limits: &Limits) -> Facts {
     let kernel = &host.kernel;
+    // Neighbouring processes and neighbouring runs get different numbers.
+    let slot = std::process::id().wrapping_mul(64).wrapping_add(count);
     Facts {
-        privileged: kernel.privileged,
-        uid: kernel.uid,
-        gid: kernel.gid,
-        sandbox_id: kernel.sandbox_id(std::process::id(), count),
-        uptime: kernel.time_namespaces.then(host::uptime).flatten(),
-        affinity: host.cgroups.cpu.is_err().then(|| host::processors(limits.cpus, count)),
+        privileged: kernel.euid == 0,
+        uid: kernel.euid,
+        gid: kernel.egid,
+        sandbox_id: kernel.unused_uid(slot).unwrap_or(u32::MAX),
+        uptime: kernel.time_namespaces.then(uptime).flatten(),
+        affinity: host.cgroups.cpu.is_err().then(|| processors(limits.cpus, slot)),
         groups: cgroup::groups(&host.cgroups, name, limits),
         watch_memory: host.cgroups.memory.is_err(),
+        swap: kernel.swap,
     }
+}
+
+/// Whole seconds since the kernel started.
+fn uptime() -> Option<u64> {
+    std::fs::read_to_string("/proc/uptime").ok()?.split('.').next()?.parse().ok()
+}
+
+/// So many of the processors that we may use ourselves; another first one for every sandbox.
+fn processors(cpus: f64, first: u32) -> Vec<usize> {
+    let allowed = sched_getaffinity(Pid::from_raw(0)).unwrap_or_default();
+    let all: Vec<usize> = (0..CpuSet::count()).filter(|number| allowed.is_set(*number) == Ok(true)).collect();
+    let wanted = (cpus.ceil() as usize).clamp(1, all.len().max(1));
+    let first = first as usize % all.len().max(1);
+    all.iter().cycle().skip(first).take(wanted.min(all.len())).copied().collect()
 }
 
 impl Backend for Embedded {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::cgroup::Group;
 use super::root::{Bind, Link, OWN, Root};
 use super::seccomp::Filter;
-use super::step::{Namespace, Plan, Resource, Step};
+use super::step::{Namespace, Plan, Resource, Step, Watch};
 use crate::sandbox::{SandboxError, SandboxSpec};
 
 /// What of the host a plan depends on.
@@ -25,6 +25,8 @@ pub struct Facts {
     pub groups: Vec<Group>,
     /// No cgroup holds memory: per process a limit does, and the keeper watches the sum.
     pub watch_memory: bool,
+    /// The machine has swap, which the watch counts too.
+    pub swap: bool,
 }
 
 /// Bytes and entries of the tmpfs that is the root: folders, links and small files, a few pages.
@@ -72,7 +74,7 @@ pub fn plan(spec: &SandboxSpec, root: &Root, facts: &Facts, filter: &Filter) -> 
     // Before the cgroup namespace, so that its root is the sandbox's own group.
     init.extend(facts.groups.iter().map(|group| Step::Write { path: group.procs.clone(), text: "0".into() }));
     init.push(Step::Unshare(vec![Namespace::Mount, Namespace::Net, Namespace::Ipc, Namespace::Uts, Namespace::Cgroup]));
-    init.extend(file_systems(spec, root));
+    init.extend(file_systems(spec, root, facts));
     init.push(Step::HostName("sandbox".into()));
     init.push(Step::Session);
     init.extend(limits(spec, facts));
@@ -87,13 +89,13 @@ pub fn plan(spec: &SandboxSpec, root: &Root, facts: &Facts, filter: &Filter) -> 
     init.push(Step::DieWithKeeper);
     init.push(Step::NoNewPrivileges);
     init.push(Step::WorkingFolder("/workspace".into()));
-    let devices = DEVICES.iter().map(|name| format!("/dev/{name}").into()).collect();
+    let devices = devices(facts).map(|name| format!("/dev/{name}").into()).collect();
     // `/proc` holds nothing but the sandbox's own processes; the guest chooses there who dies first of memory.
     let write = ["/tmp", "/workspace", "/dev/shm", "/proc"].map(PathBuf::from).into();
     init.push(Step::Landlock { write, devices });
     init.push(Step::Seccomp(filter.clone()));
     init.push(exec(spec, root));
-    let watch = facts.watch_memory.then_some(spec.limits.memory);
+    let watch = facts.watch_memory.then_some(Watch { limit: spec.limits.memory, swap: facts.swap });
     Ok(Plan { groups: facts.groups.clone(), keeper, init, watch })
 }
 
@@ -118,7 +120,12 @@ fn identity(inside: (u32, u32), outside: (u32, u32)) -> [Step; 3] {
     ]
 }
 
-fn file_systems(spec: &SandboxSpec, root: &Root) -> Vec<Step> {
+/// `/dev/zero`, mapped and shared, is memory that no process's own count has: it is there only where a control group counts.
+fn devices(facts: &Facts) -> impl Iterator<Item = &'static str> {
+    DEVICES.into_iter().filter(|name| *name != "zero" || !facts.watch_memory)
+}
+
+fn file_systems(spec: &SandboxSpec, root: &Root, facts: &Facts) -> Vec<Step> {
     let (bytes, inodes) = ROOT;
     let mut steps = vec![Step::Private, Step::Pivot { over: ANY_FOLDER.into(), bytes, inodes }];
     steps.extend(root.binds.iter().map(|Bind { source, target }| Step::Bind {
@@ -143,7 +150,7 @@ fn file_systems(spec: &SandboxSpec, root: &Root) -> Vec<Step> {
         }
     }
     steps.push(Step::Proc);
-    for name in DEVICES {
+    for name in devices(facts) {
         let path = PathBuf::from("/dev").join(name);
         steps.push(Step::Bind { source: path.clone(), target: path, device: true });
     }

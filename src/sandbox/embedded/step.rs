@@ -17,8 +17,17 @@ pub struct Plan {
     pub keeper: Vec<Step>,
     /// Carried out by the sandbox's PID 1; the last one is [`Step::Exec`].
     pub init: Vec<Step>,
-    /// Bytes of memory of all processes together at which the keeper ends the sandbox; `None` where a cgroup does it.
-    pub watch: Option<u64>,
+    /// Whether the keeper watches the memory of all processes together; `None` where a control group holds it.
+    pub watch: Option<Watch>,
+}
+
+/// Where no control group holds the memory of all processes together, the keeper looks at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// Bytes above which the sandbox is ended.
+    pub limit: u64,
+    /// The machine has swap: what was written out counts too.
+    pub swap: bool,
 }
 
 /// One step. Paths of [`Step::Bind`] sources are the host's; after [`Step::Pivot`] they are found below [`OLD_ROOT`].

@@ -10,7 +10,7 @@ mod outcome;
 pub use client::{Client, PATIENCE};
 pub use engine::Engine;
 #[allow(unused_imports)]
-pub(crate) use engine::every_engine;
+pub(crate) use engine::{every_engine, on_engine};
 #[allow(unused_imports)]
 pub use events::{Events, gone_within};
 #[allow(unused_imports)]
