@@ -130,19 +130,19 @@ impl Bench {
         named(&std::env::temp_dir(), mark, 1, &mut folders);
         let containers = match &self.kind {
             Ground::Container(bench) => bench.containers(),
-            Ground::Embedded(_) => keepers().into_iter().filter(|_| alone()).collect(),
+            Ground::Embedded(_) => Vec::new(),
         };
-        let containers = containers.into_iter().map(|id| format!("container or keeper {id}"));
+        let containers = containers.into_iter().map(|id| format!("container {id}"));
         processes.chain(mounts.collect::<Vec<_>>()).chain(folders).chain(containers).collect()
     }
 
-    /// The user whom each process of this test's sandboxes has, as the host sees it.
+    /// The user whom each Python of this test's sandboxes has, as the host sees it.
     pub fn users(&self) -> Vec<u32> {
         let uid = |(pid, _): (u32, String)| {
             let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
             status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().next()?.parse().ok())
         };
-        processes(&self.mark).into_iter().filter_map(uid).collect()
+        processes(&self.mark).into_iter().filter(|(_, line)| line.contains("python3")).filter_map(uid).collect()
     }
 }
 
@@ -179,33 +179,17 @@ pub fn again_as_user(test: &str) -> bool {
     true
 }
 
-/// Keepers that are children of this process.
-fn keepers() -> Vec<String> {
-    let own = std::process::id().to_string();
-    let children = |task: std::path::PathBuf| std::fs::read_to_string(task.join("children")).unwrap_or_default();
-    let tasks = std::fs::read_dir(format!("/proc/{own}/task")).into_iter().flatten().flatten();
-    let pids: Vec<String> = tasks
-        .flat_map(|task| children(task.path()).split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-        .collect();
-    let keeper =
-        |pid: &String| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.ends_with(b"__sandbox\0"));
-    pids.into_iter().filter(keeper).collect()
-}
-
-/// Is this the only test of this process? Else a keeper may be another's.
-fn alone() -> bool {
-    std::env::args().any(|argument| argument == "--exact")
-}
-
-/// Python processes that carry the mark at the end of their program.
+/// Processes that carry the mark: Python at the end of its program, a keeper in its sandbox's name.
 fn processes(mark: &str) -> Vec<(u32, String)> {
     let folders = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = folders.filter_map(|folder| folder.file_name().to_str()?.parse::<u32>().ok());
-    let line = |pid: &u32| {
-        String::from_utf8_lossy(&std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default()).into_owned()
+    let line = |pid: u32| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let text = |pid: u32| (pid, String::from_utf8_lossy(&line(pid)).into_owned());
+    let ours = |line: &str| {
+        line.contains("python3") && line.contains(&format!("# {mark}\0"))
+            || line.contains("\0__sandbox\0") && line.contains(&format!("{mark}-"))
     };
-    let ours = |line: &str| line.contains("python3") && line.contains(&format!("# {mark}\0"));
-    pids.filter(|pid| *pid != std::process::id()).map(|pid| (pid, line(&pid))).filter(|(_, line)| ours(line)).collect()
+    pids.filter(|pid| *pid != std::process::id()).map(text).filter(|(_, line)| ours(line)).collect()
 }
 
 /// Folders of the bridge below `folder` whose name holds the mark.
