@@ -1,5 +1,5 @@
 # expect: status=success result="still here"
-# Three hundred grandchildren, five times the limit of processes, lose their parent: PID 1 takes them up and nothing fills
+# Three hundred grandchildren, five times the limit of processes, lose their parent: PID 1 takes them up and nothing fills (double fork; subreaper faults of init programs)
 for _ in range(300):
     child = os.fork()
     if child == 0:
