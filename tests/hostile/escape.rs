@@ -28,7 +28,8 @@ impl Outside {
         let port = |at: usize| tcp[at].as_ref().and_then(|it| it.local_addr().ok()).map_or(9, |address| address.port());
         let name = format!("mcp-escape-{}-{}", std::process::id(), engine.name);
         let address = SocketAddr::from_abstract_name(&name).expect("a name");
-        let (file, pipe, path) = (home.path().join("of-the-host"), home.path().join("pipe"), home.path().join("socket"));
+        let (file, pipe, path) =
+            (home.path().join("of-the-host"), home.path().join("pipe"), home.path().join("socket"));
         std::fs::write(&file, ground::SECRET).expect("written");
         nix::unistd::mkfifo(&pipe, Mode::S_IRWXU).expect("a pipe");
         let sockets = [UnixListener::bind_addr(&address), UnixListener::bind(&path)].map(|it| it.expect("bound"));
@@ -89,7 +90,10 @@ every_engine!(runs_of_different_callers_see_nothing_of_each_other, |engine| {
     plants.value("await mcp_stub.releases()\nNone");
     let report = plants.result(held)["structuredContent"].take();
     let planted: Vec<&str> = report["result"].as_array().expect("marks").iter().filter_map(Value::as_str).collect();
-    assert!(["file in /tmp", "file in /workspace", "abstract socket"].iter().all(|mark| planted.contains(mark)), "{report:#}");
+    assert!(
+        ["file in /tmp", "file in /workspace", "abstract socket"].iter().all(|mark| planted.contains(mark)),
+        "{report:#}"
+    );
     assert_eq!(plants.value(&look), json!([]), "the next run");
     for mut client in [plants, looks] {
         let pid = client.child.id();

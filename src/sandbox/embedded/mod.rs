@@ -9,9 +9,8 @@
 mod cgroup;
 mod elf;
 mod host;
-mod image;
-mod init;
 pub mod image;
+mod init;
 mod keeper;
 mod launch;
 pub mod plan;
