@@ -153,7 +153,7 @@ async fn what_is_damaged_or_missing_is_named_and_nothing_is_kept() {
     }
     let error = place.refused("127.0.0.1:1/none").await;
     assert_eq!(error.code(), "sandbox.image_pull_failed", "{error}");
-    assert_eq!(place.refused("No Name").await.code(), "sandbox.image_invalid");
+    assert_eq!(place.pull("No Name").await.expect_err("no name").code(), "sandbox.image_invalid");
 
     // A layer that is shorter, longer, or other than its digest says.
     type Harm = fn(&mut Vec<u8>);
