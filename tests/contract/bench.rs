@@ -1,9 +1,11 @@
 //! The backends under test, one kind of bench for all, and a view of each from outside.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use mcp_bridge::sandbox::container::Kind;
+use mcp_bridge::sandbox::embedded::{Embedded, Options};
 use mcp_bridge::sandbox::{Backend, Sandbox, SandboxSpec};
 use tokio::io::AsyncReadExt;
 
@@ -12,11 +14,17 @@ use crate::engines;
 /// Longest wait for traces to go. A healthy sandbox leaves none when `destroy` returns; a hang-up takes a moment.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// One test on one backend.
+/// One test on one backend; its sandboxes carry a mark of their own, so that tests at the same time do not count each other's.
 pub struct Bench {
     name: &'static str,
-    backend: Box<dyn Backend>,
-    outside: engines::Bench,
+    mark: String,
+    kind: Ground,
+}
+
+enum Ground {
+    /// With an eye on the engine that is not ours.
+    Container(engines::Bench),
+    Embedded(Embedded),
 }
 
 /// How a program ended.
@@ -37,18 +45,22 @@ impl Outcome {
 impl Bench {
     /// `None`: this machine has no such backend. It is skipped aloud, and is a failure in CI.
     pub async fn get(name: &'static str) -> Option<Self> {
+        let root = nix::unistd::geteuid().is_root();
         let kind = match name {
             "docker" => Kind::Docker,
             "podman" => Kind::Podman,
-            other => panic!("no such backend: {other}"),
+            "embedded" if !root => {
+                eprintln!("SKIPPED: embedded as root: these tests run as an ordinary user");
+                return None;
+            }
+            _ => return Some(Self { name, mark: engines::mark(), kind: Ground::Embedded(embedded()) }),
         };
-        let Some(outside) = engines::Bench::new(kind).await else {
+        let Some(bench) = engines::Bench::new(kind).await else {
             assert!(std::env::var_os("CI").is_none(), "{name} is missing");
             eprintln!("SKIPPED: no {name} (.ci/engines up starts one)");
             return None;
         };
-        let backend = Box::new(engines::connect(kind).await);
-        Some(Self { name, backend, outside })
+        Some(Self { name, mark: bench.mark().to_owned(), kind: Ground::Container(bench) })
     }
 
     pub fn name(&self) -> &str {
@@ -57,15 +69,18 @@ impl Bench {
 
     /// A program with small limits.
     pub fn spec(&self, program: &str) -> SandboxSpec {
-        self.outside.spec(program)
+        engines::spec(program, &self.mark)
     }
 
     pub async fn launch(&self, spec: &SandboxSpec) -> Sandbox {
-        self.backend.launch(spec).await.unwrap_or_else(|error| panic!("{}: {error}", self.name))
+        self.backend().launch(spec).await.unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
     pub fn backend(&self) -> &dyn Backend {
-        &*self.backend
+        match &self.kind {
+            Ground::Container(bench) => &bench.engine,
+            Ground::Embedded(embedded) => embedded,
+        }
     }
 
     /// Runs to the end and destroys.
@@ -89,6 +104,10 @@ impl Bench {
 
     /// Waits (at most ten seconds) until nobody knows anything of this test's sandboxes.
     pub async fn nothing_is_left(&self) {
+        match &self.kind {
+            Ground::Container(bench) => bench.engine.settle().await,
+            Ground::Embedded(embedded) => embedded.settle().await,
+        }
         let began = Instant::now();
         loop {
             let left = self.traces();
@@ -102,36 +121,75 @@ impl Bench {
 
     /// All that is seen of this test's sandboxes from outside: processes, mounts, control groups, folders, containers.
     pub fn traces(&self) -> Vec<String> {
-        let mark = self.outside.mark();
+        let mark = self.mark.as_str();
         let processes = processes(mark).into_iter().map(|(pid, line)| format!("process {pid}: {line}"));
         let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let mounts = mounts.lines().filter(|line| line.contains(mark)).map(|line| format!("mount {line}"));
         let mut folders = Vec::new();
         named(Path::new("/sys/fs/cgroup"), mark, 6, &mut folders);
         named(&std::env::temp_dir(), mark, 1, &mut folders);
-        let containers = self.outside.containers().into_iter().map(|id| format!("container {id}"));
+        let containers = match &self.kind {
+            Ground::Container(bench) => bench.containers(),
+            Ground::Embedded(_) => Vec::new(),
+        };
+        let containers = containers.into_iter().map(|id| format!("container {id}"));
         processes.chain(mounts.collect::<Vec<_>>()).chain(folders).chain(containers).collect()
     }
 
-    /// The user whom each process of this test's sandboxes has, as the host sees it.
+    /// The user whom each Python of this test's sandboxes has, as the host sees it.
     pub fn users(&self) -> Vec<u32> {
         let uid = |(pid, _): (u32, String)| {
             let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
             status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().next()?.parse().ok())
         };
-        processes(self.outside.mark()).into_iter().filter_map(uid).collect()
+        processes(&self.mark).into_iter().filter(|(_, line)| line.contains("python3")).filter_map(uid).collect()
     }
 }
 
-/// Python processes that carry the mark at the end of their program.
+/// The embedded sandbox as a bridge would make it, with the system's own Python: an ordinary user can read that.
+fn embedded() -> Embedded {
+    Embedded::new(Options {
+        binary: env!("CARGO_BIN_EXE_mcp-bridge").into(),
+        path: Some("/usr/local/bin:/usr/bin:/bin".into()),
+        python: None,
+        rootfs: None,
+        default_image: engines::spec("", "").image,
+        images: "/nonexistent".into(),
+        allow_degraded: Vec::new(),
+    })
+}
+
+/// Runs the test of this name again as an ordinary user, if this is root; `false`: this is one already.
+pub fn again_as_user(test: &str) -> bool {
+    if !nix::unistd::geteuid().is_root() {
+        return false;
+    }
+    let test = test.split_once("::").map_or(test, |(_, path)| path);
+    // A number that no account has: nothing on this machine is its own.
+    let user = ["--reuid", "4242", "--regid", "4242", "--clear-groups"];
+    let output = Command::new("setpriv")
+        .args(user)
+        .arg(std::env::current_exe().expect("this program"))
+        .args(["--exact", &format!("{test}::embedded_user"), "--nocapture"])
+        .current_dir("/")
+        .output()
+        .expect("setpriv of util-linux");
+    let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert!(output.status.success() && said.contains("1 passed"), "as an ordinary user:\n{said}");
+    true
+}
+
+/// Processes that carry the mark: Python at the end of its program, a keeper in its sandbox's name.
 fn processes(mark: &str) -> Vec<(u32, String)> {
     let folders = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = folders.filter_map(|folder| folder.file_name().to_str()?.parse::<u32>().ok());
-    let line = |pid: &u32| {
-        String::from_utf8_lossy(&std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default()).into_owned()
+    let line = |pid: u32| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let text = |pid: u32| (pid, String::from_utf8_lossy(&line(pid)).into_owned());
+    let ours = |line: &str| {
+        line.contains("python3") && line.contains(&format!("# {mark}\0"))
+            || line.contains("\0__sandbox\0") && line.contains(&format!("{mark}-"))
     };
-    let ours = |line: &str| line.contains("python3") && line.contains(&format!("# {mark}\0"));
-    pids.filter(|pid| *pid != std::process::id()).map(|pid| (pid, line(&pid))).filter(|(_, line)| ours(line)).collect()
+    pids.filter(|pid| *pid != std::process::id()).map(text).filter(|(_, line)| ours(line)).collect()
 }
 
 /// Folders of the bridge below `folder` whose name holds the mark.
@@ -176,6 +234,18 @@ macro_rules! contract {
             #[tokio::test]
             async fn podman() {
                 on("podman").await;
+            }
+
+            #[tokio::test]
+            async fn embedded() {
+                on("embedded").await;
+            }
+
+            #[tokio::test]
+            async fn embedded_user() {
+                if !$crate::bench::again_as_user(TEST) {
+                    on("embedded-user").await;
+                }
             }
         }
     };

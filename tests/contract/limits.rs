@@ -20,7 +20,7 @@ for _ in range(6):
         except MemoryError: os._exit(1)
         os.read(gate, 1)
         os._exit(0)
-ended, until = 0, time.monotonic() + 5
+ended, until = 0, time.monotonic() + 20
 while ended < 4 and time.monotonic() < until:
     if os.waitpid(-1, os.WNOHANG)[0]: ended += 1
     time.sleep(0.01)

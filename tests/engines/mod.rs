@@ -55,11 +55,9 @@ pub struct Bench {
 impl Bench {
     /// `None`: the environment names no such engine.
     pub async fn new(kind: Kind) -> Option<Self> {
-        static TESTS: AtomicU32 = AtomicU32::new(0);
         let address = address(kind)?;
         let socket = address.strip_prefix("unix://").expect("a unix:// address").to_owned();
-        let mark = format!("test-{}-{}", std::process::id(), TESTS.fetch_add(1, Ordering::Relaxed));
-        Some(Self { engine: connect(kind).await, mark, socket })
+        Some(Self { engine: connect(kind).await, mark: mark(), socket })
     }
 
     pub fn name(&self) -> &str {
@@ -188,6 +186,12 @@ pub async fn connect(kind: Kind) -> Engine {
     let engine = Engine::connect(options).await.expect("the engine named by the environment answers");
     assert_eq!(engine.kind(), kind);
     engine
+}
+
+/// What the sandboxes of one test carry, and those of no other.
+pub fn mark() -> String {
+    static TESTS: AtomicU32 = AtomicU32::new(0);
+    format!("test-{}-{}", std::process::id(), TESTS.fetch_add(1, Ordering::Relaxed))
 }
 
 /// See [`Bench::spec`].

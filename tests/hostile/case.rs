@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Known keys: `status`, `verdict`, `error` (its type), `timeout` (seconds to ask for; default 20) and, last on the line because
-//! it takes the rest, `result` (JSON; left out, any will do). The first line holds on every backend but those that are named.
+//! it takes the rest, `result` (JSON; left out, any will do). The first line holds on every backend but those that are named;
+//! `embedded` names it as root and as an ordinary user (`embedded_user`) alike.
 
 use std::path::Path;
 
@@ -67,7 +68,11 @@ impl Case {
 
     /// What must come of it on this backend.
     pub fn on(&self, backend: &str) -> &Expected {
-        let exception = self.exceptions.iter().find(|exception| exception.backend == backend);
+        let named = |whole: bool| {
+            let is = move |name: &str| if whole { backend == name } else { backend.starts_with(name) };
+            self.exceptions.iter().find(|exception| is(&exception.backend))
+        };
+        let exception = named(true).or_else(|| named(false));
         exception.map_or(&self.expected, |exception| &exception.expected)
     }
 
@@ -78,6 +83,17 @@ impl Case {
 }
 
 impl Expected {
+    /// In words, for a reader.
+    pub fn in_words(&self) -> String {
+        match (&self.verdict, &self.error, &self.result) {
+            (Some(verdict), ..) => format!("ended: {verdict}"),
+            (None, Some(error), _) => format!("`{error}`"),
+            (None, None, Some(Value::Array(reached))) if reached.is_empty() => "nothing is reached".into(),
+            (None, None, Some(result)) => format!("`{result}`"),
+            (None, None, None) => "may be reached".into(),
+        }
+    }
+
     fn read(line: &str, name: &str) -> Self {
         let mut expected = Self { status: String::new(), verdict: None, error: None, result: None, timeout: 20.0 };
         let mut rest = line.trim();

@@ -4,6 +4,9 @@
 #[path = "../it/support/mod.rs"]
 mod support;
 
+#[path = "../support/markdown.rs"]
+mod markdown;
+
 mod case;
 mod covered;
 mod escape;
@@ -12,3 +15,4 @@ mod ground;
 mod lessons;
 mod network;
 mod programs;
+mod table;

@@ -1,5 +1,4 @@
 # Makes a mark in every place that could outlive the run or be seen by another, tells which, and waits.
-import mmap
 import socket
 import tempfile
 
@@ -44,6 +43,7 @@ def named_keyring():
     ring = syscall("keyctl", 1, b"mcp-bridge-mark")
     kept = syscall("keyctl", 22, -1, -2)
     syscall("keyctl", 8, ring, kept)
+    return ring, kept
 
 
 def vsock():
@@ -59,6 +59,9 @@ plant("process name", lambda: write("/proc/self/comm", "mcp-mark"))
 os.environ["MCP_BRIDGE_MARK"] = "mark"
 sys.path.insert(0, "/tmp")
 write("/tmp/sitecustomize.py", "raise SystemExit('poisoned')")
-held.append(mmap.mmap(-1, 4096))
 await mcp_stub.waits()
+for each in held:
+    # The user's keyring outlives the run by days: a mark that could be made is taken away again.
+    if isinstance(each, tuple):
+        syscall("keyctl", 9, *each)
 planted

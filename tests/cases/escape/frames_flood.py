@@ -1,5 +1,5 @@
 # expect: status=success timeout=60 result="CallLimit"
-# Calls without end, none of them awaited before the next: there is a number of them that one run may make
+# Calls without end, none of them awaited before the next: there is a number of them that one run may make (denial of service by requests)
 import asyncio
 
 try:

@@ -1,5 +1,5 @@
 # expect: status=error error=EarlyExit
-# Half a frame and then the end: what is lost is said
+# Half a frame and then the end: what is lost is said (truncation)
 import gc
 
 pipe = next(each for each in gc.get_objects() if type(each).__name__ == "Channel")._write

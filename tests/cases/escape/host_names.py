@@ -1,6 +1,6 @@
 # expect: status=success result=[]
 # expect podman (it copies the host's own /etc/hosts): status=success
-# The host's name, its users and the bridge's folder are not told inside
+# The host's name, its users and the bridge's folder are not told inside (container escape lists: information)
 import socket
 
 names = {host.name} - {"", "localhost", "sandbox"}

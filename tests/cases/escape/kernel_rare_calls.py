@@ -1,5 +1,5 @@
 # expect: status=success result=[]
-# Calls that hardly any program needs and that had faults: mount lists, memory of others, dcookies, quotas, swap, accounting
+# Calls that hardly any program needs and that had faults: mount lists, memory of others, dcookies, quotas, swap, accounting (Docker's list of refused calls)
 for name, arguments in (("lookup_dcookie", (0, 0, 0)), ("migrate_pages", (1, 64, b"\1" * 8, b"\1" * 8)),
                         ("move_pages", (1, 1, struct.pack("Q", 0x400000), None, b"\0" * 8, 0))):
     knock(name, lambda: syscall(name, *arguments))

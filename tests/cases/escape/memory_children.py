@@ -1,4 +1,5 @@
 # expect: status=success result=true
+# expect embedded_user (a watch instead of a control group: the sandbox ends as a whole): status=limit verdict=memory
 # Ten children want a hundred megabytes each, at the same time: together they end at the limit (memory cgroup, "oom_kill")
 children, (readable, writable) = [], os.pipe()
 for _ in range(10):

@@ -1,4 +1,5 @@
 # expect: status=limit verdict=memory
+# expect embedded_user (no control group counts such memory, so it is refused): status=error error=OSError
 # Memory in files that have no name and are mapped by nobody (memfd_create(2))
 held = []
 while True:

@@ -1,4 +1,5 @@
 # expect: status=limit verdict=memory
+# expect embedded (segments that outlive their process are refused): status=error error=PermissionError
 # Shared memory that is filled and let go of, but not removed (shmget(2))
 libc.shmat.restype = ctypes.c_void_p
 libc.shmdt.argtypes = [ctypes.c_void_p]

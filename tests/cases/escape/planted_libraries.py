@@ -1,5 +1,5 @@
 # expect: status=success result=[]
-# Libraries that every program loads: ld.so.preload, ld.so.cache, ld.so.conf.d; and a library of one's own from a writable folder
+# Libraries that every program loads: ld.so.preload, ld.so.cache, ld.so.conf.d; and a library of one's own from a writable folder (MITRE ATT&CK T1574.006)
 import shutil
 
 for path in ("/etc/ld.so.preload", "/etc/ld.so.cache", "/etc/ld.so.conf.d/mark.conf", "/etc/profile", "/etc/environment",

@@ -1,5 +1,5 @@
 # expect: status=success result=[]
-# Python files and compiled files where the next run would load them: site-packages, sitecustomize, __pycache__, .pth
+# Python files and compiled files where the next run would load them: site-packages, sitecustomize, __pycache__, .pth (MITRE ATT&CK T1546)
 import site
 import sysconfig
 

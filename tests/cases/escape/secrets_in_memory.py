@@ -1,5 +1,6 @@
 # expect: status=success result=[]
 # The bridge's secrets, in every byte that the program can read of itself and of others (/proc/*/mem, /proc/*/environ)
+
 # In two halves, or the program would find itself.
 halves = (b"hunter22", b"-of-the-")
 found = 0
