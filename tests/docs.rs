@@ -111,11 +111,15 @@ fn the_guide_has_the_table_of_settings() {
 #[cfg(target_os = "linux")]
 #[test]
 fn security_has_the_table_of_the_filter() {
-    use mcp_bridge::sandbox::embedded::seccomp::{Condition, Memory, Policy, Verdict};
+    use mcp_bridge::sandbox::embedded::seccomp::{Condition, Errno, Memory, Policy, Verdict};
 
-    let condition = |word: &str, condition: &Condition| {
+    let condition = |word: &str, condition: &Condition, otherwise: Errno| {
         let names: Vec<&str> = condition.values.keys().map(String::as_str).collect();
-        format!("; argument {} {word} {}", condition.argument, names.join(", "))
+        let otherwise = match otherwise {
+            Errno::NotPermitted => "",
+            Errno::NetworkUnreachable => ", else `ENETUNREACH`",
+        };
+        format!("; argument {} {word} {}{otherwise}", condition.argument, names.join(", "))
     };
     let mut table = String::from("| group | answer | calls | reason |\n|---|---|---|---|\n");
     for group in &Policy::ours().groups {
@@ -130,8 +134,8 @@ fn security_has_the_table_of_the_filter() {
             Some(Memory::Counted) => ", with a memory cgroup",
             Some(Memory::Uncounted) => ", without a memory cgroup",
         };
-        answer += &group.only.as_ref().map(|only| condition("is", only)).unwrap_or_default();
-        answer += &group.never.as_ref().map(|never| condition("is not", never)).unwrap_or_default();
+        answer += &group.only.as_ref().map(|only| condition("is", only, group.otherwise)).unwrap_or_default();
+        answer += &group.never.as_ref().map(|never| condition("is not", never, group.otherwise)).unwrap_or_default();
         table += &format!("| {} | {answer} | `{}` | {} |\n", group.name, group.calls.join(" "), group.reason);
     }
     let security = read("SECURITY.md");

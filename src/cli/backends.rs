@@ -57,6 +57,14 @@ impl Found {
     }
 }
 
+/// Where images are kept.
+pub(super) enum Images {
+    Engine(Engine),
+    /// With us, where no engine is used.
+    #[cfg(target_os = "linux")]
+    Store(embedded::image::Store, embedded::image::PullOptions),
+}
+
 /// The backend, found when it is first needed and kept; a failure is not kept.
 #[derive(Clone)]
 pub(super) struct Backends {
@@ -64,6 +72,8 @@ pub(super) struct Backends {
     engine: container::Options,
     #[cfg(target_os = "linux")]
     embedded: Embedded,
+    #[cfg(target_os = "linux")]
+    images: PathBuf,
     found: Arc<OnceCell<Found>>,
 }
 
@@ -104,6 +114,8 @@ impl Backends {
             engine,
             #[cfg(target_os = "linux")]
             embedded,
+            #[cfg(target_os = "linux")]
+            images: settings.state_dir.join("images"),
             found: Arc::default(),
         }
     }
@@ -124,6 +136,30 @@ impl Backends {
             Ok(found)
         };
         self.found.get_or_try_init(find).await.cloned()
+    }
+
+    /// Where images are kept. As [`Self::get`] decides, but the embedded sandbox need not be ready: it may lack just this image.
+    pub async fn images(&self) -> Result<Images, SandboxError> {
+        #[cfg(target_os = "linux")]
+        {
+            let surroundings = &self.engine.surroundings;
+            let store = || {
+                let options = embedded::image::PullOptions { auth_files: surroundings.auth_files() };
+                Images::Store(embedded::image::Store::new(self.images.clone()), options)
+            };
+            if self.runtime == Runtime::Embedded {
+                return Ok(store());
+            }
+            match self.engine().await {
+                Err(_) if self.runtime == Runtime::Auto && !surroundings.names_an_engine() => Ok(store()),
+                other => other.map(Images::Engine),
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        match self.runtime {
+            Runtime::Embedded => Err(SandboxError::NotLinux),
+            _ => self.engine().await.map(Images::Engine),
+        }
     }
 
     /// An engine, for what only engines do.

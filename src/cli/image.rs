@@ -1,9 +1,12 @@
 //! `mcp-bridge image`: pull, build or show the image for sandboxes.
 
+#[cfg(target_os = "linux")]
+mod embedded;
+
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
-use super::backends::Backends;
+use super::backends::{Backends, Images};
 use super::bridge;
 use super::{Exit, ImageCommand, paint};
 use crate::sandbox::container::{Engine, context_tar};
@@ -12,10 +15,15 @@ use crate::settings::{Environment, Settings};
 
 pub(super) async fn image(env: &Environment, settings: &Settings, command: ImageCommand) -> Exit {
     let work = async {
-        let engine = Backends::new(env, settings).engine().await?;
-        let done = carry_out(&engine, settings, command).await;
-        engine.settle().await;
-        done
+        match Backends::new(env, settings).images().await? {
+            Images::Engine(engine) => {
+                let done = carry_out(&engine, settings, command).await;
+                engine.settle().await;
+                done
+            }
+            #[cfg(target_os = "linux")]
+            Images::Store(store, options) => embedded::carry_out(&store, &options, settings, command).await,
+        }
     };
     match bridge::until_interrupted(work).await {
         None => Exit::Cancelled,
@@ -40,6 +48,11 @@ async fn carry_out(engine: &Engine, settings: &Settings, command: ImageCommand) 
             engine.build(context, "Containerfile", &tag, show).await?;
             prepare(engine, &tag).await
         }
+        ImageCommand::Load { file, .. } => {
+            let name = engine.kind().name();
+            let hint = format!("run `{name} load -i {}`, or set MCP_BRIDGE_RUNTIME=embedded", file.display());
+            Ok(elsewhere(&format!("`image load` is for the embedded runtime, and {name} is used"), &hint))
+        }
         ImageCommand::Path => path(engine, &settings.image).await,
         ImageCommand::Prune => {
             let removed = engine.prune_compiled(&[&settings.image]).await?;
@@ -47,6 +60,12 @@ async fn carry_out(engine: &Engine, settings: &Settings, command: ImageCommand) 
             Ok(Exit::Success)
         }
     }
+}
+
+/// What is asked for belongs to the other kind of runtime.
+fn elsewhere(message: &str, hint: &str) -> Exit {
+    eprintln!("{}", paint::failure(message, hint, "cli.image_runtime"));
+    Exit::Usage
 }
 
 /// Makes the compiled twin at once, so that the first run is as fast as the others.

@@ -108,9 +108,17 @@ enum ImageCommand {
         #[arg(short, long, default_value = "localhost/mcp-bridge:latest")]
         tag: String,
     },
+    /// Load an image from what `docker save` or `podman save` wrote, or from an OCI layout (embedded runtime)
+    Load {
+        /// A .tar file, gzipped or not, or a folder
+        file: PathBuf,
+        /// Name for the image, where the file has none or another is wanted
+        #[arg(short, long)]
+        name: Option<String>,
+    },
     /// Show which image is used, and whether it is there
     Path,
-    /// Remove prepared images whose base image is gone
+    /// Remove images that nothing uses: prepared ones whose base image is gone, and those that have lost their name
     Prune,
 }
 

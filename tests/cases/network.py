@@ -69,6 +69,6 @@ for name in ("host.docker.internal", "host.containers.internal"):
 
 try:
     interfaces = [name for index, name in socket.if_nameindex()]
-except PermissionError:
+except OSError:
     interfaces = []  # netlink is closed too: they cannot even be asked for
 {"reached": reached, "tried": tried, "interfaces": interfaces}

@@ -27,7 +27,8 @@ impl Cgroups {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let seen = parse::hierarchies(&read("/proc/self/cgroup"), &read("/proc/self/mountinfo"));
         let uid = nix::unistd::geteuid().as_raw();
-        let mut each = |controller| find(controller, &seen, uid, &mut |place| attempt(controller, place, idle));
+        let mut each =
+            |controller| find(controller, &seen, uid, &mut |place| attempt_and_tidy(controller, place, idle));
         let memory = each(Controller::Memory);
         let swap = match &memory {
             Ok((place, true)) => Ok(place.clone()),
@@ -99,6 +100,15 @@ fn candidates(controller: Controller, seen: &[Hierarchy], uid: u32) -> (Vec<Cand
     (candidates, reasons)
 }
 
+/// Nothing half-made stays behind: the folder of our own goes again where it is of no use (and nobody else uses it).
+fn attempt_and_tidy(controller: Controller, candidate: &Candidate, idle: &mut Command) -> Found {
+    let found = attempt(controller, candidate, idle);
+    if found.is_err() && candidate.shared {
+        let _ = fs::remove_dir(candidate.folder.join(delegate::SHARE));
+    }
+    found
+}
+
 /// Makes a group at the candidate, moves a process into it, removes it. Also says whether swap is counted there.
 fn attempt(controller: Controller, candidate: &Candidate, idle: &mut Command) -> Found {
     let parent = prepare(controller, candidate)?;
@@ -141,8 +151,12 @@ fn prepare(controller: Controller, candidate: &Candidate) -> Result<PathBuf, Str
 fn move_one(procs: &Path, idle: &mut Command) -> Result<(), String> {
     let child = idle.spawn().map_err(|error| format!("no process to try with: {error}"))?;
     let child = Ending(child);
-    effect::write(procs, &child.0.id().to_string())
-        .map_err(|fault| format!("{fault}; a process can only be moved where the group above both is ours as well"))
+    effect::write(procs, &child.0.id().to_string()).map_err(|fault| {
+        format!(
+            "{fault}; a process can only be moved where the group above both is ours as well; \
+                 `systemd-run --user --scope -p Delegate=yes mcp-bridge` makes it so"
+        )
+    })
 }
 
 /// Ends the process when it goes out of sight.

@@ -1,161 +1,22 @@
 //! Layers, hostile ones above all: what lies beside the target never changes.
 
+mod place;
+mod random;
+
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use proptest::prelude::*;
-use tar::{EntryType, Header};
+use tar::EntryType;
 
+use self::place::{FILE, FOLDER, Item, Place, SYMLINK, block, file, folder, hard, link, tar, walk};
 use super::blob::Blob;
 use super::digest::Digest;
 use super::fault::Fault;
 use super::layer::{Layer, unpack};
 use super::limits::{Budget, Limits};
-
-/// One entry of a layer: type, name, link, content.
-type Item<'a> = (EntryType, &'a [u8], &'a [u8], &'a [u8]);
-
-const FILE: EntryType = EntryType::Regular;
-const FOLDER: EntryType = EntryType::Directory;
-const SYMLINK: EntryType = EntryType::Symlink;
-const HARD: EntryType = EntryType::Link;
-const TIME: u64 = 1_600_000_000;
-
-fn file<'a>(name: &'a str, content: &'a str) -> Item<'a> {
-    (FILE, name.as_bytes(), b"", content.as_bytes())
-}
-
-fn folder(name: &str) -> Item<'_> {
-    (FOLDER, name.as_bytes(), b"", b"")
-}
-
-fn link<'a>(name: &'a str, target: &'a str) -> Item<'a> {
-    (SYMLINK, name.as_bytes(), target.as_bytes(), b"")
-}
-
-fn hard<'a>(name: &'a str, target: &'a str) -> Item<'a> {
-    (HARD, name.as_bytes(), target.as_bytes(), b"")
-}
-
-fn block(kind: EntryType, name: &[u8], link: &[u8], size: u64, mode: u32) -> Vec<u8> {
-    let mut header = Header::new_gnu();
-    let raw = header.as_old_mut();
-    raw.name[..name.len().min(100)].copy_from_slice(&name[..name.len().min(100)]);
-    raw.linkname[..link.len().min(100)].copy_from_slice(&link[..link.len().min(100)]);
-    header.set_entry_type(kind);
-    header.set_size(size);
-    header.set_mode(mode);
-    header.set_mtime(TIME);
-    header.set_cksum();
-    header.as_bytes().to_vec()
-}
-
-fn padded(bytes: &[u8]) -> Vec<u8> {
-    let mut out = bytes.to_vec();
-    out.resize(bytes.len().next_multiple_of(512), 0);
-    out
-}
-
-/// A tar stream with names exactly as given, however hostile: GNU's long names where they are needed.
-fn tar(items: &[Item]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for (kind, name, link, content) in items {
-        for (long, text) in [(EntryType::GNULongName, name), (EntryType::GNULongLink, link)] {
-            if text.len() > 100 {
-                out.extend(block(long, b"././@LongLink", b"", text.len() as u64 + 1, 0o644));
-                out.extend(padded(&[text, &b"\0"[..]].concat()));
-            }
-        }
-        let mode = if *kind == FOLDER { 0o755 } else { 0o644 };
-        out.extend(block(*kind, name, link, content.len() as u64, mode));
-        out.extend(padded(content));
-    }
-    out.extend([0; 1024]);
-    out
-}
-
-/// A place with a target, and a canary beside it that nothing may touch.
-struct Place {
-    dir: tempfile::TempDir,
-    limits: Limits,
-}
-
-impl Place {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
-        for folder in ["root", "canary/inner", "layers"] {
-            fs::create_dir_all(dir.path().join(folder)).expect("made");
-        }
-        fs::write(dir.path().join("canary/file"), "alive").expect("written");
-        symlink("file", dir.path().join("canary/link")).expect("linked");
-        Self { dir, limits: Limits::default() }
-    }
-
-    fn root(&self) -> PathBuf {
-        self.dir.path().join("root")
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.root().join(name)
-    }
-
-    fn unpack(&self, layers: &[Vec<u8>]) -> Result<(), Fault> {
-        let layers: Vec<Layer> = layers
-            .iter()
-            .enumerate()
-            .map(|(at, bytes)| {
-                let path = self.dir.path().join(format!("layers/{at}"));
-                fs::write(&path, bytes).expect("written");
-                Layer { blob: Blob::File(path), diff_id: Digest::of(bytes) }
-            })
-            .collect();
-        let before = self.canary();
-        let done = unpack(&layers, &self.root(), &mut Budget::new(self.limits), &AtomicBool::new(false), |_| {});
-        assert_eq!(self.canary(), before);
-        done
-    }
-
-    /// All that lies beside the target, with what would change if it were touched.
-    fn canary(&self) -> Vec<(PathBuf, u32, u64, i64, Vec<u8>)> {
-        let mut seen = Vec::new();
-        let mut names: Vec<_> =
-            fs::read_dir(self.dir.path()).expect("listed").map(|e| e.expect("entry").path()).collect();
-        names.sort();
-        for path in names.iter().filter(|path| !path.ends_with("root") && !path.ends_with("layers")) {
-            walk(path, &mut seen);
-        }
-        seen
-    }
-
-    fn text(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-    }
-
-    fn names(&self) -> Vec<String> {
-        let mut seen = Vec::new();
-        walk(&self.root(), &mut seen);
-        let root = self.root();
-        seen.iter().skip(1).map(|(path, ..)| path.strip_prefix(&root).expect("below").display().to_string()).collect()
-    }
-}
-
-fn walk(path: &Path, seen: &mut Vec<(PathBuf, u32, u64, i64, Vec<u8>)>) {
-    let stat = path.symlink_metadata().expect("there");
-    let content = match () {
-        () if stat.is_file() => fs::read(path).expect("read"),
-        () if stat.is_symlink() => fs::read_link(path).expect("read").into_os_string().into_encoded_bytes(),
-        () => Vec::new(),
-    };
-    seen.push((path.to_owned(), stat.mode(), stat.nlink(), stat.mtime(), content));
-    if stat.is_dir() {
-        let mut names: Vec<_> = fs::read_dir(path).expect("listed").map(|e| e.expect("entry").path()).collect();
-        names.sort();
-        names.iter().for_each(|name| walk(name, seen));
-    }
-}
 
 /// What one set of layers leads to.
 fn made(layers: &[&[Item]]) -> Place {
@@ -466,64 +327,5 @@ fn what_tar_writes_is_read_as_tar_reads_it() {
                 .collect()
         };
         assert_eq!(relative(&found, &place.root()), relative(&expected, source.path()), "{form:?}");
-    }
-}
-
-/// Names that come up again and again, so that entries meet: folders, links out, whiteouts, and nonsense.
-fn name() -> impl Strategy<Value = Vec<u8>> {
-    let part = prop_oneof![
-        6 => prop::sample::select(vec!["a", "b", "c", "canary", "file", "root"]),
-        2 => prop::sample::select(vec!["..", ".", "", "/", "tmp"]),
-        1 => prop::sample::select(vec![".wh.a", ".wh.b", ".wh.canary", ".wh..wh..opq", ".wh...", ".wh..", ".wh.", "\u{ff}"]),
-    ];
-    prop_oneof![
-        12 => prop::collection::vec(part, 1..5).prop_map(|parts| parts.join("/").into_bytes()),
-        1 => prop::collection::vec(any::<u8>(), 0..120),
-    ]
-}
-
-fn item() -> impl Strategy<Value = (u8, Vec<u8>, Vec<u8>)> {
-    (prop::sample::select(b"000555222211173x\0".to_vec()), name(), name())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// Whatever layers say, nothing outside changes ([`Place::unpack`] looks), it ends, and the tree can be removed.
-    #[test]
-    fn hostile_layers_stay_inside(layers in prop::collection::vec(prop::collection::vec(item(), 1..8), 1..4)) {
-        let place = Place::new();
-        let layers: Vec<_> = layers.iter().map(|items| {
-            let items: Vec<Item> = items.iter().map(|(kind, name, link)| (EntryType::new(*kind), &name[..], &link[..], &b"evil"[..])).collect();
-            tar(&items)
-        }).collect();
-        if let Err(fault) = place.unpack(&layers) {
-            prop_assert!(matches!(fault, Fault::Invalid(_)), "{fault:?}");
-        }
-        fs::remove_dir_all(place.root()).expect("removed");
-    }
-
-    /// Any bytes at all, and tars with any damage, end in an answer.
-    #[test]
-    fn damaged_streams_stay_inside(items in prop::collection::vec(item(), 1..6), damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6), sums in any::<bool>()) {
-        let items: Vec<Item> = items.iter().map(|(kind, name, link)| (EntryType::new(*kind), &name[..], &link[..], &b"evil"[..])).collect();
-        let mut bytes = tar(&items);
-        for (at, byte) in damage {
-            let at = at.index(bytes.len());
-            bytes[at] = byte;
-        }
-        if sums {
-            for block in bytes.chunks_exact_mut(512) {
-                let mut header = Header::from_byte_slice(block).clone();
-                header.set_cksum();
-                block.copy_from_slice(header.as_bytes());
-            }
-        }
-        let mut place = Place::new();
-        // A sparse file may claim to be as large as it likes; a test's disk is not.
-        place.limits.unpacked = 1 << 20;
-        if let Err(fault) = place.unpack(&[bytes]) {
-            prop_assert!(matches!(fault, Fault::Invalid(_)), "{fault:?}");
-        }
     }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::policy::{Condition, Group, Memory, Policy, Verdict};
+use super::policy::{Condition, Errno, Group, Memory, Policy, Verdict};
 use super::{Architecture, Filter, Instruction};
 
 /// `seccomp(2)`: what a filter returns.
 pub(super) const ALLOW: u32 = 0x7fff_0000;
 pub(super) const REFUSE: u32 = ERRNO | 1; // EPERM on every architecture
+pub(super) const UNREACHABLE: u32 = ERRNO | 101; // ENETUNREACH on every architecture
 pub(super) const UNKNOWN: u32 = ERRNO | 38; // ENOSYS on every architecture
 pub(super) const KILL: u32 = 0x8000_0000;
 const ERRNO: u32 = 0x0005_0000;
@@ -75,9 +76,13 @@ fn answer(group: &Group) -> Answer {
         listed,
         other,
     };
+    let otherwise = match group.otherwise {
+        Errno::NotPermitted => REFUSE,
+        Errno::NetworkUnreachable => UNREACHABLE,
+    };
     match (group.verdict, &group.only, &group.never) {
-        (Verdict::Allow, Some(only), _) => look(only, ALLOW, REFUSE),
-        (Verdict::Allow, None, Some(never)) => look(never, REFUSE, ALLOW),
+        (Verdict::Allow, Some(only), _) => look(only, ALLOW, otherwise),
+        (Verdict::Allow, None, Some(never)) => look(never, otherwise, ALLOW),
         (Verdict::Allow, None, None) => Answer::Always(ALLOW),
         (Verdict::Refuse, ..) => Answer::Always(REFUSE),
         (Verdict::Unknown, ..) => Answer::Always(UNKNOWN),

@@ -16,7 +16,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use crate::sandbox::SandboxError;
-pub use policy::{Condition, Group, Memory, Number, Policy, Verdict};
+pub use policy::{Condition, Errno, Group, Memory, Number, Policy, Verdict};
 
 /// A BPF program as the kernel takes it: install with `no_new_privs` set, as the last thing before `exec`.
 ///

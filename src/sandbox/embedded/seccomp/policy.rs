@@ -41,10 +41,22 @@ pub struct Group {
     pub memory: Option<Memory>,
     pub reason: String,
     pub calls: Vec<String>,
-    /// Allowed only if the argument is one of these; else `EPERM`.
+    /// Allowed only if the argument is one of these; else [`Group::otherwise`].
     pub only: Option<Condition>,
-    /// Allowed unless the argument is one of these; then `EPERM`.
+    /// Allowed unless the argument is one of these; then [`Group::otherwise`].
     pub never: Option<Condition>,
+    #[serde(default)]
+    pub otherwise: Errno,
+}
+
+/// What a call gets that is refused for its argument.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum Errno {
+    #[default]
+    #[serde(rename = "EPERM")]
+    NotPermitted,
+    #[serde(rename = "ENETUNREACH")]
+    NetworkUnreachable,
 }
 
 /// What a program gets.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use seccompiler::TargetArch;
 
 use super::compile::{
-    ALLOW, AND, ARCHITECTURE, ARGUMENTS, AT_LEAST, EQUAL, JUMP, KILL, LOAD, NUMBER, REFUSE, RETURN, UNKNOWN, audit,
-    filter,
+    ALLOW, AND, ARCHITECTURE, ARGUMENTS, AT_LEAST, EQUAL, JUMP, KILL, LOAD, NUMBER, REFUSE, RETURN, UNKNOWN,
+    UNREACHABLE, audit, filter,
 };
 use super::*;
 
@@ -67,11 +67,12 @@ fn wanted(group: Option<&Group>, arguments: [u64; 6]) -> u32 {
         let argument = arguments[condition.argument as usize] as u32 & condition.mask;
         condition.values.values().any(|value| value.0 == argument)
     };
+    let otherwise = if group.otherwise == Errno::NetworkUnreachable { UNREACHABLE } else { REFUSE };
     match group.verdict {
         Verdict::Refuse => REFUSE,
         Verdict::Unknown => UNKNOWN,
-        Verdict::Allow if group.only.as_ref().is_some_and(|only| !listed(only)) => REFUSE,
-        Verdict::Allow if group.never.as_ref().is_some_and(listed) => REFUSE,
+        Verdict::Allow if group.only.as_ref().is_some_and(|only| !listed(only)) => otherwise,
+        Verdict::Allow if group.never.as_ref().is_some_and(listed) => otherwise,
         Verdict::Allow => ALLOW,
     }
 }
