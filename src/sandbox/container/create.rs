@@ -14,6 +14,8 @@ const SHARED_MEMORY: i64 = 64 << 20;
 /// Podman gives a read-only container writable folders of unbounded size in `/run` and `/var/tmp`: replaced by ones that
 /// hold nothing. 64 kB is a few pages, and the mount is read-only.
 const CLOSED: &str = "ro,nosuid,nodev,noexec,size=65536,mode=0755";
+/// Stops core dumps, also those into a pipe of the host's, which a limit of 0 does not (core(5)).
+const NO_CORE: i64 = 1;
 /// Processes of the sandbox's user on the whole host: every sandbox shares that user, so this is no limit of one sandbox
 /// (`pids` is) but a value that an engine without CAP_SYS_RESOURCE may set, unlike Podman's own default of four million.
 const HOST_PROCESSES: i64 = 16_384;
@@ -105,7 +107,7 @@ fn owner(user: &str, kind: Kind) -> String {
 fn ulimits(open_files: u64, kind: Kind) -> Vec<ResourcesUlimits> {
     let limit =
         |name: &str, value: i64| ResourcesUlimits { name: Some(name.to_owned()), soft: Some(value), hard: Some(value) };
-    let mut all = vec![limit("nofile", signed(open_files)), limit("core", 0)];
+    let mut all = vec![limit("nofile", signed(open_files)), limit("core", NO_CORE)];
     // Naming any limit replaces Podman's whole list of defaults by its built-in one, which needs a capability it may not have.
     if kind == Kind::Podman {
         all.push(limit("nproc", HOST_PROCESSES));

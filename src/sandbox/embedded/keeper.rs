@@ -124,7 +124,7 @@ fn keep(plan: &Plan, pipes: Vec<OwnedFd>, bridge: &UnixStream) -> Result<Last, F
         init.end();
         return Ok(Last::default());
     }
-    let last = init.wait(bridge, plan.watch).map_err(failed("wait"));
+    let last = init.wait(bridge, plan.watch.as_ref()).map_err(failed("wait"));
     let mut last = match last {
         Ok(last) => last,
         Err(failure) => {
@@ -162,7 +162,7 @@ struct Init {
 
 impl Init {
     /// Waits for the end of PID 1, or ends it: when the bridge hangs up, or at the limit of memory.
-    fn wait(&self, bridge: &UnixStream, memory: Option<Watch>) -> io::Result<Last> {
+    fn wait(&self, bridge: &UnixStream, memory: Option<&Watch>) -> io::Result<Last> {
         let ended = sys::pidfd(self.pid)?;
         let timeout = match memory {
             Some(_) => PollTimeout::try_from(watch::PERIOD).map_err(io::Error::other)?,
@@ -180,35 +180,47 @@ impl Init {
             };
             let happened = |at: usize| waited[at].revents().is_some_and(|events| !events.is_empty());
             if happened(0) {
-                return Ok(Last { exit_code: self.reap(), ..Last::default() });
+                return Ok(Last { exit_code: code(self.wait_for_end()), ..Last::default() });
             }
             if happened(1) {
-                self.end();
-                return Ok(Last::default());
+                // It may have ended by itself in this moment.
+                return Ok(Last { exit_code: self.end(), ..Last::default() });
             }
-            if memory.is_some_and(|it| watch::above(self.pid.unsigned_abs(), it.limit, it.swap).is_some()) {
+            if memory.is_some_and(|it| watch::above(self.pid.unsigned_abs(), it.limit, it.swap, &it.folders).is_some())
+            {
                 self.end();
                 return Ok(Last { memory_kills: 1, ..Last::default() });
             }
         }
     }
 
-    /// The kernel ends every process of the namespace with its first one, before that one can be reaped.
-    fn end(&self) {
+    /// The kernel ends every process of the namespace with its first one, before that one can be reaped. Returns the exit code
+    /// of a PID 1 that had ended by itself already.
+    fn end(&self) -> Option<i32> {
         let _ = kill(Pid::from_raw(self.pid), Signal::SIGKILL);
-        self.reap();
+        match self.wait_for_end() {
+            Some(WaitStatus::Signaled(_, Signal::SIGKILL, _)) => None,
+            other => code(other),
+        }
     }
 
-    fn reap(&self) -> Option<i32> {
+    fn wait_for_end(&self) -> Option<WaitStatus> {
         loop {
-            return match waitpid(Pid::from_raw(self.pid), None) {
-                Ok(WaitStatus::Exited(_, code)) => Some(code),
-                // As shells and engines count it.
-                Ok(WaitStatus::Signaled(_, signal, _)) => Some(128 + signal as i32),
-                Ok(_) | Err(nix::errno::Errno::EINTR) => continue,
-                Err(_) => None,
-            };
+            match waitpid(Pid::from_raw(self.pid), None) {
+                Ok(status @ (WaitStatus::Exited(..) | WaitStatus::Signaled(..))) => return Some(status),
+                Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+                Err(_) => return None,
+            }
         }
+    }
+}
+
+/// As shells and engines count it.
+fn code(status: Option<WaitStatus>) -> Option<i32> {
+    match status? {
+        WaitStatus::Exited(_, code) => Some(code),
+        WaitStatus::Signaled(_, signal, _) => Some(128 + signal as i32),
+        _ => None,
     }
 }
 

@@ -41,6 +41,8 @@ const BYTES_PER_INODE: u64 = 4096;
 const SPARE_PROCESSES: u64 = 16;
 /// Signals that may be queued for the sandbox: as many as asyncio and multiprocessing could use ten times over.
 const QUEUED_SIGNALS: u64 = 1024;
+/// Where programs may write.
+const WRITABLE: [&str; 3] = ["/tmp", "/workspace", "/dev/shm"];
 /// Devices that hold nothing and reach nothing.
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 const PASSWD: &str = "root:x:0:0:root:/workspace:/sbin/nologin\nnobody:x:65534:65534:nobody:/workspace:/sbin/nologin\n";
@@ -91,11 +93,15 @@ pub fn plan(spec: &SandboxSpec, root: &Root, facts: &Facts, filter: &Filter) -> 
     init.push(Step::WorkingFolder("/workspace".into()));
     let devices = devices(facts).map(|name| format!("/dev/{name}").into()).collect();
     // `/proc` holds nothing but the sandbox's own processes; the guest chooses there who dies first of memory.
-    let write = ["/tmp", "/workspace", "/dev/shm", "/proc"].map(PathBuf::from).into();
+    let write = WRITABLE.iter().chain(&["/proc"]).map(PathBuf::from).collect();
     init.push(Step::Landlock { write, devices });
     init.push(Step::Seccomp(filter.clone()));
     init.push(exec(spec, root));
-    let watch = facts.watch_memory.then_some(Watch { limit: spec.limits.memory, swap: facts.swap });
+    let watch = facts.watch_memory.then(|| Watch {
+        limit: spec.limits.memory,
+        swap: facts.swap,
+        folders: WRITABLE.map(PathBuf::from).into(),
+    });
     Ok(Plan { groups: facts.groups.clone(), keeper, init, watch })
 }
 
@@ -164,8 +170,7 @@ fn file_systems(spec: &SandboxSpec, root: &Root, facts: &Facts) -> Vec<Step> {
         links.map(|(name, target)| Step::Link { path: PathBuf::from("/dev").join(name), target: target.into() }),
     );
     steps.push(Step::Folder { path: "/dev/shm".into(), mode: 0o755 });
-    for (path, bytes) in [("/tmp", spec.limits.tmp), ("/workspace", spec.limits.workspace), ("/dev/shm", SHARED_MEMORY)]
-    {
+    for (path, bytes) in WRITABLE.iter().zip([spec.limits.tmp, spec.limits.workspace, SHARED_MEMORY]) {
         // The first inode is the folder itself.
         steps.push(Step::Tmpfs { path: path.into(), bytes, inodes: 1 + bytes.div_ceil(BYTES_PER_INODE) });
     }
@@ -183,7 +188,8 @@ fn limits(spec: &SandboxSpec, facts: &Facts) -> Vec<Step> {
     limit(Resource::Processes, processes);
     // No file can be larger than what holds it; this also stops what is no file of a tmpfs.
     limit(Resource::FileSize, limits.tmp.max(limits.workspace).max(SHARED_MEMORY));
-    limit(Resource::Core, 0);
+    // No core dump, not even into a pipe of the host's, which a limit of 0 does not stop (core(5)).
+    limit(Resource::Core, 1);
     limit(Resource::LockedMemory, 0);
     limit(Resource::MessageQueues, 0);
     limit(Resource::Nice, 0);
@@ -213,6 +219,3 @@ fn exec(spec: &SandboxSpec, root: &Root) -> Step {
     };
     Step::Exec { program, arguments, environment }
 }
-
-#[cfg(test)]
-mod tests;

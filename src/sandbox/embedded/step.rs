@@ -22,12 +22,14 @@ pub struct Plan {
 }
 
 /// Where no control group holds the memory of all processes together, the keeper looks at it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watch {
     /// Bytes above which the sandbox is ended.
     pub limit: u64,
     /// The machine has swap: what was written out counts too.
     pub swap: bool,
+    /// File systems of the sandbox that are memory as well.
+    pub folders: Vec<PathBuf>,
 }
 
 /// One step. Paths of [`Step::Bind`] sources are the host's; after [`Step::Pivot`] they are found below [`OLD_ROOT`].

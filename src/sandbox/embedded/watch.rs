@@ -2,14 +2,17 @@
 //! ends a sandbox above its limit.
 //!
 //! First a cheap sum that is never too small; only where that exceeds the limit the exact one. Neither sees memory that belongs
-//! to no process's pages: files of the tmpfs folders (bounded by their size), and what the filter must refuse where this
+//! to no process's pages: files of the tmpfs folders, which are asked for their size, and what the filter must refuse where this
 //! watch stands in, because nothing else would bound it: `memfd_create`, `memfd_secret`, `shmget`, and `mmap` that is shared
 //! and anonymous (`/dev/zero` is the same by another name).
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
+
+use nix::sys::statvfs::statvfs;
 
 /// Between two looks. A processor fills some 40 MB meanwhile, and a single process has its own limit on data beneath.
 pub const PERIOD: Duration = Duration::from_millis(20);
@@ -32,15 +35,36 @@ pub fn total(each: &[Usage]) -> u64 {
 }
 
 /// The bytes that the sandbox of `init` holds if they are more than `limit`. Each look is complete in itself; a process that
-/// vanishes meanwhile counts nothing. `swap` says whether the machine has any, which takes another file per process.
-pub fn above(init: u32, limit: u64, swap: bool) -> Option<u64> {
+/// vanishes meanwhile counts nothing. `swap` says whether the machine has any, which takes another file per process. What is
+/// written into `folders` (as the sandbox sees them; each a tmpfs) is memory as well.
+pub fn above(init: u32, limit: u64, swap: bool, folders: &[PathBuf]) -> Option<u64> {
     let tree = processes(init);
     let cheap: Vec<Usage> = tree.iter().filter_map(|pid| cheaply(*pid, swap)).collect();
     let inexact = SLACK.saturating_mul(cheap.len() as u64);
-    if total(&cheap).saturating_add(inexact) <= limit {
+    let written = written(init, folders);
+    if total(&cheap).saturating_add(inexact).saturating_add(written) <= limit {
         return None;
     }
-    Some(exact(&tree)).filter(|sum| *sum > limit)
+    // Shared pages of processes are pages of such files: they are counted there.
+    let own = if folders.is_empty() { 0 } else { tree.iter().map(|pid| shared(*pid)).sum() };
+    let sum = exact(&tree).saturating_sub(own).saturating_add(written);
+    (sum > limit).then_some(sum)
+}
+
+/// Bytes in use on the file systems at these places of the sandbox.
+fn written(init: u32, folders: &[PathBuf]) -> u64 {
+    let used = |folder: &PathBuf| {
+        let inside = folder.strip_prefix("/").unwrap_or(folder);
+        let found = statvfs(&Path::new(&format!("/proc/{init}/root")).join(inside)).ok()?;
+        Some(found.blocks().saturating_sub(found.blocks_free()).saturating_mul(found.fragment_size()))
+    };
+    folders.iter().filter_map(used).fold(0, u64::saturating_add)
+}
+
+/// The process's part of pages that belong to files in memory.
+fn shared(pid: u32) -> u64 {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    kilobytes(&rollup, "Pss_Shmem:").unwrap_or(0)
 }
 
 /// The bytes that the sandbox of `init` holds, exactly: what a report may say.
@@ -169,8 +193,8 @@ os.wait()";
         assert_eq!(processes(init).len(), 4, "itself, a child, a grandchild, a child of another thread");
         let sum = resident(init);
         assert!((90 * MIB..160 * MIB).contains(&sum), "{sum}");
-        assert_eq!(above(init, 160 * MIB, true), None);
-        assert!(above(init, 90 * MIB, false).is_some_and(|sum| sum > 90 * MIB));
+        assert_eq!(above(init, 160 * MIB, true, &[]), None);
+        assert!(above(init, 90 * MIB, false, &[]).is_some_and(|sum| sum > 90 * MIB));
         end(child);
     }
 
@@ -192,7 +216,7 @@ for _ in range(3): os.wait()";
         assert!(cheap > 240 * MIB, "{cheap}");
         let sum = resident(init);
         assert!((60 * MIB..110 * MIB).contains(&sum), "{sum}");
-        assert_eq!(above(init, 128 * MIB, false), None, "the cheap sum alone would have ended it");
+        assert_eq!(above(init, 128 * MIB, false, &[]), None, "the cheap sum alone would have ended it");
         end(child);
     }
 
@@ -202,7 +226,7 @@ for _ in range(3): os.wait()";
         let gone = child.id();
         end(child);
         assert_eq!(resident(gone), 0);
-        assert_eq!(above(gone, 0, true), None);
+        assert_eq!(above(gone, 0, true, &[]), None);
         assert_eq!(processes(gone), [gone]);
     }
 

@@ -1,8 +1,14 @@
-use std::collections::HashSet;
+//! What is planned for one sandbox: golden plans, and the order that makes the walls hold.
+#![cfg(target_os = "linux")]
 
-use super::*;
-use crate::sandbox::Limits;
-use crate::sandbox::embedded::step::OLD_ROOT;
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use mcp_bridge::sandbox::embedded::plan::{Facts, plan};
+use mcp_bridge::sandbox::embedded::root::{Bind, Link, Root};
+use mcp_bridge::sandbox::embedded::seccomp::Filter;
+use mcp_bridge::sandbox::embedded::step::{OLD_ROOT, Plan, Step};
+use mcp_bridge::sandbox::{Limits, SandboxSpec};
 
 fn spec() -> SandboxSpec {
     SandboxSpec {
