@@ -62,13 +62,18 @@ pub(super) enum Images {
     Engine(Engine),
     /// With us, where no engine is used.
     #[cfg(target_os = "linux")]
-    Store(embedded::image::Store, embedded::image::PullOptions),
+    Store {
+        store: embedded::image::Store,
+        options: embedded::image::PullOptions,
+        sandbox: Embedded,
+    },
 }
 
 /// The backend, found when it is first needed and kept; a failure is not kept.
 #[derive(Clone)]
 pub(super) struct Backends {
     runtime: Runtime,
+    image: String,
     engine: container::Options,
     #[cfg(target_os = "linux")]
     embedded: Embedded,
@@ -111,6 +116,7 @@ impl Backends {
         });
         Self {
             runtime: settings.runtime,
+            image: settings.image.clone(),
             engine,
             #[cfg(target_os = "linux")]
             embedded,
@@ -145,7 +151,11 @@ impl Backends {
             let surroundings = &self.engine.surroundings;
             let store = || {
                 let options = embedded::image::PullOptions { auth_files: surroundings.auth_files() };
-                Images::Store(embedded::image::Store::new(self.images.clone()), options)
+                Images::Store {
+                    store: embedded::image::Store::new(self.images.clone()),
+                    options,
+                    sandbox: self.embedded.clone(),
+                }
             };
             if self.runtime == Runtime::Embedded {
                 return Ok(store());
@@ -173,12 +183,12 @@ impl Backends {
         #[cfg(target_os = "linux")]
         {
             if self.runtime == Runtime::Embedded {
-                self.embedded.ready().await?;
+                self.embedded.ready(&self.image).await?;
                 return Ok(Found::Embedded(self.embedded.clone()));
             }
             let named = self.engine.surroundings.names_an_engine();
             match self.engine().await {
-                Err(error) if self.runtime == Runtime::Auto && !named => match self.embedded.ready().await {
+                Err(error) if self.runtime == Runtime::Auto && !named => match self.embedded.ready(&self.image).await {
                     Ok(()) => {
                         tracing::debug!("no engine is used: {error}");
                         Ok(Found::Embedded(self.embedded.clone()))

@@ -22,7 +22,11 @@ pub(super) async fn image(env: &Environment, settings: &Settings, command: Image
                 done
             }
             #[cfg(target_os = "linux")]
-            Images::Store(store, options) => embedded::carry_out(&store, &options, settings, command).await,
+            Images::Store { store, options, sandbox } => {
+                let done = embedded::carry_out(&store, &options, &sandbox, settings, command).await;
+                sandbox.settle().await;
+                done
+            }
         }
     };
     match bridge::until_interrupted(work).await {

@@ -2,22 +2,28 @@
 
 use super::{ImageCommand, elsewhere, show};
 use crate::cli::Exit;
-use crate::sandbox::SandboxError;
+use crate::sandbox::embedded::Embedded;
 use crate::sandbox::embedded::image::{Image, PullOptions, Store};
+use crate::sandbox::{Backend, SandboxError};
 use crate::settings::{Settings, default_image};
 
 pub(super) async fn carry_out(
     store: &Store,
     options: &PullOptions,
+    sandbox: &Embedded,
     settings: &Settings,
     command: ImageCommand,
 ) -> Result<Exit, SandboxError> {
     match command {
         ImageCommand::Pull { image } => {
             let image = image.unwrap_or_else(|| settings.image.clone());
-            ready(&store.pull(&image, options, show).await?);
+            prepare(sandbox, &store.pull(&image, options, show).await?).await?;
         }
-        ImageCommand::Load { file, name } => store.load(&file, name.as_deref(), show).await?.iter().for_each(ready),
+        ImageCommand::Load { file, name } => {
+            for image in store.load(&file, name.as_deref(), show).await? {
+                prepare(sandbox, &image).await?;
+            }
+        }
         ImageCommand::Path => match (&settings.rootfs, store.find(&settings.image)?) {
             (Some(folder), _) => println!("runs use the folder {} (MCP_BRIDGE_ROOTFS)", folder.display()),
             (None, Some(image)) => println!("{}  {}\n{}", image.name, image.digest, image.root.display()),
@@ -40,6 +46,10 @@ pub(super) async fn carry_out(
     Ok(Exit::Success)
 }
 
-fn ready(image: &Image) {
+/// Compiles at once, so that the first run is as fast as the others; an image that cannot run Python shows it here.
+async fn prepare(sandbox: &Embedded, image: &Image) -> Result<(), SandboxError> {
+    eprintln!("compiling its standard library once (up to a minute) …");
+    sandbox.compile(&image.name).await?;
     println!("{} is ready ({})", image.name, image.digest);
+    Ok(())
 }

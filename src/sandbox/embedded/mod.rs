@@ -7,6 +7,7 @@
 //! out (`keeper`, `init`, `watch`, `sys`), and starting one (`launch`).
 
 pub mod cgroup;
+mod compiled;
 mod elf;
 pub mod host;
 pub mod image;
@@ -94,12 +95,15 @@ impl Embedded {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Is there all that a sandbox needs: a kernel that can, and a Python?
+    /// Is there all that a sandbox of this image needs: a kernel that can, and a Python?
     ///
     /// # Errors
     /// What is missing, with what to do about it.
-    pub async fn ready(&self) -> Result<(), SandboxError> {
-        self.root(&self.inner.options.default_image).await.map(drop)
+    pub async fn ready(&self, image: &str) -> Result<(), SandboxError> {
+        if let Some(refusal) = self.host().await.kernel.refusal() {
+            return Err(refusal);
+        }
+        self.root(image).await.map(drop)
     }
 
     /// Waits until every sandbox that was dropped is really gone.
@@ -275,8 +279,15 @@ impl Backend for Embedded {
         self.start(spec).boxed()
     }
 
-    fn compile<'a>(&'a self, _image: &'a str) -> BoxFuture<'a, Result<(), SandboxError>> {
-        async { Ok(()) }.boxed()
+    fn compile<'a>(&'a self, image: &'a str) -> BoxFuture<'a, Result<(), SandboxError>> {
+        async move {
+            match &self.inner.options.rootfs {
+                // Somebody else's folder, or the host's Python: not ours to write.
+                Some(_) => Ok(()),
+                None => compiled::compile(self, &Store::new(self.inner.options.images.clone()), image).await,
+            }
+        }
+        .boxed()
     }
 
     fn sweep(&self) -> BoxFuture<'_, Result<usize, SandboxError>> {

@@ -38,6 +38,7 @@ use self::name::Name;
 use self::registry::Registry;
 use self::shelf::Shelf;
 use self::staging::Staging;
+use self::tree::Tree;
 use crate::sandbox::{Progress, SandboxError, credentials};
 
 /// An image that is whole.
@@ -163,6 +164,29 @@ impl Store {
     /// Every image, by name.
     pub fn list(&self) -> Result<Vec<Image>, SandboxError> {
         self.shelf.list().map_err(|fault| fault.about("*"))
+    }
+
+    /// Puts compiled modules into an image: `.pyc` files in `__pycache__` folders, and nothing else. A sandbox that runs sees each
+    /// of them whole or not at all.
+    ///
+    /// # Errors
+    /// `sandbox.image_invalid` for anything else, `sandbox.image_store` for a store that cannot be written.
+    pub(in crate::sandbox::embedded) async fn put_compiled(
+        &self,
+        reference: &str,
+        modules: Vec<(Vec<u8>, Vec<u8>)>,
+    ) -> Result<(), SandboxError> {
+        let work = async {
+            let name = Name::parse(reference)?;
+            let _staging = self.staging(&silent()).await?;
+            let Some(image) = self.shelf.find(&name.whole())? else { return Ok(()) };
+            blocking(move || {
+                let tree = Tree::open(&image.root)?;
+                modules.iter().try_for_each(|(path, bytes)| tree.put_compiled(path, bytes))
+            })
+            .await
+        };
+        work.await.map_err(|fault| fault.about(reference))
     }
 
     /// Takes a name away, and the image with its last name. `false`: there was no such name.

@@ -11,13 +11,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, fchmod, fstatat, futimens, mkdirat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
 
 use super::fault::Fault;
-use super::path::{quoted, split};
+use super::path::{clean, quoted, split};
 use super::tarball::Time;
 
 /// How deep folders may lie. 128: real images stay below 40, and removing a tree opens one file for each level.
@@ -98,6 +98,19 @@ impl Tree {
         // Setuid and setgid are dropped; its owner can read it, so that it can be bound, copied and compiled.
         fchmod(&file, Mode::from_bits_truncate(mode & 0o777 | 0o400)).map_err(|error| self.fault(path, error))?;
         futimens(&file, &spec(mtime), &spec(mtime)).map_err(|error| self.fault(path, error))
+    }
+
+    /// Makes a compiled module, at once as seen by others; a path that is none is an error of the image.
+    pub fn put_compiled(&self, path: &[u8], content: &[u8]) -> Result<(), Fault> {
+        let path = clean(path)?;
+        let folder = split(&path).and_then(|(folder, name)| name.ends_with(b".pyc").then_some(folder));
+        if folder.is_none_or(|folder| split(folder).is_none_or(|(_, name)| name != b"__pycache__")) {
+            return Err(Fault::Invalid(format!("{} is no compiled module", quoted(&path))));
+        }
+        let draft = [&path[..], b".new"].concat();
+        self.put_file(&draft, 0o644, Time::default(), &mut &content[..])?;
+        let (from, to) = (self.slot(&draft)?, self.slot(&path)?);
+        renameat(&from.folder, from.name, &to.folder, to.name).map_err(|error| self.fault(&path, error))
     }
 
     /// Makes a symbolic link in place of whatever is there; its target is kept as it is and not looked at.
