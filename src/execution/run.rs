@@ -101,7 +101,7 @@ impl Executor {
             Some(Ok(Ok(launched))) => launched,
             Some(Ok(Err(error))) => return refused("SandboxError", &error.to_string(), &error.hint(), error.code()),
             Some(Err(_)) => {
-                let message = format!("the engine did not start a sandbox within {} s", LAUNCH_LIMIT.as_secs());
+                let message = format!("no sandbox was started within {} s", LAUNCH_LIMIT.as_secs());
                 return refused(
                     "SandboxError",
                     &message,

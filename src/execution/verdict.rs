@@ -122,7 +122,7 @@ fn died(exited: &Option<Exited>, started: bool, context: &Context) -> Judgement 
         _ => failed(
             "SandboxLost",
             "the sandbox was gone before the program ended",
-            "the engine may have been stopped; `mcp-bridge doctor` says what works",
+            "the engine may have been stopped, or somebody on the host ended it; `mcp-bridge doctor` says what works",
         ),
     }
 }

@@ -41,7 +41,7 @@ pub enum SandboxError {
     Weakened { what: &'static str, warning: String },
     #[error("sandbox {id} is still there after {seconds} s: {reason}")]
     NotRemoved { id: String, seconds: u64, reason: String },
-    #[error("the engine refused ({step}): {reason}")]
+    #[error("the engine or the host refused ({step}): {reason}")]
     Refused { step: &'static str, reason: String },
     #[error("a control group refused ({step}): {reason}")]
     CgroupRefused { step: String, reason: String },
@@ -195,6 +195,10 @@ impl SandboxError {
             Self::StepFailed { .. } => "run `mcp-bridge doctor`, which says what this host allows".into(),
             Self::NoFilter { .. } => {
                 "install Podman and set MCP_BRIDGE_RUNTIME=podman; the embedded sandbox runs on x86_64 and aarch64".into()
+            }
+            // The name of a control group, which no engine knows.
+            Self::NotRemoved { id, .. } if id.starts_with("mcp-bridge.") => {
+                "start the bridge again: it ends and removes what another one left".into()
             }
             Self::NotRemoved { id, .. } => format!("remove it by hand: `podman rm -f {id}` or `docker rm -f {id}`"),
             Self::PythonMissing { .. } => {
