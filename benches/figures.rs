@@ -5,7 +5,8 @@
 //! (`embedded`, `cold`, `calls`, `start`, `bytes`) and `quick` takes fewer samples; the whole set also writes `benches/results.md`.
 //!
 //! Engines are those that the tests use: `MCP_BRIDGE_TEST_DOCKER`, `MCP_BRIDGE_TEST_PODMAN` (endpoints), and for the
-//! reference rows the programs `docker` and `podman` on the PATH. What is missing is said and left out.
+//! reference rows the programs `docker`, `podman` and `bwrap` (Debian: bubblewrap) on the PATH. The embedded sandbox is measured
+//! as root and as an ordinary user when root asks, else as whoever does. What is missing is said and left out.
 
 #[cfg(target_os = "linux")]
 #[path = "figures/bare.rs"]

@@ -56,8 +56,11 @@ impl Measured {
 
 fn cold(effort: Effort, bwrap: Option<&Bwrap>) -> Vec<Row> {
     let mut users: Vec<Measured> = User::all().into_iter().map(Measured::start).collect();
-    let mut engines: Vec<(Engine, Samples)> =
-        Engine::all().into_iter().filter(|engine| engine.has(IMAGE)).map(|engine| (engine, Samples::default())).collect();
+    let mut engines: Vec<(Engine, Samples)> = Engine::all()
+        .into_iter()
+        .filter(|engine| engine.has(IMAGE))
+        .map(|engine| (engine, Samples::default()))
+        .collect();
     let (mut nothing, mut imports) = (Samples::default(), Samples::default());
     // The engines' own runs take a hundred times as long as all the rest: fewer of them, among the others.
     let rounds = effort.of(200, 20);

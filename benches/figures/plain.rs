@@ -55,7 +55,8 @@ impl Bwrap {
     fn command(&self, user: User) -> Command {
         let mut command = Command::new("bwrap");
         command.env_clear().env("PATH", PATH);
-        command.args("--unshare-user --unshare-ipc --unshare-pid --unshare-net --unshare-uts --unshare-cgroup".split(' '));
+        command
+            .args("--unshare-user --unshare-ipc --unshare-pid --unshare-net --unshare-uts --unshare-cgroup".split(' '));
         command.args("--new-session --die-with-parent --as-pid-1 --cap-drop ALL --uid 65534 --gid 65534".split(' '));
         for bind in &self.root.binds {
             command.arg("--ro-bind").args([&bind.source, &bind.target]);
