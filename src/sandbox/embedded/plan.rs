@@ -74,7 +74,7 @@ pub fn plan(spec: &SandboxSpec, root: &Root, facts: &Facts, filter: &Filter) -> 
     }
     let mut init = Vec::new();
     // Before the cgroup namespace, so that its root is the sandbox's own group.
-    init.extend(facts.groups.iter().map(|group| Step::Write { path: group.procs.clone(), text: "0".into() }));
+    init.extend(facts.groups.iter().map(|group| Step::Enter(group.procs.clone())));
     init.push(Step::Unshare(vec![Namespace::Mount, Namespace::Net, Namespace::Ipc, Namespace::Uts, Namespace::Cgroup]));
     init.extend(file_systems(spec, root, facts));
     init.push(Step::HostName("sandbox".into()));
