@@ -9,7 +9,7 @@ use std::process::Command;
 
 use markdown::{DOCUMENTS, blocks, read, repo, rows, section, spans};
 use mcp_bridge::sandbox::SandboxError;
-use mcp_bridge::settings::VARIABLES;
+use mcp_bridge::settings::{DEGRADABLE, VARIABLES};
 use mcp_bridge::upstream::UpstreamError;
 
 /// Folders whose names begin codes; `request` is `execution`'s second enum.
@@ -256,6 +256,14 @@ fn commands_shown_exist() {
     }
 }
 
+#[test]
+fn what_may_be_given_up_is_what_the_sandbox_can_do_without() {
+    assert_eq!(DEGRADABLE, mcp_bridge::sandbox::NEGOTIABLE);
+    let accepts =
+        VARIABLES.iter().find(|variable| variable.name == "MCP_BRIDGE_ALLOW_DEGRADED").expect("listed").accepts;
+    assert_eq!(accepts.replace(" or ", ", "), format!("{}, with commas between", DEGRADABLE.join(", ")));
+}
+
 /// `<!-- says: code -->` blocks of the Troubleshooting chapter: the message as the program words it.
 #[test]
 fn troubleshooting_quotes_messages_as_they_are() {
@@ -274,6 +282,21 @@ fn troubleshooting_quotes_messages_as_they_are() {
         SandboxError::NoPermission { engine: "docker", endpoint: text("unix:///var/run/docker.sock") },
         SandboxError::ImageMissing { image: text("python:3.14-slim"), engine: "podman" },
         SandboxError::ImagePullFailed { image: text("python:3.14-slim"), reason: text("no such host") },
+        SandboxError::Nothing {
+            engine: Box::new(SandboxError::EngineMissing {
+                tried: text("unix:///var/run/docker.sock, and the program podman"),
+            }),
+            embedded: Box::new(SandboxError::PythonMissing {
+                looked: text("python3 and python3.14 to python3.9 in `/usr/bin:/bin`"),
+            }),
+        },
+        SandboxError::NamespacesOff { found: text("user.max_user_namespaces is 0"), remedy: "" },
+        SandboxError::ProcRefused { found: text("parts of /proc are covered here, as in a container") },
+        SandboxError::KernelTooOld { step: text("mount_setattr"), needed: "Linux 5.12", found: text("5.10") },
+        SandboxError::PythonUnusable {
+            path: "/tmp/venv/bin/python3".into(),
+            reason: text("needs /tmp/venv/bin/python3, and every sandbox has a /tmp of its own"),
+        },
         SandboxError::Weakened { what: "swap", warning: text("docker (cgroup version 1) has no such control here") },
     ];
     let upstream = [

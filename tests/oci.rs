@@ -153,7 +153,7 @@ async fn what_is_damaged_or_missing_is_named_and_nothing_is_kept() {
     }
     let error = place.refused("127.0.0.1:1/none").await;
     assert_eq!(error.code(), "sandbox.image_pull_failed", "{error}");
-    assert_eq!(place.pull("No Name").await.expect_err("no name").code(), "sandbox.image_invalid");
+    assert_eq!(place.pull("No Name").await.expect_err("no name").code(), "sandbox.image_name");
 
     // A layer that is shorter, longer, or other than its digest says.
     type Harm = fn(&mut Vec<u8>);
@@ -388,7 +388,7 @@ async fn layouts_and_archives() {
     }
     assert_eq!(
         load(place.dir.path().join("none.tar"), Some("mine")).await.expect_err("missing").code(),
-        "sandbox.image_store"
+        "sandbox.image_file"
     );
     // Each blob altered in turn, and gone.
     for blob in [digest(manifest.as_bytes()), digest(&config), digest(&packed)] {

@@ -9,9 +9,9 @@ pub enum Exit {
     Error = 1,
     /// The command line or a setting cannot be used.
     Usage = 2,
-    /// No sandbox could be had: engine or image.
+    /// No sandbox could be had: engine, host, Python or image.
     NoSandbox = 3,
-    /// A limit ended the program: memory, processes or output.
+    /// A limit ended the program: memory, processes, disk, open files or output.
     Limit = 4,
     /// A server could not be reached.
     NoServer = 5,
@@ -22,8 +22,8 @@ pub enum Exit {
 }
 
 /// The table for `--help`.
-pub const HELP: &str = "Exit codes: 0 success, 1 the program failed, 2 usage or setting, 3 no sandbox (engine, image), \
-                        4 a limit ended it (memory, processes, output), 124 timeout, 130 interrupted";
+pub const HELP: &str = "Exit codes: 0 success, 1 the program failed, 2 usage or setting, 3 no sandbox (engine, host, Python, \
+                        image), 4 a limit ended it (memory, processes, disk, open files, output), 124 timeout, 130 interrupted";
 
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {

@@ -59,9 +59,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Check engines, image, limits and config files; each line says what to do
+    /// Check the sandbox, its limits, image or Python, and config files; each line says what to do
     Doctor,
-    /// Build, pull or show the image for sandboxes
+    /// Pull, load, build or show the image for sandboxes
     #[command(subcommand)]
     Image(ImageCommand),
     /// Allow servers from a project's own files to be started (without names: show what waits)
@@ -97,9 +97,9 @@ struct RunArgs {
 
 #[derive(Subcommand, Debug)]
 enum ImageCommand {
-    /// Pull an image (default: MCP_BRIDGE_IMAGE) and prepare it
+    /// Pull an image (default: MCP_BRIDGE_IMAGE): into the engine, or with no engine into the bridge's own folder
     Pull { image: Option<String> },
-    /// Build an image from a Containerfile, or from a root file system in a tar file
+    /// Build an image from a Containerfile, or from a root file system in a tar file (Podman, Docker)
     Build {
         /// A Containerfile (its folder is the context), a folder that holds one, or a .tar file; without it, python:3.14-slim
         /// with its standard library compiled
@@ -116,7 +116,7 @@ enum ImageCommand {
         #[arg(short, long)]
         name: Option<String>,
     },
-    /// Show which image is used, and whether it is there
+    /// Show what runs use: the image, where it is, or what stands in for it
     Path,
     /// Remove images that nothing uses: prepared ones whose base image is gone, and those that have lost their name
     Prune,

@@ -115,8 +115,8 @@ fn read(answer: &str) -> Vec<Check> {
         }
         false => {
             let hint = match NEGOTIABLE.contains(&name.as_str()) {
-                true => format!("use another engine, or accept it: MCP_BRIDGE_ALLOW_DEGRADED={name}"),
-                false => "do not run programs on this engine; please report its version".into(),
+                true => format!("use another host or engine, or accept it: MCP_BRIDGE_ALLOW_DEGRADED={name}"),
+                false => "do not run programs here; please report it, with the versions of kernel and engine".into(),
             };
             Check { name, level: Level::Fail, text, hint }
         }

@@ -27,13 +27,17 @@ pub enum SandboxError {
     ImageBuildFailed { image: String, reason: String },
     #[error("image `{image}` cannot be used: {reason}")]
     ImageInvalid { image: String, reason: String },
+    #[error("`{name}` is no name of an image: {reason}")]
+    ImageName { name: String, reason: String },
+    #[error("no image can be read from {file}: {reason}")]
+    ImageFile { file: String, reason: String },
     #[error("image `{image}` is not for this machine: it needs to be for {wanted}, and there is: {found}")]
     ImagePlatform { image: String, wanted: String, found: String },
     #[error("the image store cannot be used: {path}: {reason}")]
     ImageStore { path: String, reason: String },
     #[error("the sandbox did not start ({step}): {reason}")]
     LaunchFailed { step: &'static str, reason: String },
-    #[error("the engine would not enforce the `{what}` limit: {warning}")]
+    #[error("the promise `{what}` would not be kept: {warning}")]
     Weakened { what: &'static str, warning: String },
     #[error("sandbox {id} is still there after {seconds} s: {reason}")]
     NotRemoved { id: String, seconds: u64, reason: String },
@@ -66,6 +70,9 @@ pub enum SandboxError {
 }
 
 impl SandboxError {
+    /// Where images are that no engine keeps: what [`Self::ImageMissing`] calls the engine then.
+    pub const STORE: &'static str = "the bridge's own store";
+
     /// A name that never changes, for audit lines, the guide and programs.
     pub fn code(&self) -> &'static str {
         match self {
@@ -80,6 +87,8 @@ impl SandboxError {
             Self::ImagePullFailed { .. } => "sandbox.image_pull_failed",
             Self::ImageBuildFailed { .. } => "sandbox.image_build_failed",
             Self::ImageInvalid { .. } => "sandbox.image_invalid",
+            Self::ImageName { .. } => "sandbox.image_name",
+            Self::ImageFile { .. } => "sandbox.image_file",
             Self::ImagePlatform { .. } => "sandbox.image_platform",
             Self::ImageStore { .. } => "sandbox.image_store",
             Self::LaunchFailed { .. } => "sandbox.launch_failed",
@@ -106,8 +115,8 @@ impl SandboxError {
         match self {
             Self::EngineMissing { .. } => match std::env::consts::OS {
                 "linux" => {
-                    "install Podman (`apt install podman` or your distribution's equivalent); no service or setting \
-                            is needed"
+                    "install Podman (`apt install podman` or your distribution's equivalent; no service or setting is needed), \
+                     or set MCP_BRIDGE_RUNTIME=embedded, which needs no engine"
                         .into()
                 }
                 _ => "install Podman (podman.io) or Docker Desktop and start it once".into(),
@@ -134,17 +143,24 @@ impl SandboxError {
             Self::UnsupportedEndpoint { source_name, .. } => {
                 format!("set {source_name} to unix:///path/to/engine.sock or tcp://host:port, or unset it")
             }
+            Self::ImageMissing { image, engine: Self::STORE } => {
+                format!("run `mcp-bridge image pull {image}`, or `mcp-bridge image load FILE` without a registry")
+            }
             Self::ImageMissing { image, .. } => {
                 format!(
                     "run `mcp-bridge image pull {image}`; without a registry, make one with sandbox-image/build-debian.sh and `mcp-bridge image build`"
                 )
             }
             Self::ImagePullFailed { .. } => {
-                "check the name in MCP_BRIDGE_IMAGE and the network; without a registry, make one with sandbox-image/build-debian.sh and `mcp-bridge image build`".into()
+                "check the image's name and the network; an image needs no registry where it comes from a file: \
+                 `mcp-bridge image build` (Podman, Docker) and `image load` (embedded)"
+                    .into()
             }
             Self::ImageBuildFailed { .. } => {
                 "read the build's last lines above; `mcp-bridge doctor` checks the engine".into()
             }
+            Self::ImageName { .. } => "write it as in `python:3.14-slim` or `registry.example/team/image:tag`".into(),
+            Self::ImageFile { .. } => "name a .tar file that `docker save` or `podman save` wrote, or an OCI layout".into(),
             Self::ImageInvalid { .. } => {
                 "pull or save it again; if it stays so, whoever made it has to correct it, or it is not what it seems".into()
             }
@@ -159,7 +175,7 @@ impl SandboxError {
                 "run `mcp-bridge doctor`, which tries each limit alone".into()
             }
             Self::Weakened { what, .. } => {
-                format!("use an engine with cgroup version 2, or accept it: MCP_BRIDGE_ALLOW_DEGRADED={what}")
+                format!("use a host with cgroup version 2, or accept it: MCP_BRIDGE_ALLOW_DEGRADED={what}")
             }
             Self::CgroupRefused { .. } => "run `mcp-bridge doctor`, which tries each limit alone".into(),
             Self::NamespacesOff { remedy, .. } => (*remedy).into(),

@@ -76,7 +76,7 @@ pub struct Ended {
     pub out_of_memory: Option<bool>,
 }
 
-/// One kind of sandbox: `docker`, `podman`, later `embedded`.
+/// One kind of sandbox: `docker`, `podman` or `embedded`.
 pub trait Backend: Send + Sync {
     fn name(&self) -> &str;
     /// Starts one sandbox. Everything asked for and not given is an error, unless allowed by name.

@@ -29,6 +29,9 @@ pub enum Runtime {
     Embedded,
 }
 
+/// What may be given up by name: `sandbox::NEGOTIABLE`, which `tests/docs.rs` holds this to.
+pub const DEGRADABLE: [&str; 6] = ["memory", "swap", "pids", "cpus", "seccomp", "unknown"];
+
 /// How a report is written for the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputMode {
@@ -134,7 +137,7 @@ impl Settings {
             tmp_size: parse::bytes_at_least(env, "MCP_BRIDGE_TMP_SIZE", 4096)?,
             workspace_size: parse::bytes_at_least(env, "MCP_BRIDGE_WORKSPACE_SIZE", 4096)?,
             open_files: parse::number(env, "MCP_BRIDGE_OPEN_FILES", 32..=1_048_576)?,
-            allow_degraded: parse::list(env, "MCP_BRIDGE_ALLOW_DEGRADED"),
+            allow_degraded: parse::names(env, "MCP_BRIDGE_ALLOW_DEGRADED", &DEGRADABLE)?,
             runtime_idle_timeout: parse::duration(env, "MCP_BRIDGE_RUNTIME_IDLE_TIMEOUT")?,
             output_mode: parse::choice(
                 env,

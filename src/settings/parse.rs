@@ -56,7 +56,13 @@ pub(super) fn flag(env: &Environment, name: &'static str) -> Result<bool, Settin
     }
 }
 
-pub(super) fn list(env: &Environment, name: &'static str) -> Vec<String> {
+/// A list of nothing but these words.
+pub(super) fn names(env: &Environment, name: &'static str, known: &[&str]) -> Result<Vec<String>, SettingsError> {
+    let listed = list(env, name);
+    if listed.iter().all(|word| known.contains(&word.as_str())) { Ok(listed) } else { Err(invalid(env, name)) }
+}
+
+fn list(env: &Environment, name: &'static str) -> Vec<String> {
     value(env, name).split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
 }
 

@@ -15,7 +15,7 @@ fn every_default_is_valid_and_every_variable_is_read() {
     assert_eq!(settings.memory, 512 << 20);
     // A nonsense value in any variable that has a syntax must stop the start: so each one is really read.
     for variable in VARIABLES {
-        if variable.accepts.contains("path") || variable.accepts.contains("promise names") {
+        if variable.accepts.contains("path") || variable.accepts == "a folder" {
             continue;
         }
         let error = read(&[(variable.name, "\u{1}=?")]).expect_err(variable.name);
@@ -87,5 +87,15 @@ fn a_timeout_argument_is_clamped_and_said() {
     assert!(note.unwrap().contains("MCP_BRIDGE_MAX_TIMEOUT"));
     for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert_eq!(clamp_timeout(bad, max), None);
+    }
+}
+
+#[test]
+fn only_promises_that_can_be_given_up_are_accepted() {
+    let allowed = |text| read(&[("MCP_BRIDGE_ALLOW_DEGRADED", text)]).map(|settings| settings.allow_degraded);
+    assert_eq!(allowed(" swap, cpus"), Ok(vec!["swap".to_owned(), "cpus".to_owned()]));
+    assert_eq!(allowed(""), Ok(vec![]));
+    for text in ["network", "swap cpus", "Swap", "swap;cpus"] {
+        assert_eq!(allowed(text).map_err(|error| error.code()), Err("settings.invalid"), "{text}");
     }
 }

@@ -29,7 +29,7 @@ pub const VARIABLES: &[Variable] = &[
         name: "MCP_BRIDGE_IMAGE",
         default: "python:3.14-slim",
         accepts: "an image reference",
-        help: "Image for sandboxes; any image with Python 3.9 or later works unchanged.",
+        help: "Image for sandboxes; any image with Python 3.9 or later works unchanged. The embedded sandbox takes the host's Python as long as the default was not pulled.",
     },
     Variable {
         name: "MCP_BRIDGE_ROOTFS",
@@ -100,8 +100,8 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "MCP_BRIDGE_ALLOW_DEGRADED",
         default: "",
-        accepts: "promise names with commas between, such as swap,cpus",
-        help: "Promises that may go unkept where the engine says it ignores them; otherwise that is an error.",
+        accepts: "memory, swap, pids, cpus, seccomp or unknown, with commas between",
+        help: "Promises that may go unkept where the engine or the host cannot keep them; otherwise that is an error.",
     },
     Variable {
         name: "MCP_BRIDGE_RUNTIME_IDLE_TIMEOUT",
@@ -173,7 +173,7 @@ pub const VARIABLES: &[Variable] = &[
         name: "MCP_BRIDGE_STATE_DIR",
         default: "",
         accepts: "a path",
-        help: "Where approvals and saved tools are kept. Default: the system's folder for application state.",
+        help: "Where approvals, saved tools and images without an engine are kept. Default: the system's folder for application state.",
     },
     Variable {
         name: "MCP_BRIDGE_LOG_LEVEL",

@@ -5,7 +5,7 @@ use crate::cli::Exit;
 use crate::sandbox::embedded::Embedded;
 use crate::sandbox::embedded::image::{Image, PullOptions, Store};
 use crate::sandbox::{Backend, SandboxError};
-use crate::settings::Settings;
+use crate::settings::{Settings, default_image};
 
 pub(super) async fn carry_out(
     store: &Store,
@@ -24,11 +24,17 @@ pub(super) async fn carry_out(
                 prepare(sandbox, &image).await?;
             }
         }
-        ImageCommand::Path => {
-            let missing = || SandboxError::ImageMissing { image: settings.image.clone(), engine: "embedded" };
-            let image = store.find(&settings.image)?.ok_or_else(missing)?;
-            println!("{}  {}\n{}", image.name, image.digest, image.root.display());
-        }
+        ImageCommand::Path => match (&settings.rootfs, store.find(&settings.image)?) {
+            (Some(folder), _) => println!("runs use the folder {} (MCP_BRIDGE_ROOTFS)", folder.display()),
+            (None, Some(image)) => println!("{}  {}\n{}", image.name, image.digest, image.root.display()),
+            (None, None) if settings.image == default_image() => {
+                println!("{} was not pulled: runs use this machine's Python", settings.image);
+            }
+            (None, None) => {
+                let (image, engine) = (settings.image.clone(), SandboxError::STORE);
+                return Err(SandboxError::ImageMissing { image, engine });
+            }
+        },
         ImageCommand::Prune => println!("removed {} images", store.prune().await?),
         ImageCommand::Build { .. } => {
             return Ok(elsewhere(

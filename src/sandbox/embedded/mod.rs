@@ -123,8 +123,12 @@ impl Embedded {
             found.push(match holds {
                 Ok(by) => Check::new(&name, Level::Ok, by, ""),
                 Err(why) => {
-                    let hint =
-                        format!("use a host that can, or accept it: MCP_BRIDGE_ALLOW_DEGRADED={}", promise.name());
+                    let hint = match NEGOTIABLE.contains(&promise.name()) {
+                        true => {
+                            format!("use a host that can, or accept it: MCP_BRIDGE_ALLOW_DEGRADED={}", promise.name())
+                        }
+                        false => "use Podman or Docker, or another host".into(),
+                    };
                     Check::new(&name, Level::Fail, why, hint).excused(promise.name(), allowed)
                 }
             });
@@ -198,10 +202,16 @@ impl Embedded {
         }
         if let Some(found) = Store::new(options.images.clone()).find(image)? {
             let path = found.env.iter().find(|(name, _)| name == "PATH").map_or(PATH, |(_, value)| value);
-            return rootfs::rootfs(&found.root, path, found.env.clone()).map(Arc::new);
+            return rootfs::rootfs(&found.root, path, found.env.clone()).map(Arc::new).map_err(|error| match error {
+                // Nobody has heard of the folder; the image is what was named.
+                SandboxError::RootfsUnusable { reason, .. } => {
+                    SandboxError::LaunchFailed { step: "command", reason: format!("image `{image}` {reason}") }
+                }
+                other => other,
+            });
         }
         if image != options.default_image {
-            return Err(SandboxError::ImageMissing { image: image.to_owned(), engine: "the embedded sandbox's store" });
+            return Err(SandboxError::ImageMissing { image: image.to_owned(), engine: SandboxError::STORE });
         }
         let known = self.inner.python.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(root) = known {

@@ -35,6 +35,9 @@ const MOST_ENTRIES: usize = 256;
 pub fn rootfs(folder: &Path, path_inside: &str, env: Vec<(String, String)>) -> Result<Root, SandboxError> {
     let unusable = |reason| SandboxError::RootfsUnusable { folder: folder.to_owned(), reason };
     let real = folder.canonicalize().map_err(|error| unusable(format!("cannot be opened ({error})")))?;
+    if !real.is_dir() {
+        return Err(unusable("is not a folder".into()));
+    }
     if real == Path::new("/") {
         return Err(unusable("is this system's own root, and all of it would be visible".into()));
     }

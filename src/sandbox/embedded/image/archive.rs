@@ -90,7 +90,8 @@ impl Files {
     fn tar(path: &Path, scratch: &Path, limits: &Limits) -> Result<Self, Fault> {
         let failed = |error| Fault::store(path, error);
         let mut first = [0; 4];
-        let file = blob::open(path).map_err(failed)?;
+        let unreadable = |error: io::Error| Fault::File { path: path.to_owned(), reason: error.to_string() };
+        let file = blob::open(path).map_err(unreadable)?;
         let read = (&file).read(&mut first).map_err(failed)?;
         let packed = first[..read].starts_with(&[0x1f, 0x8b]) || first[..read].starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
         let (file, path) = if packed {

@@ -10,6 +10,10 @@ use crate::sandbox::SandboxError;
 pub(super) enum Fault {
     /// The image is truncated, malicious, or of a kind that is not understood.
     Invalid(String),
+    /// What was given as a name is none.
+    Name { name: String, reason: String },
+    /// The file that was named cannot be opened.
+    File { path: PathBuf, reason: String },
     /// There is no part for this machine.
     Platform { wanted: String, found: String },
     /// The registry did not give it.
@@ -50,6 +54,8 @@ impl Fault {
         let image = image.to_owned();
         match self {
             Self::Invalid(reason) => SandboxError::ImageInvalid { image, reason },
+            Self::Name { name, reason } => SandboxError::ImageName { name, reason },
+            Self::File { path, reason } => SandboxError::ImageFile { file: path.display().to_string(), reason },
             Self::Platform { wanted, found } => SandboxError::ImagePlatform { image, wanted, found },
             Self::Pull(reason) => SandboxError::ImagePullFailed { image, reason },
             Self::Store { path, reason } => SandboxError::ImageStore { path: path.display().to_string(), reason },

@@ -85,7 +85,7 @@ impl Store {
     /// is dropped, everything that was begun is taken away.
     ///
     /// # Errors
-    /// `sandbox.image_pull_failed`, `sandbox.image_invalid`, `sandbox.image_platform` and `sandbox.image_store`.
+    /// `sandbox.image_name`, `sandbox.image_pull_failed`, `sandbox.image_invalid`, `sandbox.image_platform` and `sandbox.image_store`.
     pub async fn pull(
         &self,
         reference: &str,
@@ -114,7 +114,7 @@ impl Store {
     /// each gets the names that the file has for it, or `name`. Returns one entry for each name.
     ///
     /// # Errors
-    /// As [`Self::pull`]; `sandbox.image_invalid` also for a file with no name for an image, or several images and one `name`.
+    /// As [`Self::pull`]; `sandbox.image_file` for a file that cannot be opened; `sandbox.image_invalid` also for a file with no name for an image, or several images and one `name`.
     pub async fn load(
         &self,
         file: &Path,
@@ -156,7 +156,7 @@ impl Store {
     /// The image of this name. Reads two small files.
     ///
     /// # Errors
-    /// `sandbox.image_invalid` for text that is no name, `sandbox.image_store` where the store cannot be read.
+    /// `sandbox.image_name` for text that is none, `sandbox.image_store` where the store cannot be read.
     pub fn find(&self, reference: &str) -> Result<Option<Image>, SandboxError> {
         Name::parse(reference).and_then(|name| self.shelf.find(&name.whole())).map_err(|fault| fault.about(reference))
     }

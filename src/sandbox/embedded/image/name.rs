@@ -13,7 +13,8 @@ impl Name {
     /// # Errors
     /// Text that is no name of an image.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        let unclear = |reason: &dyn std::fmt::Display| Fault::Invalid(format!("this is no name of an image: {reason}"));
+        let unclear =
+            |reason: &dyn std::fmt::Display| Fault::Name { name: text.to_owned(), reason: reason.to_string() };
         let parse = |text: &str| text.parse::<Reference>().map_err(|error| unclear(&error));
         // The library knows no addresses in brackets.
         if text.starts_with('[') {
@@ -33,7 +34,7 @@ impl Name {
         }
         let name = parse(text)?;
         if let Some(digest) = name.digest() {
-            Digest::parse(digest)?;
+            Digest::parse(digest).map_err(|_| unclear(&"its digest is no whole SHA-256"))?;
         }
         Ok(Self(name))
     }
@@ -93,7 +94,7 @@ mod tests {
         for text in
             ["", "Python", "a b", "../etc", "a/../b", "/a", "a:", "a@b", "[::1]", "[::1]:x/a", "[x]/a", "[/a", &short]
         {
-            assert!(matches!(Name::parse(text), Err(Fault::Invalid(_))), "{text}");
+            assert!(matches!(Name::parse(text), Err(Fault::Name { .. })), "{text}");
         }
     }
 

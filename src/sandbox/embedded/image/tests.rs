@@ -154,6 +154,7 @@ fn hard_links_lead_to_files_of_the_image() {
     }
     refused(&[&[link("out", "../canary"), hard("h", "out/file")]]);
     refused(&[&[link("out", "/etc"), hard("h", "out/passwd")]]);
+    refused(&[&[file("a", ""), hard("a/b", "a")]]);
     // To a link: another name for the link itself.
     let place = made(&[&[link("l", "../canary/file"), hard("h", "l"), hard("h", "h")]]);
     assert!(place.path("h").is_symlink());

@@ -142,6 +142,8 @@ impl Tree {
         match linkat(&from.folder, from.name, &slot.folder, slot.name, AtFlags::empty()) {
             Ok(()) => Ok(()),
             Err(Errno::ENOENT) => Err(missing()),
+            // The way to the new name went through the file itself, which gave way to a folder.
+            Err(Errno::EPERM) if from.stat().is_ok_and(|now| now.as_ref().is_some_and(is_folder)) => Err(missing()),
             // The file system's own bound on the names of one file.
             Err(Errno::EMLINK) => Err(Fault::Invalid(format!("{} has too many links", quoted(target)))),
             Err(error) => Err(self.fault(path, error)),

@@ -87,6 +87,9 @@ async fn root_of(candidate: &Path, path: Option<&OsStr>) -> Result<Root, String>
     if !candidate.is_absolute() {
         return Err("is not an absolute path".into());
     }
+    if !candidate.exists() {
+        return Err("is not there".into());
+    }
     if !may_run(candidate) {
         return Err("is not a file that can be run".into());
     }

@@ -45,7 +45,7 @@ async fn interpreters_that_misbehave_are_named() {
     assert!(refusal(&made("endless", "exec yes")).await.contains("fails"));
     assert!(refusal(&made("pypy", &answers(r"implementation=pypy\0version=3.10.1"))).await.contains("is pypy"));
     assert!(refusal(&made("old", &answers(r"implementation=cpython\0version=3.8.1"))).await.contains("Python 3.8.1"));
-    assert!(refusal(&folder.path().join("none")).await.contains("not a file"));
+    assert!(refusal(&folder.path().join("none")).await.contains("is not there"));
     assert!(refusal(folder.path()).await.contains("not a file"));
     assert!(refusal(Path::new("some/python3")).await.contains("absolute"));
 }
