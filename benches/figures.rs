@@ -2,11 +2,15 @@
 //!
 //! Asserts nothing. Each figure and its reference are taken alternately in the same run, so that what else the machine
 //! does falls on both; only ratios and differences carry over to another machine. Words after `--` choose groups
-//! (`cold`, `calls`, `start`, `bytes`) and `quick` takes fewer samples; the whole set also writes `benches/results.md`.
+//! (`embedded`, `cold`, `calls`, `start`, `bytes`) and `quick` takes fewer samples; the whole set also writes `benches/results.md`.
 //!
 //! Engines are those that the tests use: `MCP_BRIDGE_TEST_DOCKER`, `MCP_BRIDGE_TEST_PODMAN` (endpoints), and for the
-//! reference rows the programs `docker` and `podman` on the PATH. What is missing is said and left out.
+//! reference rows the programs `docker`, `podman` and `bwrap` (Debian: bubblewrap) on the PATH. The embedded sandbox is measured
+//! as root and as an ordinary user when root asks, else as whoever does. What is missing is said and left out.
 
+#[cfg(target_os = "linux")]
+#[path = "figures/bare.rs"]
+mod bare;
 #[path = "figures/bridge.rs"]
 mod bridge;
 #[path = "figures/bytes.rs"]
@@ -19,16 +23,25 @@ mod client;
 mod cold;
 #[path = "figures/echo.rs"]
 mod echo;
+#[cfg(target_os = "linux")]
+#[path = "figures/embedded.rs"]
+mod embedded;
 #[path = "figures/engine.rs"]
 mod engine;
 #[path = "figures/machine.rs"]
 mod machine;
+#[cfg(target_os = "linux")]
+#[path = "figures/plain.rs"]
+mod plain;
 #[path = "figures/samples.rs"]
 mod samples;
 #[path = "figures/start.rs"]
 mod start;
 #[path = "figures/table.rs"]
 mod table;
+#[cfg(target_os = "linux")]
+#[path = "figures/user.rs"]
+mod user;
 
 use table::Row;
 
@@ -52,9 +65,19 @@ fn main() {
     if words.first().is_some_and(|word| word == echo::COMMAND) {
         return echo::serve();
     }
+    #[cfg(target_os = "linux")]
+    if words.first().is_some_and(|word| word == bare::COMMAND) {
+        return bare::serve();
+    }
     let effort = Effort { quick: words.iter().any(|word| word == "quick") };
-    let groups: [(&str, Group); 4] =
-        [("start", start::rows), ("calls", calls::rows), ("bytes", bytes::rows), ("cold", cold::rows)];
+    let groups: &[(&str, Group)] = &[
+        ("start", start::rows),
+        ("calls", calls::rows),
+        ("bytes", bytes::rows),
+        ("cold", cold::rows),
+        #[cfg(target_os = "linux")]
+        ("embedded", embedded::rows),
+    ];
     let chosen = |name: &str| words.iter().any(|word| word == name);
     let all = !groups.iter().any(|(name, _)| chosen(name));
     let before = machine::load();

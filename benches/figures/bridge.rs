@@ -9,6 +9,8 @@ use tempfile::TempDir;
 use super::client::Client;
 use super::echo;
 use super::engine::Engine;
+#[cfg(target_os = "linux")]
+use super::user::User;
 
 /// A home with a config file; deleted when dropped.
 pub struct Home(TempDir);
@@ -20,6 +22,15 @@ impl Home {
         let text = json!({"mcpServers": servers}).to_string();
         std::fs::write(folder.path().join("servers.json"), text).expect("written");
         Self(folder)
+    }
+
+    /// A home without servers that belongs to this user.
+    #[cfg(target_os = "linux")]
+    pub fn of(user: User) -> Self {
+        let home = Self::new(Map::new());
+        user.owns(home.0.path());
+        user.owns(&home.0.path().join("servers.json"));
+        home
     }
 
     /// The echo server, and the real one for Node if the tests' servers are installed.
@@ -51,6 +62,17 @@ impl Home {
     /// `mcp-bridge serve`, after the handshake.
     pub fn serve(&self, engine: &Engine, image: &str) -> Client {
         Client::start(&mut self.command(Some(engine), image, &["serve"]))
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Home {
+    /// `mcp-bridge serve` with the embedded sandbox and room for so many runs at once, after the handshake.
+    pub fn serve_embedded(&self, user: User, runs: usize) -> Client {
+        let mut command = self.command(None, "", &["serve"]);
+        command.env("PATH", super::plain::PATH).env("MCP_BRIDGE_RUNTIME", "embedded");
+        command.env("MCP_BRIDGE_MAX_RUNS", runs.to_string());
+        Client::start(user.runs(&mut command))
     }
 }
 

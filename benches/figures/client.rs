@@ -65,6 +65,23 @@ impl Client {
         report.clone()
     }
 
+    /// Runs a program so often, all asked for before the first answer is waited for; how many did not succeed.
+    pub fn run_all(&mut self, code: &str, count: usize) -> usize {
+        for _ in 0..count {
+            self.post("tools/call", &json!({"name": "run_python", "arguments": {"code": code}}));
+        }
+        self.flush();
+        let mut failed = 0;
+        for _ in 0..count {
+            let answer = self.receive().1;
+            if answer["structuredContent"]["status"] != "success" {
+                failed += 1;
+                eprintln!("a run did not succeed: {answer}");
+            }
+        }
+        failed
+    }
+
     fn post(&mut self, method: &str, params: &Value) -> u64 {
         self.next += 1;
         self.send(&json!({"jsonrpc": "2.0", "id": self.next, "method": method, "params": params}));

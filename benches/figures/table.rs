@@ -20,6 +20,10 @@ pub enum Bar {
     Ratio(f64),
     /// At most this much more than the reference's median.
     Added(f64),
+    /// At most this many times the reference's median, and this much more.
+    Line { times: f64, plus: f64 },
+    /// Less than the reference's median.
+    Below,
     /// At most this much.
     Most(f64),
 }
@@ -32,6 +36,10 @@ impl Row {
         let (text, held) = match *bar {
             Bar::Ratio(most) => (format!("≤ {most:.2} ×"), ours <= most * reference),
             Bar::Added(most) => (format!("adds ≤ {most} {}", self.unit), ours - reference <= most),
+            Bar::Line { times, plus } => {
+                (format!("≤ {times} × + {plus} {}", self.unit), ours <= times * reference + plus)
+            }
+            Bar::Below => ("< reference".into(), ours < reference),
             Bar::Most(most) => (format!("≤ {most} {}", self.unit), ours <= most),
         };
         format!("{text}: {}", if held { "held" } else { "**missed**" })

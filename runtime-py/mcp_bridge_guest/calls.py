@@ -6,7 +6,7 @@ import json
 import sys
 
 from mcp_bridge_guest.content import result_value
-from mcp_bridge_guest.errors import InvalidArguments, from_reply
+from mcp_bridge_guest.errors import CallFailed, InvalidArguments, from_reply
 from mcp_bridge_guest.frames import MAX_FRAME
 from mcp_bridge_guest.plain import NotPlain, plain
 from mcp_bridge_guest.records import Record
@@ -48,7 +48,12 @@ class Request:
 
     def answer(self, payload: bytes) -> Any:
         """The value in a reply, or its error raised."""
-        reply = decode(payload.decode())
+        try:
+            reply = decode(payload.decode())
+        except RecursionError:
+            # How deep Python reads differs between its versions.
+            message = f"{self.label}: the answer is nested too deep to be read"
+            raise CallFailed(message, server=self.server, tool=self.tool) from None
         if "error" in reply:
             raise from_reply(reply["error"], self.server, self.tool)
         return self.shape(reply["ok"]) if self.shape else reply["ok"]

@@ -112,7 +112,7 @@ class Servers(Mapping):  # type: ignore[type-arg]
                 break
         else:
             close = nearest(name, [*self.known, *self.known.values()])
-            alias = self.known.get(close or "", close)
-            hint = f"Did you mean {close!r}? Programs call it mcp_{alias}. " if close else ""
+            own = self.known.get(close or "", close)
+            hint = f"Did you mean {close!r}? Programs call it mcp_{own}. " if close else ""
             hint += f"Loaded servers: {', '.join(self._servers) or 'none'}."
         return ServerNotFound(f"MCP server {name!r} is not loaded", hint=hint, server=name)

@@ -83,6 +83,15 @@ impl Bench {
         }
     }
 
+    /// Kills what holds the sandbox together, as an administrator might: the keeper, or PID 1 itself.
+    pub fn kill(&self) {
+        let all = processes(&self.mark);
+        let keeper = all.iter().find(|(_, line)| line.contains("\0__sandbox\0"));
+        let (pid, _) = keeper.or(all.first()).expect("it runs");
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(*pid).expect("a pid"));
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("killed");
+    }
+
     /// Runs to the end and destroys.
     pub async fn run(&self, spec: &SandboxSpec) -> Outcome {
         let mut sandbox = self.launch(spec).await;

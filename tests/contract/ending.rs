@@ -23,6 +23,18 @@ while True: pass";
     assert_eq!(bench.traces(), Vec::<String>::new(), "gone when destroy says so, not later");
 });
 
+contract!(killed_from_outside_it_leaves_nothing, async |bench: &Bench| {
+    let mut sandbox =
+        bench.launch(&bench.spec("import os\nos.fork()\nprint('on', flush=True)\nwhile True: pass")).await;
+    sandbox.program.read_exact(&mut [0; 3]).await.expect("started");
+    bench.kill();
+    // The streams end, though nobody has hung up.
+    let mut rest = Vec::new();
+    sandbox.program.read_to_end(&mut rest).await.expect("the end");
+    sandbox.handle.destroy().await.expect("destroyed");
+    bench.nothing_is_left().await;
+});
+
 contract!(dropping_a_sandbox_leaves_nothing, async |bench: &Bench| {
     drop(bench.launch(&bench.spec("while True: pass")).await);
     bench.nothing_is_left().await;

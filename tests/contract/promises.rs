@@ -55,6 +55,7 @@ const TRIED: &[(Promise, &[&str])] = &[
             ending::children_that_hide_end_with_the_run::TEST,
             ending::destroy_leaves_nothing_of_a_program_that_never_ends::TEST,
             ending::dropping_a_sandbox_leaves_nothing::TEST,
+            ending::killed_from_outside_it_leaves_nothing::TEST,
         ],
     ),
     (

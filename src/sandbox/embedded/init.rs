@@ -33,6 +33,7 @@ const SECURE_BITS: u64 = 0b1110_1111;
 pub(super) fn carry_out(step: &Step, keeper: BorrowedFd<'_>) -> io::Result<()> {
     match step {
         Step::Write { path, text } => OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes()),
+        Step::Enter(list) => enter(list),
         Step::Unshare(names) => Ok(unshare(names.iter().map(|name| flag(*name)).collect())?),
         Step::Private => {
             Ok(mount(NO_MOUNT_DATA, "/", NO_MOUNT_DATA, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NO_MOUNT_DATA)?)
@@ -107,6 +108,13 @@ fn number(resource: Resource) -> libc::c_uint {
         Resource::RealTime => libc::RLIMIT_RTPRIO as _,
         Resource::Signals => libc::RLIMIT_SIGPENDING as _,
     }
+}
+
+fn enter(list: &Path) -> io::Result<()> {
+    if !fs::read(list)?.is_empty() {
+        return Ok(());
+    }
+    OpenOptions::new().write(true).open(list)?.write_all(b"0")
 }
 
 fn pivot(over: &Path, bytes: u64, inodes: u64) -> io::Result<()> {

@@ -18,6 +18,7 @@ use tokio::runtime::Handle as Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
+use super::cgroup::Group;
 use super::step::{Last, Plan, Word};
 use crate::sandbox::{DESTROY_LIMIT, Ended, Handle, Sandbox, SandboxError};
 
@@ -62,7 +63,7 @@ pub(super) async fn launch(
         .map_err(other("keeper"))?;
     // From here on whoever drops it ends it.
     let mut kept = Kept {
-        hold: Some(Hold { bridge: BufReader::new(ours), keeper }),
+        hold: Some(Hold { bridge: BufReader::new(ours), keeper, groups: plan.groups.clone() }),
         name,
         endings: endings.clone(),
         runtime: Runtime::current(),
@@ -120,6 +121,8 @@ struct Kept {
 struct Hold {
     bridge: BufReader<UnixStream>,
     keeper: Child,
+    /// What the keeper takes away; ours to do when somebody has killed it.
+    groups: Vec<Group>,
 }
 
 impl Kept {
@@ -174,11 +177,20 @@ impl Hold {
         let _ = self.bridge.get_mut().shutdown().await;
         let word = hear(&mut self.bridge).await;
         self.keeper.wait().await?;
-        match word? {
+        let Ok(word) = word else { return self.clear().await };
+        match word {
             Word::Ended(last) => Ok(last),
             Word::Failed { step, reason, .. } => Err(io::Error::other(format!("{step}: {reason}"))),
             Word::Started => Err(io::ErrorKind::InvalidData.into()),
         }
+    }
+
+    /// The kernel has ended the sandbox together with its keeper; how it ended, nobody saw.
+    async fn clear(self) -> io::Result<Last> {
+        let groups = self.groups;
+        let stays = |group: &Group| group.remove().err().map(|fault| format!("{}: {}", fault.step, fault.reason));
+        let left = tokio::task::spawn_blocking(move || groups.iter().filter_map(stays).collect()).await;
+        Ok(Last { left: left.map_err(io::Error::other)?, ..Last::default() })
     }
 }
 

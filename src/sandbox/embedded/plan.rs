@@ -74,7 +74,7 @@ pub fn plan(spec: &SandboxSpec, root: &Root, facts: &Facts, filter: &Filter) -> 
     }
     let mut init = Vec::new();
     // Before the cgroup namespace, so that its root is the sandbox's own group.
-    init.extend(facts.groups.iter().map(|group| Step::Write { path: group.procs.clone(), text: "0".into() }));
+    init.extend(facts.groups.iter().map(|group| Step::Enter(group.procs.clone())));
     init.push(Step::Unshare(vec![Namespace::Mount, Namespace::Net, Namespace::Ipc, Namespace::Uts, Namespace::Cgroup]));
     init.extend(file_systems(spec, root, facts));
     init.push(Step::HostName("sandbox".into()));
@@ -186,8 +186,8 @@ fn limits(spec: &SandboxSpec, facts: &Facts) -> Vec<Step> {
     let mut limit = |resource, value| steps.push(Step::Limit { resource, value });
     limit(Resource::OpenFiles, limits.open_files);
     limit(Resource::Processes, processes);
-    // No file can be larger than what holds it; this also stops what is no file of a tmpfs.
-    limit(Resource::FileSize, limits.tmp.max(limits.workspace).max(SHARED_MEMORY));
+    // No file is larger than all that holds files, so that a full disk says so first; this also stops what is no file of a tmpfs.
+    limit(Resource::FileSize, limits.tmp.saturating_add(limits.workspace).saturating_add(SHARED_MEMORY));
     // No core dump, not even into a pipe of the host's, which a limit of 0 does not stop (core(5)).
     limit(Resource::Core, 1);
     limit(Resource::LockedMemory, 0);

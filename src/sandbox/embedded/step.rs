@@ -41,6 +41,9 @@ pub enum Step {
         path: PathBuf,
         text: String,
     },
+    /// Into a control group, by the file that lists who is in it. The group is new: where anybody is in it, this process was
+    /// born there.
+    Enter(PathBuf),
     /// Leaves these namespaces for new ones; `Pid` and `Time` take effect for the next child.
     Unshare(Vec<Namespace>),
     /// Mounts made from now on are not seen by the host, nor the host's by us.
@@ -153,6 +156,7 @@ impl fmt::Display for Step {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Write { path, .. } => write!(out, "write {}", path.display()),
+            Self::Enter(list) => write!(out, "enter {}", list.display()),
             Self::Unshare(names) => write!(out, "unshare {names:?}"),
             Self::Private => out.write_str("make mounts private"),
             Self::Pivot { .. } => out.write_str("pivot"),

@@ -14,6 +14,8 @@ use super::seccomp::{Filter, Instruction};
 /// `linux/mount.h`: what the libc crate does not have yet.
 const OPEN_TREE_CLONE: c_uint = 1;
 const MOVE_MOUNT_F_EMPTY_PATH: c_uint = 4;
+/// `linux/sched.h`: beyond the 32 bits of the libc crate's flags.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 pub(super) const MOUNT_ATTR_RDONLY: u64 = 1;
 pub(super) const MOUNT_ATTR_NOSUID: u64 = 2;
 pub(super) const MOUNT_ATTR_NODEV: u64 = 4;
@@ -42,14 +44,28 @@ fn text(path: &Path) -> io::Result<CString> {
     CString::new(path.as_os_str().as_bytes()).map_err(|_| io::ErrorKind::InvalidInput.into())
 }
 
-/// Forks.
-pub(super) fn fork() -> io::Result<Forked> {
+/// Forks. The child is born in the version 2 group of the folder `group`, if there is one and the kernel lets us; else here.
+pub(super) fn fork(group: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
     // SAFETY: the keeper has one thread, so the child may do whatever a fresh process may.
-    match unsafe { libc::fork() } {
+    let born = || unsafe { libc::fork() };
+    match group.and_then(born_in).unwrap_or_else(born) {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(Forked::Child),
         child => Ok(Forked::Parent { child }),
     }
+}
+
+/// A fork into a group; `None` when the kernel refuses, or who filters its calls.
+fn born_in(group: BorrowedFd<'_>) -> Option<i32> {
+    // SAFETY: a struct of numbers, of which zero is the neutral value of each.
+    let mut wanted = unsafe { std::mem::zeroed::<libc::clone_args>() };
+    wanted.flags = CLONE_INTO_CGROUP;
+    wanted.exit_signal = libc::SIGCHLD as u64;
+    wanted.cgroup = group.as_raw_fd() as u64;
+    // SAFETY: neither stack nor memory is shared, so this is fork(2) without the C library's hooks, of which a process with one
+    // thread needs none. The struct lives until the call returns, and its size is told.
+    let forked = unsafe { libc::syscall(libc::SYS_clone3, &wanted, std::mem::size_of::<libc::clone_args>()) };
+    i32::try_from(forked).ok().filter(|child| *child >= 0)
 }
 
 /// Descriptors that came with a message, each the receiver's own from now on.

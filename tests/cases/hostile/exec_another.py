@@ -1,4 +1,5 @@
 # expect: status=error error=EarlyExit
 import os
+import sys
 
-os.execv("/bin/true", ["true"])
+os.execv(sys.executable, [sys.executable, "-c", ""])

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 
 for place in ("/tmp", "/workspace", "/dev/shm", "/dev/mqueue"):
@@ -26,5 +27,5 @@ for _ in range(3):
             while True:
                 time.sleep(1000)
         os._exit(0)
-subprocess.Popen(["sleep", "1000"], start_new_session=True)
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"], start_new_session=True)
 "left"

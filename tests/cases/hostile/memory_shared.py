@@ -1,4 +1,5 @@
 # expect: status=limit verdict=memory
+# expect embedded_user (no control group counts such memory, so it is refused): status=error error=PermissionError
 import mmap
 
 held = []

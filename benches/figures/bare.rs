@@ -1,0 +1,91 @@
+//! The embedded sandbox alone, without guest and bridge: this very program, started again with [`COMMAND`], runs [`PROGRAM`] in a
+//! new sandbox for every line it reads, and answers with a line when nothing of it is left.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use mcp_bridge::sandbox::embedded::{Embedded, Options};
+use mcp_bridge::sandbox::{Backend, Limits, SandboxSpec};
+use tokio::io::AsyncReadExt;
+
+use super::plain::{PATH, PROGRAM};
+use super::user::User;
+
+pub const COMMAND: &str = "bare-sandbox";
+/// The name of an image that was never pulled stands for the host's Python.
+const IMAGE: &str = "none";
+
+/// One that waits for lines.
+pub struct Bare {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Bare {
+    pub fn start(user: User) -> Self {
+        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        command.arg(COMMAND).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = user.runs(&mut command).spawn().expect("starts");
+        let input = child.stdin.take();
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        Self { child, input, output }
+    }
+
+    /// From the wish for a sandbox to its removal.
+    pub fn run(&mut self) {
+        self.input.as_mut().expect("open").write_all(b"\n").expect("sent");
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("an answer");
+        assert!(line == "done\n", "the bare sandbox does not work");
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// The other side of [`Bare::run`], until standard input ends.
+pub fn serve() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let embedded = Embedded::new(Options {
+        binary: env!("CARGO_BIN_EXE_mcp-bridge").into(),
+        path: Some(PATH.into()),
+        python: None,
+        rootfs: None,
+        default_image: IMAGE.into(),
+        images: PathBuf::from("/nonexistent"),
+        allow_degraded: Vec::new(),
+    });
+    for _ in std::io::stdin().lines() {
+        runtime.block_on(once(&embedded));
+        println!("done");
+    }
+}
+
+async fn once(embedded: &Embedded) {
+    let mut sandbox = embedded.launch(&spec()).await.expect("a sandbox");
+    let mut printed = String::new();
+    sandbox.program.read_to_string(&mut printed).await.expect("its output");
+    sandbox.handle.destroy().await.expect("gone");
+    assert!(printed == "1\n", "{printed}");
+}
+
+/// The bridge's own defaults.
+fn spec() -> SandboxSpec {
+    let limits = Limits {
+        memory: 512 << 20,
+        pids: 128,
+        cpus: 1.0,
+        user: "65534:65534".into(),
+        tmp: 64 << 20,
+        workspace: 128 << 20,
+        open_files: 1024,
+    };
+    let command = ["python3", "-c", PROGRAM].map(str::to_owned).into();
+    SandboxSpec { run: "bench".into(), image: IMAGE.into(), command, env: vec![("PATH".into(), PATH.into())], limits }
+}
