@@ -440,7 +440,11 @@ fn the_command_line_loads_shows_and_prunes() {
     let (code, _, err) = run(&["path"]);
     assert!(code == Some(3) && err.contains("sandbox.image_missing"), "{err}");
     let (code, text, err) = run(&["load", file.to_str().expect("text")]);
-    assert!(code == Some(0) && text.starts_with("localhost/tool:1 is ready (sha256:"), "{text}{err}");
+    // It is there, and what it lacks is told at once, by the image's name.
+    assert!(
+        code == Some(3) && text.is_empty() && err.contains("image `localhost/tool:1` has no Python"),
+        "{text}{err}"
+    );
     let (code, text, _) = run(&["path"]);
     let root = text.lines().nth(1).expect("a path");
     assert!(code == Some(0) && Path::new(root).join("a").exists(), "{text}");
