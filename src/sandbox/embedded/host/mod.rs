@@ -13,6 +13,7 @@ use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Rulese
 use serde::{Deserialize, Serialize};
 
 pub use explain::explain;
+pub(super) use mechanism::checks;
 pub use mechanism::{Mechanism, mechanisms, weaknesses};
 
 /// Facts about the kernel and the user of this process.
