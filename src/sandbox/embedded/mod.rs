@@ -113,26 +113,14 @@ impl Embedded {
         self.inner.endings.reopen();
     }
 
-    /// Looks at the host and at every limit of `limits`, and tries them.
+    /// Looks at the host and at every limit of `limits`, and tries them. Where no sandbox can start, the reason is all there is.
     pub async fn check(&self, image: &str, limits: &Limits) -> Vec<Check> {
         let host = self.host().await;
         let allowed = &self.inner.options.allow_degraded;
-        let mut found = Vec::new();
-        for Mechanism { promise, holds } in host::mechanisms(&host.kernel, &host.cgroups, limits) {
-            let name = format!("how: {}", promise.name());
-            found.push(match holds {
-                Ok(by) => Check::new(&name, Level::Ok, by, ""),
-                Err(why) => {
-                    let hint = match NEGOTIABLE.contains(&promise.name()) {
-                        true => {
-                            format!("use a host that can, or accept it: MCP_BRIDGE_ALLOW_DEGRADED={}", promise.name())
-                        }
-                        false => "use Podman or Docker, or another host".into(),
-                    };
-                    Check::new(&name, Level::Fail, why, hint).excused(promise.name(), allowed)
-                }
-            });
+        if let Some(refusal) = host.kernel.refusal() {
+            return vec![Check::failure("host", &refusal)];
         }
+        let mut found = host::checks(&host::mechanisms(&host.kernel, &host.cgroups, limits), allowed);
         match self.root(image).await {
             Ok(root) => {
                 found.push(Check::new("python", Level::Ok, root.python.display().to_string(), ""));

@@ -2,7 +2,7 @@
 
 use super::Host;
 use crate::sandbox::embedded::cgroup::{Cgroups, Version};
-use crate::sandbox::{Limits, NEGOTIABLE, Promise, Weakness};
+use crate::sandbox::{Check, Level, Limits, NEGOTIABLE, Promise, Weakness};
 
 /// One promise: by what it holds, or why it does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,23 @@ pub fn weaknesses(mechanisms: &[Mechanism]) -> Vec<Weakness> {
         Some(Weakness { what, warning })
     };
     mechanisms.iter().filter_map(weakness).collect()
+}
+
+/// The same for a person, with what to do where one does not hold.
+pub(in crate::sandbox::embedded) fn checks(mechanisms: &[Mechanism], allowed: &[String]) -> Vec<Check> {
+    let check = |Mechanism { promise, holds }: &Mechanism| {
+        let promise = promise.name();
+        let name = format!("how: {promise}");
+        match holds {
+            Ok(by) => Check::new(&name, Level::Ok, by.as_str(), ""),
+            Err(why) if NEGOTIABLE.contains(&promise) => {
+                let hint = format!("use a host that can, or accept it: MCP_BRIDGE_ALLOW_DEGRADED={promise}");
+                Check::new(&name, Level::Fail, why.as_str(), hint).excused(promise, allowed)
+            }
+            Err(why) => Check::new(&name, Level::Fail, why.as_str(), "use Podman or Docker, or another host"),
+        }
+    };
+    mechanisms.iter().map(check).collect()
 }
 
 fn holds(promise: Promise, host: &Host, cgroups: &Cgroups, limits: &Limits) -> Result<String, String> {
@@ -180,6 +197,22 @@ mod tests {
         let uncounted = Cgroups { swap: Err("swapaccount=0".into()), ..all(Version::V1) };
         assert_eq!(weak(&ordinary(), &uncounted, 1.0), ["swap"]);
         assert_eq!(weak(&Host { swap: false, ..ordinary() }, &uncounted, 1.0), <[&str; 0]>::default());
+    }
+
+    #[test]
+    fn only_what_can_be_accepted_is_offered() {
+        let said = |host: &Host, allowed: &[String]| -> Vec<_> {
+            let checks = checks(&mechanisms(host, &Cgroups::none("not ours"), &limits(1.5)), allowed);
+            checks.into_iter().filter(|check| check.level != Level::Ok).map(|c| (c.name, c.level, c.hint)).collect()
+        };
+        let one = |name: &str, level, hint: &str| vec![(format!("how: {name}"), level, hint.to_owned())];
+        let offered = "use a host that can, or accept it: MCP_BRIDGE_ALLOW_DEGRADED=cpus";
+        assert_eq!(said(&ordinary(), &[]), one("cpus", Level::Fail, offered));
+        let accepted = "accepted by MCP_BRIDGE_ALLOW_DEGRADED=cpus";
+        assert_eq!(said(&ordinary(), &["cpus".into()]), one("cpus", Level::Warn, accepted));
+        let alone = Host { euid: 0, uids: Vec::new(), ..ordinary() };
+        let refused = "use Podman or Docker, or another host";
+        assert_eq!(said(&alone, &["cpus".into(), "user".into()])[0], one("user", Level::Fail, refused)[0]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Rulese
 use serde::{Deserialize, Serialize};
 
 pub use explain::explain;
+pub(super) use mechanism::checks;
 pub use mechanism::{Mechanism, mechanisms, weaknesses};
 
 /// Facts about the kernel and the user of this process.
@@ -56,7 +57,6 @@ impl Host {
     /// Looks. Takes about a millisecond.
     pub fn look() -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-        let exists = |path: &str| Path::new(path).exists();
         let status = read("/proc/self/status");
         let field = |key| field(&status, key).unwrap_or_default();
         Self {
@@ -92,6 +92,11 @@ impl Host {
     fn root(&self) -> bool {
         self.euid == 0
     }
+}
+
+/// A link is not followed: a namespace's leads out of every file system, where security modules let nobody go.
+fn exists(path: impl AsRef<Path>) -> bool {
+    fs::symlink_metadata(path).is_ok()
 }
 
 /// `6.1.0-18-amd64`.
@@ -184,6 +189,15 @@ pub(super) mod tests {
             swap: true,
             cpus: 2,
         }
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let link = folder.path().join("user");
+        assert!(!exists(&link));
+        std::os::unix::fs::symlink("user:[4026531837]", &link).expect("a link");
+        assert!(exists(&link));
     }
 
     #[test]
