@@ -69,9 +69,10 @@ impl Home {
 impl Home {
     /// `mcp-bridge serve` with the embedded sandbox and room for so many runs at once, after the handshake.
     pub fn serve_embedded(&self, user: User, runs: usize) -> Client {
-        let mut command = self.command(None, "", &["serve"]);
+        let mut command = self.command(None, "none", &["serve"]);
         command.env("PATH", super::plain::PATH).env("MCP_BRIDGE_RUNTIME", "embedded");
-        command.env("MCP_BRIDGE_MAX_RUNS", runs.to_string());
+        // The default image, which was never pulled here, stands for the host's Python.
+        command.env("MCP_BRIDGE_MAX_RUNS", runs.to_string()).env_remove("MCP_BRIDGE_IMAGE");
         Client::start(user.runs(&mut command))
     }
 }
