@@ -355,7 +355,8 @@ assert asyncio.current_task() is before
 
 def test_a_deep_reply_is_an_error_of_that_call() -> None:
     deep = "[" * 200_000 + "]" * 200_000
-    guest = Run("try:\n    await mcp_x.deep()\nexcept runtime.CallFailed:\n    print('too deep')\n(await mcp_x.t()).tool")
+    caught = "try:\n    await mcp_x.deep()\nexcept runtime.CallFailed:\n    print('too deep')\n"
+    guest = Run(caught + "(await mcp_x.t()).tool")
     guest.answer = lambda call: Held() if call["tool"] == "deep" else echo(call)
     guest.until(lambda: guest.held)
     guest.send(b"R", b'{"id":1,"ok":{"structuredContent":' + deep.encode() + b"}}")
