@@ -1,8 +1,10 @@
 //! The Rust half of the pipe, held to the fixtures that `runtime-py/tests/test_frames.py` reads too.
 
-use std::io::Cursor;
+use std::io::{self, Cursor};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use futures::future::BoxFuture;
@@ -12,8 +14,9 @@ use mcp_bridge::guest::{
 };
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, from_value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::codec::{Decoder, Encoder};
 
 fn fixture(name: &str) -> Vec<Value> {
@@ -239,6 +242,59 @@ async fn a_guest_that_has_exited_is_hung_up_on_at_once() {
     assert_eq!(ending.exited.expect("exited").code, Some(3));
     // The clock stands still unless somebody waits for it.
     assert_eq!(begun.elapsed(), std::time::Duration::ZERO);
+}
+
+/// Bytes that lie ready from a moment on, of which nobody has told the reader: as in a pipe when the machine is so crowded that
+/// the reader gets no turn.
+struct Untold {
+    bytes: Cursor<Vec<u8>>,
+    from: Instant,
+}
+
+impl AsyncRead for Untold {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if Instant::now() < self.from {
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.bytes).poll_read(context, into)
+    }
+}
+
+#[derive(Default)]
+struct Printed(Vec<u8>);
+
+impl Output for Printed {
+    fn stdout(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+    fn stderr(&mut self, _: &[u8]) {}
+    fn flooded(&self) -> bool {
+        false
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_come_counts_however_late_the_host_looks() {
+    let report = fixture("frames").into_iter().find(|case| case["kind"] == "F").expect("a report");
+    let program = [bytes("00000003"), b"C{}".to_vec(), bytes(text(&report, "hex"))].concat();
+    let supervisor =
+        [greeting(), bytes("00000003"), b"Ohi".to_vec(), bytes("0000000b"), b"Z{\"code\":0}".to_vec()].concat();
+    for late in ["the report", "the end"] {
+        let stream = |bytes: &[u8], name| {
+            let wait = std::time::Duration::from_millis(u64::from(late == name));
+            Box::pin(Untold { bytes: Cursor::new(bytes.to_vec()), from: Instant::now() + wait })
+        };
+        // The request before the report is no request any more when the time is over; in time it is a bad one.
+        let program = if late == "the report" { &program[..] } else { &program[7..] };
+        let (program, supervisor) = (stream(program, "the report"), stream(&supervisor, "the end"));
+        let pipes = Pipes { input: Box::pin(tokio::io::sink()), program, supervisor };
+        let mut printed = Printed::default();
+        let (conduct, never) = (Conduct { max_calls: 10 }, std::future::pending());
+        let ending = Guest::boot(pipes).run(&start(), Arc::new(Nobody), &mut printed, conduct, never).await;
+        assert!(ending.violation.is_none(), "{late}: {ending:?}");
+        assert!(ending.finished.is_some() && ending.exited.is_some(), "{late}: {ending:?}");
+        assert_eq!(printed.0, b"hi", "{late}");
+    }
 }
 
 #[tokio::test]

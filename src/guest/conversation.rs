@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -61,11 +61,16 @@ pub struct Ending {
 /// reading four cgroup files takes milliseconds; a fork bomb around it makes that hundreds.
 const LAST_WORDS: Duration = Duration::from_millis(1500);
 
+/// Frames of each stream that are taken when that time is over: a full pipe of prints of a hundred bytes.
+const LAST_FRAMES: usize = 1024;
+
+type Frames = FramedRead<std::pin::Pin<Box<dyn tokio::io::AsyncRead + Send>>, FrameCodec>;
+
 /// A booted guest: the boot block is on its way, the guest may or may not have spoken.
 pub struct Guest {
     input: mpsc::UnboundedSender<Outgoing>,
-    program: FramedRead<std::pin::Pin<Box<dyn tokio::io::AsyncRead + Send>>, FrameCodec>,
-    supervisor: FramedRead<std::pin::Pin<Box<dyn tokio::io::AsyncRead + Send>>, FrameCodec>,
+    program: Frames,
+    supervisor: Frames,
     hello: Option<Hello>,
 }
 
@@ -137,7 +142,10 @@ impl Guest {
                     requests.abort();
                     last_words = Some(self.hang_up());
                 }
-                () = sleep_until(last_words.unwrap_or_else(Instant::now)), if last_words.is_some() => break,
+                () = sleep_until(last_words.unwrap_or_else(Instant::now)), if last_words.is_some() => {
+                    self.last_look(&mut ending, &mut requests, output);
+                    break;
+                }
                 Some((id, reply)) = requests.next(), if !requests.is_empty() => {
                     match reply {
                         Ok((value, held)) => {
@@ -177,6 +185,24 @@ impl Guest {
             }
         }
         ending
+    }
+
+    /// What lies in the pipes when the time is over still counts: on a crowded machine it may be us who were late. Requests do
+    /// not: nobody waits for their answers any more.
+    fn last_look(&mut self, ending: &mut Ending, requests: &mut Requests, output: &mut dyn Output) {
+        if ending.violation.is_some() {
+            return;
+        }
+        if ending.finished.is_none()
+            && let Some(frame) = arrived(&mut self.program).find(|frame| frame.kind == kind::FINISHED)
+        {
+            requests.program_frame(Some(Ok(frame)), ending);
+        }
+        if ending.exited.is_none() {
+            for frame in arrived(&mut self.supervisor) {
+                supervisor_frame(Some(Ok(frame)), ending, Some(&mut *output));
+            }
+        }
     }
 
     fn send(&self, kind: u8, message: &impl serde::Serialize, held: Option<Held>) {
@@ -236,6 +262,11 @@ async fn write_out(
         }
     }
     let _ = input.shutdown().await;
+}
+
+/// The frames that are there already, up to the first that is not.
+fn arrived(stream: &mut Frames) -> impl Iterator<Item = Frame> {
+    (0..LAST_FRAMES).map_while(|_| stream.next().now_or_never().flatten()?.ok())
 }
 
 /// The frame, if the stream goes on; why it does not, if that is a fault of the guest, is noted.
