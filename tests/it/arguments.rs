@@ -127,7 +127,7 @@ every_engine!(ten_megabytes_of_code_run, |engine| {
 #[test]
 fn a_bad_setting_stops_the_start_and_says_what_would_do() {
     let cases = [
-        ("MCP_BRIDGE_RUNTIME", "dockr", "auto, podman or docker"),
+        ("MCP_BRIDGE_RUNTIME", "dockr", "auto, podman, docker or embedded"),
         ("MCP_BRIDGE_TIMEOUT", "soon", "30, 30s, 1.5m"),
         ("MCP_BRIDGE_TIMEOUT", "0", "30, 30s, 1.5m"),
         ("MCP_BRIDGE_TIMEOUT", "-3", "30, 30s, 1.5m"),
