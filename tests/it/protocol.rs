@@ -264,7 +264,7 @@ fn inspector(engine: &Engine, home: &Home, arguments: &[&str]) -> Value {
     serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{error}: {done:?}"))
 }
 
-every_engine!(the_official_inspector_lists_and_calls, |engine| {
+every_engine!(containers: the_official_inspector_lists_and_calls, |engine| {
     if test_servers().is_none() {
         return;
     }

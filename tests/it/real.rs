@@ -41,7 +41,7 @@ fn all(value: &Value, text: &str) -> bool {
     value.as_array().is_some_and(|items| !items.is_empty() && items.iter().all(|item| item == text))
 }
 
-every_engine!(real_servers_are_listed_searched_described_and_called, |engine| {
+every_engine!(own: real_servers_are_listed_searched_described_and_called, |engine| {
     let Some(home) = with_real_servers(Home::on(engine)) else { return };
     let files = test_servers_folder().join("files").display().to_string();
     let repository = test_servers_folder().join("repository").display().to_string();
@@ -184,7 +184,7 @@ time.monotonic() - start";
     engine.assert_clean(client.child.id());
 });
 
-every_engine!(only_the_servers_asked_for_are_there, |engine| {
+every_engine!(own: only_the_servers_asked_for_are_there, |engine| {
     let Some(home) = with_real_servers(Home::on(engine)) else { return };
     let mut client = home.serve();
     let code = "try:

@@ -138,7 +138,7 @@ fn groups_of(pid: u32) -> Vec<String> {
 }
 
 /// Declares a test for each backend: `every_engine!(name, |engine| { … })`; `containers:` before the name leaves out those
-/// that are no container engine.
+/// that are no container engine, `own:` the other user, who may not start what the tests' user has installed.
 #[allow(unused_macros)]
 macro_rules! every_engine {
     (containers: $(#[$meta:meta])* $name:ident, $body:expr) => {
@@ -147,6 +147,15 @@ macro_rules! every_engine {
             use super::*;
             $crate::support::on_engine!(docker, $(#[$meta])*, $body);
             $crate::support::on_engine!(podman, $(#[$meta])*, $body);
+        }
+    };
+    (own: $(#[$meta:meta])* $name:ident, $body:expr) => {
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+            $crate::support::on_engine!(docker, $(#[$meta])*, $body);
+            $crate::support::on_engine!(podman, $(#[$meta])*, $body);
+            $crate::support::on_engine!(embedded, $(#[$meta])*, $body);
         }
     };
     ($(#[$meta:meta])* $name:ident, $body:expr) => {
