@@ -127,6 +127,7 @@ impl Executor {
             requested: broker.requested(),
             result_limit: RESULT_LIMIT,
             workspace: "/workspace".into(),
+            session: false,
         };
         let mut output = Captured::new(self.parts.output_limit, self.parts.output_flood);
         let stop = async {
