@@ -68,6 +68,28 @@ impl Engine {
         ids.lines().filter(|id| self.belongs(id, pid)).map(str::to_owned).collect()
     }
 
+    /// Every process of every sandbox of that bridge, as the host numbers them, and of what keeps embedded ones.
+    pub fn processes_of(&self, pid: u32) -> Vec<i32> {
+        let mut found: Vec<i32> = if self.is_embedded() {
+            keepers().into_iter().filter(|(_, name)| of_bridge(name, pid)).map(|(keeper, _)| keeper).collect()
+        } else {
+            let ids = self.sandboxes_of(pid);
+            let first = |id: &String| {
+                let arguments = ["-H", &self.host, "inspect", "--format", "{{.State.Pid}}", id];
+                let output = Command::new("docker").args(arguments).output().expect("docker");
+                String::from_utf8_lossy(&output.stdout).trim().parse().ok().filter(|pid| *pid > 1)
+            };
+            ids.iter().filter_map(first).collect()
+        };
+        let mut at = 0;
+        while let Some(parent) = found.get(at) {
+            let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+            found.extend(children.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+            at += 1;
+        }
+        found
+    }
+
     fn belongs(&self, id: &str, pid: u32) -> bool {
         let output = Command::new("docker").args(["-H", &self.host, "inspect", id]).output().expect("docker");
         let Ok(found) = serde_json::from_slice::<Value>(&output.stdout) else { return false };
@@ -105,18 +127,20 @@ fn of_bridge(name: &str, pid: u32) -> bool {
 
 /// Sandboxes whose keeper runs, by the name on its command line.
 fn keepers_of(pid: u32) -> Vec<String> {
-    let lines = std::fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|it| std::fs::read(it.path().join("cmdline")).ok());
-    let words = |line: Vec<u8>| String::from_utf8_lossy(&line).split('\0').map(str::to_owned).collect::<Vec<_>>();
-    lines
-        .map(words)
-        .filter(|words| words.get(1).is_some_and(|word| word == "__sandbox"))
-        .filter_map(|words| words.into_iter().nth(2))
-        .filter(|name| of_bridge(name, pid))
-        .collect()
+    keepers().into_iter().map(|(_, name)| name).filter(|name| of_bridge(name, pid)).collect()
+}
+
+/// Every keeper that runs: its number, and the name of its sandbox.
+fn keepers() -> Vec<(i32, String)> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let keeper = |it: std::fs::DirEntry| {
+        let line = std::fs::read(it.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).into_owned();
+        let mut words = line.split('\0').skip(1);
+        (words.next()? == "__sandbox").then_some(())?;
+        Some((it.file_name().to_str()?.parse().ok()?, words.next()?.to_owned()))
+    };
+    processes.filter_map(keeper).collect()
 }
 
 /// Control groups of sandboxes whose keeper is gone.
