@@ -1,7 +1,7 @@
 //! Killed at random moments: the bridge, its sandboxes' processes, its servers. After each blow nothing of ours is left where
 //! the bridge died, the run is told truthfully where it lived, and the next run works.
 //!
-//! `MCP_BRIDGE_CHAOS` says how many blows each backend takes (default below); `MCP_BRIDGE_CHAOS_SEED` repeats a sequence.
+//! `MCP_BRIDGE_TEST_CHAOS` says how many blows each backend takes (default below); `MCP_BRIDGE_TEST_CHAOS_SEED` repeats a sequence.
 //! Engines themselves are killed by `.ci/chaos`, which has its own: others use those of this suite at the same time.
 
 #[allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
@@ -38,7 +38,9 @@ const PROGRAMS: [&str; 6] = [
 ];
 
 fn blows() -> u64 {
-    std::env::var("MCP_BRIDGE_CHAOS").ok().map_or(BLOWS, |text| text.parse().expect("MCP_BRIDGE_CHAOS is a number"))
+    std::env::var("MCP_BRIDGE_TEST_CHAOS")
+        .ok()
+        .map_or(BLOWS, |text| text.parse().expect("MCP_BRIDGE_TEST_CHAOS is a number"))
 }
 
 fn home(engine: &Engine) -> (Home, Events) {
@@ -58,7 +60,7 @@ every_engine!(whatever_is_killed_nothing_is_left_and_the_next_run_works, |engine
         // The moment is the point: anywhere from before the start to after the end.
         std::thread::sleep(Duration::from_millis(random.below(LATEST)));
         let blow = Blow::any(&mut random);
-        let story = format!("{}, round {round}, MCP_BRIDGE_CHAOS_SEED={seed}: {blow:?}", engine.name);
+        let story = format!("{}, round {round}, MCP_BRIDGE_TEST_CHAOS_SEED={seed}: {blow:?}", engine.name);
         let pid = client.child.id();
         blow.falls(engine, &mut client, &events, &mut random);
         if blow.is_deadly() {

@@ -6,11 +6,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Random(u64);
 
 impl Random {
-    /// By `MCP_BRIDGE_CHAOS_SEED`, else by the clock.
+    /// By `MCP_BRIDGE_TEST_CHAOS_SEED`, else by the clock.
     pub fn seeded() -> Self {
-        let given = std::env::var("MCP_BRIDGE_CHAOS_SEED").ok();
+        let given = std::env::var("MCP_BRIDGE_TEST_CHAOS_SEED").ok();
         Self(match given {
-            Some(text) => text.parse().expect("MCP_BRIDGE_CHAOS_SEED is a number"),
+            Some(text) => text.parse().expect("MCP_BRIDGE_TEST_CHAOS_SEED is a number"),
             None => SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_nanos() as u64,
         })
     }
