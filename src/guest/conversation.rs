@@ -113,6 +113,20 @@ impl Guest {
         self.hello.as_ref().ok_or_else(|| NEVER_SPOKE.to_owned())
     }
 
+    /// Resolves when a guest that is ready and was given no program is of no use any more, with the reason: it ended, or it said
+    /// something unasked. Loses nothing when it is dropped before.
+    pub async fn lost(&mut self) -> String {
+        let frame = tokio::select! {
+            frame = self.supervisor.next() => frame,
+            frame = self.program.next() => frame,
+        };
+        match frame {
+            None => "it ended".to_owned(),
+            Some(Ok(frame)) => format!("it sent a frame of kind 0x{:02x} before it was given a program", frame.kind),
+            Some(Err(error)) => error.to_string(),
+        }
+    }
+
     /// Runs one program to its end, or until `stop` resolves; then hangs up and takes the guest's last words.
     pub async fn run(
         mut self,
