@@ -5,11 +5,17 @@
 //! program may ask). Must never render a report or read a config. Called by `server` and `cli`.
 
 mod admission;
+mod caller;
 mod output;
+mod pool;
+mod prepared;
 mod request;
 mod run;
 mod verdict;
 
-pub use admission::{Admission, Busy};
+pub use admission::{Admission, Busy, Place};
+pub use caller::Caller;
+pub use pool::{Counts, Options as PoolOptions};
+pub use prepared::{FindBackend, LaunchError, Rehearsal, rehearse};
 pub use request::{MAX_CODE, RequestError, RunRequest};
 pub use run::{Executor, Parts};

@@ -140,6 +140,30 @@ pub const VARIABLES: &[Variable] = &[
         help: "Runs at the same time; eight times as many may wait, then the answer is \"busy\".",
     },
     Variable {
+        name: "MCP_BRIDGE_POOL",
+        default: "4",
+        accepts: "a whole number from 0 to 256",
+        help: "Sandboxes that wait with Python started, so that a run need not; 0 starts one when a run asks.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_POOL_IDLE",
+        default: "10m",
+        accepts: DURATION,
+        help: "Without a run for so long, one sandbox is left waiting; after six times as long, none.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_POOL_MEMORY",
+        default: "256m",
+        accepts: "a number of bytes, or a number with k, m or g (64m, 1g, 1.5GiB)",
+        help: "Memory that waiting sandboxes together may take: fewer wait where one takes more.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_POOL_LAUNCHES",
+        default: "4",
+        accepts: "a whole number from 1 to 64",
+        help: "Sandboxes that start at the same time, for runs and for the pool.",
+    },
+    Variable {
         name: "MCP_BRIDGE_START_TIMEOUT",
         default: "30",
         accepts: DURATION,
