@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 /// Who asks for runs, as the transport tells: never by an argument that a model wrote. Cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Caller(Arc<str>);
 
 impl Caller {

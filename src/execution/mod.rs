@@ -11,6 +11,7 @@ mod pool;
 mod prepared;
 mod request;
 mod run;
+mod sessions;
 mod verdict;
 
 pub use admission::{Admission, Busy, Place};
