@@ -89,6 +89,7 @@ impl<T, E> State<T, E> {
         Scene {
             idle: self.visited.map(|at| now.saturating_duration_since(at)),
             waiting: self.waiting.len(),
+            booting: self.waiting.iter().filter(|entry| !entry.ready).count(),
             starting: self.starting,
             takers: self.takers.len(),
             cost: self.cost,
