@@ -21,6 +21,14 @@ pub struct Options {
     pub memory: u64,
 }
 
+impl Options {
+    /// How many wait, if one costs so many bytes: as many as were asked for and fit into the budget.
+    pub fn fitting(&self, cost: Option<u64>) -> usize {
+        let affordable = usize::try_from(self.memory / cost.unwrap_or(GUESS).max(1)).unwrap_or(usize::MAX);
+        self.size.min(affordable)
+    }
+}
+
 /// What is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Scene {
@@ -51,8 +59,7 @@ pub(super) struct Step {
 
 /// How many are to wait.
 pub(super) fn target(options: &Options, idle: Option<Duration>, cost: Option<u64>) -> usize {
-    let affordable = usize::try_from(options.memory / cost.unwrap_or(GUESS).max(1)).unwrap_or(usize::MAX);
-    let most = options.size.min(affordable);
+    let most = options.fitting(cost);
     match idle {
         Some(idle) if idle < options.idle => most,
         Some(idle) if idle < options.idle.saturating_mul(UNTIL_NONE) => most.min(1),

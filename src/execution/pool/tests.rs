@@ -157,7 +157,7 @@ async fn it_costs_nothing_until_somebody_comes_and_then_fills() {
     assert_eq!(world.lock().unwrap().launches, 0);
     pool.fill();
     second().await;
-    assert_eq!(pool.counts(), Counts { waiting: 4, ..Counts::default() });
+    assert_eq!(pool.counts(), Counts { waiting: 4, ready: 4, ..Counts::default() });
     assert_eq!(world.lock().unwrap().most_starting, OPTIONS.launches / 2);
 }
 
@@ -358,7 +358,7 @@ async fn a_launch_that_was_overtaken_by_something_newer_is_not_used() {
     let runs = join_all((0..2).map(|_| taken(&pool))).await;
     assert!(runs.iter().all(|run| run.sandbox.origin == "second"));
     sleep(MINUTE / 2).await;
-    assert_eq!(pool.counts(), Counts { waiting: 1, used: 2, dropped: 1, ..Counts::default() });
+    assert_eq!(pool.counts(), Counts { waiting: 1, ready: 1, used: 2, dropped: 1, ..Counts::default() });
     assert!(!alive(&world).contains(&1), "the old one was launched and is gone");
     assert_eq!(taken(&pool).await.sandbox.origin, "second");
 }
@@ -385,7 +385,7 @@ async fn what_was_launched_for_a_run_that_was_cancelled_waits_for_the_next() {
     sleep(Duration::from_millis(100)).await;
     drop(run);
     second().await;
-    assert_eq!(pool.counts(), Counts { waiting: 1, ..Counts::default() });
+    assert_eq!(pool.counts(), Counts { waiting: 1, ready: 1, ..Counts::default() });
     assert!(taken(&pool).await.prepared);
 }
 
