@@ -7,6 +7,7 @@ mod arguments;
 mod discovery;
 mod guide;
 mod lifecycle;
+mod prepared;
 mod protocol;
 mod real;
 mod versions;

@@ -10,11 +10,13 @@ use super::backoff::Backoff;
 use super::step::Scene;
 use super::{Taken, Untaken, Waits};
 
-/// The pool in numbers. The first three are now, the others since the start.
+/// The pool in numbers. The first four are now, the others since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Ready, or nearly: their guests boot.
     pub waiting: usize,
+    /// Of these, how many are ready.
+    pub ready: usize,
     pub starting: usize,
     /// Runs that wait for a sandbox.
     pub queued: usize,
@@ -79,8 +81,8 @@ impl<T, E> Default for State<T, E> {
 
 impl<T, E> State<T, E> {
     pub fn counts(&self) -> Counts {
-        let (waiting, starting, queued) = (self.waiting.len(), self.starting, self.takers.len());
-        Counts { waiting, starting, queued, ..self.counts }
+        let ready = self.waiting.iter().filter(|entry| entry.ready).count();
+        Counts { waiting: self.waiting.len(), ready, starting: self.starting, queued: self.takers.len(), ..self.counts }
     }
 
     pub fn scene(&mut self, now: Instant) -> Scene {
@@ -89,6 +91,7 @@ impl<T, E> State<T, E> {
         Scene {
             idle: self.visited.map(|at| now.saturating_duration_since(at)),
             waiting: self.waiting.len(),
+            booting: self.waiting.iter().filter(|entry| !entry.ready).count(),
             starting: self.starting,
             takers: self.takers.len(),
             cost: self.cost,

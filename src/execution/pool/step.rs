@@ -21,12 +21,22 @@ pub struct Options {
     pub memory: u64,
 }
 
+impl Options {
+    /// How many wait, if one costs so many bytes: as many as were asked for and fit into the budget.
+    pub fn fitting(&self, cost: Option<u64>) -> usize {
+        let affordable = usize::try_from(self.memory / cost.unwrap_or(GUESS).max(1)).unwrap_or(usize::MAX);
+        self.size.min(affordable)
+    }
+}
+
 /// What is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Scene {
     /// Since a run was asked for, or a client came; `None` while nobody has come.
     pub idle: Option<Duration>,
     pub waiting: usize,
+    /// Of these, how many are not ready yet.
+    pub booting: usize,
     pub starting: usize,
     /// Runs that wait for a sandbox.
     pub takers: usize,
@@ -49,8 +59,7 @@ pub(super) struct Step {
 
 /// How many are to wait.
 pub(super) fn target(options: &Options, idle: Option<Duration>, cost: Option<u64>) -> usize {
-    let affordable = usize::try_from(options.memory / cost.unwrap_or(GUESS).max(1)).unwrap_or(usize::MAX);
-    let most = options.size.min(affordable);
+    let most = options.fitting(cost);
     match idle {
         Some(idle) if idle < options.idle => most,
         Some(idle) if idle < options.idle.saturating_mul(UNTIL_NONE) => most.min(1),
@@ -60,16 +69,18 @@ pub(super) fn target(options: &Options, idle: Option<Duration>, cost: Option<u64
 
 pub(super) fn step(options: &Options, scene: &Scene) -> Step {
     let target = target(options, scene.idle, scene.cost);
-    // Launches belong to runs first.
     let asked = scene.takers.saturating_sub(scene.starting);
     let spare = scene.starting.saturating_sub(scene.takers);
     let missing = target.saturating_sub(scene.waiting + spare);
-    let stock = match scene.failing {
+    let wanted = match scene.failing {
+        _ if scene.takers > 0 => 0,
         // One is enough to find out whether it works again.
         Some(Duration::ZERO) => missing.min(1).saturating_sub(spare),
         Some(_) => 0,
         None => missing + usize::from(scene.renew && missing == 0 && scene.waiting > 0),
     };
+    // Nobody waits for the stock: it leaves half of the launches, and of the processors that those need, to runs.
+    let stock = wanted.min(options.launches.div_ceil(2).saturating_sub(spare + scene.booting));
     let free = options.launches.saturating_sub(scene.starting);
     let fades = [options.idle, options.idle.saturating_mul(UNTIL_NONE)];
     let fade =
@@ -87,10 +98,11 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
-    const OPTIONS: Options = Options { size: 4, launches: 3, idle: MINUTE, memory: 1 << 30 };
+    const OPTIONS: Options = Options { size: 4, launches: 6, idle: MINUTE, memory: 1 << 30 };
     const FRESH: Scene = Scene {
         idle: Some(Duration::ZERO),
         waiting: 0,
+        booting: 0,
         starting: 0,
         takers: 0,
         cost: None,
@@ -105,21 +117,24 @@ mod tests {
     }
 
     #[test]
-    fn missing_ones_start_together_up_to_the_cap() {
+    fn the_stock_starts_together_up_to_half_of_the_cap() {
         assert_eq!(step(&OPTIONS, &FRESH).start, 3);
         assert_eq!(step(&OPTIONS, &Scene { starting: 3, ..FRESH }).start, 0);
-        assert_eq!(step(&OPTIONS, &Scene { starting: 2, waiting: 1, ..FRESH }).start, 1);
-        assert_eq!(step(&OPTIONS, &Scene { waiting: 4, ..FRESH }).start, 0);
+        assert_eq!(step(&OPTIONS, &Scene { starting: 1, waiting: 1, booting: 1, ..FRESH }).start, 1);
+        assert_eq!(step(&OPTIONS, &Scene { starting: 1, waiting: 1, ..FRESH }).start, 2);
+        assert_eq!(step(&OPTIONS, &Scene { waiting: 4, booting: 4, ..FRESH }).start, 0);
+        assert_eq!(step(&Options { launches: 1, ..OPTIONS }, &FRESH).start, 1);
     }
 
     #[test]
-    fn runs_that_wait_come_before_the_stock_and_count_against_the_same_cap() {
+    fn runs_that_wait_have_the_whole_cap_and_the_stock_nothing_meanwhile() {
         let off = Options { size: 0, ..OPTIONS };
-        assert_eq!(step(&off, &Scene { takers: 2, ..FRESH }).start, 2);
-        assert_eq!(step(&off, &Scene { takers: 9, ..FRESH }).start, 3);
-        assert_eq!(step(&off, &Scene { takers: 2, starting: 2, ..FRESH }).start, 0);
-        // Two for the runs, one for those after them.
-        assert_eq!(step(&OPTIONS, &Scene { takers: 2, ..FRESH }).start, 3);
+        for options in [OPTIONS, off] {
+            assert_eq!(step(&options, &Scene { takers: 2, ..FRESH }).start, 2);
+            assert_eq!(step(&options, &Scene { takers: 9, ..FRESH }).start, 6);
+            assert_eq!(step(&options, &Scene { takers: 9, starting: 4, ..FRESH }).start, 2);
+            assert_eq!(step(&options, &Scene { takers: 2, starting: 2, ..FRESH }).start, 0);
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::step::{Step, step};
-use super::{Shared, Waits};
+use super::{Counts, Shared, Waits};
 
 /// A launch that has ended: its number, and what came of it.
 type Arrival<T, E> = (u64, Result<T, E>);
@@ -25,16 +25,8 @@ pub(super) async fn tend<T: Waits, E: Display + Send + 'static>(shared: Arc<Shar
         }
         let counts = shared.state().counts();
         if told.replace(counts) != Some(counts) {
-            tracing::debug!(
-                counts.waiting,
-                counts.starting,
-                counts.queued,
-                counts.used,
-                counts.prepared,
-                counts.dropped,
-                counts.failed,
-                "pool"
-            );
+            let Counts { waiting, ready, starting, queued, used, prepared, dropped, failed } = counts;
+            tracing::debug!(waiting, ready, starting, queued, used, prepared, dropped, failed, "pool");
         }
         tokio::select! {
             biased;

@@ -14,7 +14,7 @@ use super::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
-const OPTIONS: Options = Options { size: 4, launches: 2, idle: MINUTE, memory: 1 << 30 };
+const OPTIONS: Options = Options { size: 4, launches: 4, idle: MINUTE, memory: 1 << 30 };
 
 /// What the sandboxes of one test are like, and what became of them.
 struct World {
@@ -157,8 +157,8 @@ async fn it_costs_nothing_until_somebody_comes_and_then_fills() {
     assert_eq!(world.lock().unwrap().launches, 0);
     pool.fill();
     second().await;
-    assert_eq!(pool.counts(), Counts { waiting: 4, ..Counts::default() });
-    assert_eq!(world.lock().unwrap().most_starting, OPTIONS.launches);
+    assert_eq!(pool.counts(), Counts { waiting: 4, ready: 4, ..Counts::default() });
+    assert_eq!(world.lock().unwrap().most_starting, OPTIONS.launches / 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -217,7 +217,9 @@ async fn without_a_pool_every_run_has_its_own_launch_and_nothing_waits() {
 async fn one_that_still_boots_is_taken_before_another_is_launched() {
     let world = world();
     world.lock().unwrap().boot_takes = MINUTE / 2;
-    let pool = filled(OPTIONS, &world).await;
+    let pool = pool(OPTIONS, &world);
+    pool.fill();
+    second().await;
     let one = pool.take().now_or_never().expect("at once").ok().expect("one");
     assert!(!one.prepared);
 }
@@ -356,7 +358,7 @@ async fn a_launch_that_was_overtaken_by_something_newer_is_not_used() {
     let runs = join_all((0..2).map(|_| taken(&pool))).await;
     assert!(runs.iter().all(|run| run.sandbox.origin == "second"));
     sleep(MINUTE / 2).await;
-    assert_eq!(pool.counts(), Counts { waiting: 1, used: 2, dropped: 1, ..Counts::default() });
+    assert_eq!(pool.counts(), Counts { waiting: 1, ready: 1, used: 2, dropped: 1, ..Counts::default() });
     assert!(!alive(&world).contains(&1), "the old one was launched and is gone");
     assert_eq!(taken(&pool).await.sandbox.origin, "second");
 }
@@ -383,7 +385,7 @@ async fn what_was_launched_for_a_run_that_was_cancelled_waits_for_the_next() {
     sleep(Duration::from_millis(100)).await;
     drop(run);
     second().await;
-    assert_eq!(pool.counts(), Counts { waiting: 1, dropped: 1, ..Counts::default() });
+    assert_eq!(pool.counts(), Counts { waiting: 1, ready: 1, ..Counts::default() });
     assert!(taken(&pool).await.prepared);
 }
 

@@ -68,6 +68,17 @@ impl Engine {
         ids.lines().filter(|id| self.belongs(id, pid)).map(str::to_owned).collect()
     }
 
+    /// Kills one of these from outside, as an engine that stops or an administrator does.
+    pub fn kill(&self, id: &str) {
+        if !self.is_embedded() {
+            self.docker(&["kill", id]);
+            return;
+        }
+        let keeper = numbers().find(|pid| words_of(*pid).get(1..3) == Some(&["__sandbox".to_owned(), id.to_owned()]));
+        let keeper = nix::unistd::Pid::from_raw(keeper.expect("a keeper"));
+        nix::sys::signal::kill(keeper, nix::sys::signal::Signal::SIGKILL).expect("killed");
+    }
+
     fn belongs(&self, id: &str, pid: u32) -> bool {
         let output = Command::new("docker").args(["-H", &self.host, "inspect", id]).output().expect("docker");
         let Ok(found) = serde_json::from_slice::<Value>(&output.stdout) else { return false };
@@ -103,16 +114,21 @@ fn of_bridge(name: &str, pid: u32) -> bool {
         .is_some_and(|owner| owner.contains(&format!("_{pid}_")))
 }
 
+/// Every process there is.
+fn numbers() -> impl Iterator<Item = i32> {
+    std::fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|it| it.file_name().to_str()?.parse().ok())
+}
+
+/// The command line of a process.
+fn words_of(pid: i32) -> Vec<String> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).split('\0').map(str::to_owned).collect()
+}
+
 /// Sandboxes whose keeper runs, by the name on its command line.
 fn keepers_of(pid: u32) -> Vec<String> {
-    let lines = std::fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|it| std::fs::read(it.path().join("cmdline")).ok());
-    let words = |line: Vec<u8>| String::from_utf8_lossy(&line).split('\0').map(str::to_owned).collect::<Vec<_>>();
-    lines
-        .map(words)
+    numbers()
+        .map(words_of)
         .filter(|words| words.get(1).is_some_and(|word| word == "__sandbox"))
         .filter_map(|words| words.into_iter().nth(2))
         .filter(|name| of_bridge(name, pid))
