@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use super::backends::Backends;
 use crate::broker::{SavedTools, Shared};
 use crate::discovery::{self, CHAIN_VAR, Discovery, Os, Place, TrustStore};
-use crate::execution::{Executor, Parts, PoolOptions};
+use crate::execution::{Executor, Parts, PoolOptions, SessionOptions};
 use crate::gateway::{self, Gateway};
 use crate::sandbox::Limits;
 use crate::settings::{Environment, Settings};
@@ -51,6 +51,12 @@ impl Bridge {
             max_calls: settings.max_calls,
             max_runs: settings.max_runs,
             pool: pool(settings),
+            sessions: SessionOptions {
+                idle: settings.session_idle,
+                life: settings.session_life,
+                per_caller: settings.sessions_per_caller,
+                overall: settings.sessions,
+            },
         });
         Self { executor, upstreams, backends }
     }

@@ -6,6 +6,7 @@
 
 mod admission;
 mod caller;
+mod in_session;
 mod output;
 mod pool;
 mod prepared;
@@ -18,5 +19,6 @@ pub use admission::{Admission, Busy, Place};
 pub use caller::Caller;
 pub use pool::{Counts, Options as PoolOptions};
 pub use prepared::{FindBackend, LaunchError, Rehearsal, rehearse};
-pub use request::{MAX_CODE, RequestError, RunRequest};
+pub use request::{InSession, MAX_CODE, RequestError, RunRequest};
 pub use run::{Executor, Parts};
+pub use sessions::{Options as SessionOptions, Seen, SessionName};

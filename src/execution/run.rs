@@ -12,10 +12,12 @@ use tokio_util::task::TaskTracker;
 
 use super::Caller;
 use super::admission::{Admission, Place};
+use super::in_session::Resident;
 use super::output::Captured;
 use super::pool::{Counts, Options, Pool, Taken, Untaken};
 use super::prepared::{FindBackend, LAUNCH_LIMIT, LaunchError, Launcher, Prepared};
 use super::request::RunRequest;
+use super::sessions::{self, Seen, SessionName, Sessions};
 use super::verdict::{Context, judge};
 use crate::broker::{Broker, Shared};
 use crate::guest::{self, Conduct, Ending, Start, Stop};
@@ -40,6 +42,8 @@ pub struct Parts {
     pub max_runs: usize,
     /// Sandboxes that wait for runs.
     pub pool: Options,
+    /// Sandboxes that are kept between runs.
+    pub sessions: sessions::Options,
 }
 
 /// Runs programs.
@@ -51,6 +55,14 @@ pub struct Executor {
     endings: TaskTracker,
     /// A compiled twin of the image is being made, or was tried.
     improving: AtomicBool,
+    sessions: Sessions<Resident>,
+}
+
+/// What came of the conversation with a program.
+pub(super) struct Spoken {
+    pub ending: Ending,
+    pub output: Captured,
+    pub broker: Arc<Broker>,
 }
 
 impl Executor {
@@ -69,6 +81,7 @@ impl Executor {
             pool: Arc::new(Pool::new(parts.pool, Box::new(launch))),
             endings: TaskTracker::new(),
             improving: AtomicBool::new(false),
+            sessions: Sessions::new(parts.sessions),
             parts,
         }
     }
@@ -81,6 +94,20 @@ impl Executor {
     /// The pool in numbers.
     pub fn counts(&self) -> Counts {
         self.pool.counts()
+    }
+
+    pub(super) fn sessions(&self) -> &Sessions<Resident> {
+        &self.sessions
+    }
+
+    /// Every session, those of one caller together.
+    pub async fn list_sessions(&self) -> Vec<Seen> {
+        self.sessions.list().await
+    }
+
+    /// Ends the sessions of this name, and the runs that have them; says how many there were.
+    pub fn end_sessions(&self, name: &SessionName) -> usize {
+        self.sessions.end(name)
     }
 
     pub fn shared(&self) -> &Arc<Shared> {
@@ -100,24 +127,47 @@ impl Executor {
 
     /// Waits until every sandbox is gone.
     pub async fn settled(&self) {
-        self.pool.settled().await;
+        tokio::join!(self.pool.settled(), self.sessions.settled());
         self.endings.close();
         self.endings.wait().await;
     }
 
     async fn carry(&self, caller: &Caller, request: &RunRequest, cancel: &CancellationToken) -> Report {
-        let place = match cancel.run_until_cancelled(self.admission.enter(caller)).await {
-            None => return cancelled(),
-            Some(Ok(place)) => place,
-            Some(Err(busy)) => {
-                let hint = "try again then, or raise MCP_BRIDGE_MAX_RUNS";
-                return refused("Busy", &busy.to_string(), hint, "execution.busy");
-            }
+        if let Some(session) = &request.session {
+            return self.carry_in_session(caller, request, session, cancel).await;
+        }
+        let place = match self.admitted(caller, cancel).await {
+            Ok(place) => place,
+            Err(report) => return report,
         };
-        let Prepared { run, mut guest, handle, weaknesses, backend, .. } = match self.sandbox(cancel).await {
+        let mut prepared = match self.sandbox(cancel).await {
             Ok(prepared) => prepared,
             Err(report) => return report,
         };
+        let spoken = self.converse(&mut prepared, request, cancel.cancelled()).await;
+        let ended = self.take_down(prepared.handle, &spoken.ending, place).await;
+        self.close(request, spoken, &ended, &prepared.weaknesses)
+    }
+
+    /// A place among the runs.
+    pub(super) async fn admitted(&self, caller: &Caller, cancel: &CancellationToken) -> Result<Place, Report> {
+        match cancel.run_until_cancelled(self.admission.enter(caller)).await {
+            None => Err(cancelled()),
+            Some(Ok(place)) => Ok(place),
+            Some(Err(busy)) => {
+                let hint = "try again then, or raise MCP_BRIDGE_MAX_RUNS";
+                Err(refused("Busy", &busy.to_string(), hint, "execution.busy"))
+            }
+        }
+    }
+
+    /// Runs the program in this sandbox, until its end, its deadline, or `stopped` resolves.
+    pub(super) async fn converse(
+        &self,
+        prepared: &mut Prepared,
+        request: &RunRequest,
+        stopped: impl Future<Output = ()> + Send,
+    ) -> Spoken {
         let deadline = Instant::now() + request.timeout;
         let broker = Arc::new(Broker::new(Arc::clone(&self.parts.shared), request.servers.clone(), deadline));
         let preload = tokio::spawn({
@@ -126,36 +176,32 @@ impl Executor {
         });
         let start = Start {
             version: 1,
-            run,
+            run: prepared.run.clone(),
             filename: request.filename.clone(),
             code: request.code.clone(),
             servers: broker.servers(),
             requested: broker.requested(),
             result_limit: RESULT_LIMIT,
             workspace: "/workspace".into(),
-            session: false,
+            session: request.session.is_some(),
         };
         let mut output = Captured::new(self.parts.output_limit, self.parts.output_flood);
         let stop = async {
             tokio::select! {
                 () = tokio::time::sleep_until(deadline) => Stop::Deadline,
-                () = cancel.cancelled() => Stop::Cancelled,
+                () = stopped => Stop::Cancelled,
             }
         };
         let conduct = Conduct { max_calls: self.parts.max_calls };
         let answer = Arc::clone(&broker) as Arc<dyn guest::Answer>;
-        let ending = guest.run(&start, answer, &mut output, conduct, stop).await;
+        let ending = prepared.guest.run(&start, answer, &mut output, conduct, stop).await;
         preload.abort();
-        self.improve(backend, &ending);
-        let ended = self.take_down(handle, &ending, place).await;
-        let mut report = self.close(request, &ending, &ended, output, &broker);
-        let given_up = |weakness: Weakness| format!("not held in this run: {} ({})", weakness.what, weakness.warning);
-        report.notes.extend(weaknesses.into_iter().map(given_up));
-        report
+        self.improve(&prepared.backend, &ending);
+        Spoken { ending, output, broker }
     }
 
     /// One that waits, or one that is launched for this run.
-    async fn sandbox(&self, cancel: &CancellationToken) -> Result<Prepared, Report> {
+    pub(super) async fn sandbox(&self, cancel: &CancellationToken) -> Result<Prepared, Report> {
         let asked = Instant::now();
         let taken = tokio::time::timeout(LAUNCH_LIMIT, self.pool.take());
         let error = match cancel.run_until_cancelled(taken).await {
@@ -179,9 +225,9 @@ impl Executor {
 
     /// A standard library without compiled files costs every run a third of its time: a compiled twin of the image is made
     /// once, beside the runs.
-    fn improve(&self, backend: Arc<dyn Backend>, ending: &Ending) {
+    fn improve(&self, backend: &Arc<dyn Backend>, ending: &Ending) {
         if ending.hello.as_ref().is_some_and(|hello| !hello.compiled) && !self.improving.swap(true, Ordering::Relaxed) {
-            let (image, pool) = (self.parts.image.clone(), Arc::clone(&self.pool));
+            let (image, pool, backend) = (self.parts.image.clone(), Arc::clone(&self.pool), Arc::clone(backend));
             tokio::spawn(async move {
                 match backend.compile(&image).await {
                     // Those that wait were made without.
@@ -194,7 +240,7 @@ impl Executor {
 
     /// Destroys the sandbox: in the background where the guest has said all there is to know, at once where the engine's
     /// word is wanted too. The run's place is free when nothing is left.
-    async fn take_down(&self, handle: Box<dyn Handle>, ending: &Ending, place: Place) -> Ended {
+    pub(super) async fn take_down(&self, handle: Box<dyn Handle>, ending: &Ending, place: Place) -> Ended {
         let what = handle.describe();
         let task = self.endings.spawn(async move {
             let ended = handle.destroy().await;
@@ -212,9 +258,11 @@ impl Executor {
         if clear { Ended::default() } else { task.await.unwrap_or_default() }
     }
 
-    fn close(&self, request: &RunRequest, ending: &Ending, ended: &Ended, output: Captured, broker: &Broker) -> Report {
+    /// The report of a run that has ended.
+    pub(super) fn close(&self, request: &RunRequest, spoken: Spoken, ended: &Ended, weaknesses: &[Weakness]) -> Report {
+        let Spoken { ending, output, broker } = spoken;
         let judgement = judge(
-            ending,
+            &ending,
             &Context {
                 limits: &self.parts.limits,
                 timeout: request.timeout,
@@ -252,11 +300,13 @@ impl Executor {
         (report.stdout, truncated.stdout) = output.stdout.finish();
         (report.stderr, truncated.stderr) = output.stderr.finish();
         report.truncated = (truncated != Truncated::default()).then_some(truncated);
+        let given_up = |weakness: &Weakness| format!("not held in this run: {} ({})", weakness.what, weakness.warning);
+        report.notes.extend(weaknesses.iter().map(given_up));
         report
     }
 }
 
-fn cancelled() -> Report {
+pub(super) fn cancelled() -> Report {
     Report {
         verdict: Some(Verdict {
             kind: VerdictKind::Cancelled,
@@ -267,7 +317,7 @@ fn cancelled() -> Report {
     }
 }
 
-fn refused(kind: &str, message: &str, hint: &str, code: &str) -> Report {
+pub(super) fn refused(kind: &str, message: &str, hint: &str, code: &str) -> Report {
     Report {
         error: Some(ErrorReport {
             kind: kind.into(),

@@ -164,6 +164,30 @@ pub const VARIABLES: &[Variable] = &[
         help: "Sandboxes that start at the same time, for runs and for the pool.",
     },
     Variable {
+        name: "MCP_BRIDGE_SESSIONS",
+        default: "16",
+        accepts: "a whole number from 0 to 1024",
+        help: "Sessions at the same time, of all callers; each keeps a sandbox. 0 turns sessions off.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_SESSIONS_PER_CALLER",
+        default: "8",
+        accepts: "a whole number from 1 to 1024",
+        help: "Sessions of one caller at the same time.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_SESSION_IDLE",
+        default: "10m",
+        accepts: DURATION,
+        help: "Without a run for so long, a session ends.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_SESSION_LIFE",
+        default: "8h",
+        accepts: DURATION,
+        help: "A session as old as this ends when no run has it.",
+    },
+    Variable {
         name: "MCP_BRIDGE_START_TIMEOUT",
         default: "30",
         accepts: DURATION,
