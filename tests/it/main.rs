@@ -10,4 +10,5 @@ mod lifecycle;
 mod prepared;
 mod protocol;
 mod real;
+mod sessions;
 mod versions;
