@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use mcp_bridge::guest::{
     Answer, Conduct, Ending, Exited, Finished, Frame, FrameCodec, FrameError, Guest, Hello, Operation, Outcome, Output,
@@ -292,7 +293,7 @@ async fn a_guest_is_ready_when_both_its_halves_are() {
     };
     let mut guest = ready(lives(frame(b"A{}")), lives(greeting()));
     assert!(guest.ready().await.is_ok());
-    assert!(!guest.gone());
+    assert!(guest.lost().now_or_never().is_none());
     for (program, supervisor, why) in [
         (lives(Vec::new()), b"python3: broken\n".to_vec(), "python3: broken"),
         (lives(Vec::new()), Vec::new(), "ended before"),
@@ -305,7 +306,7 @@ async fn a_guest_is_ready_when_both_its_halves_are() {
     // Its process ended while it waited.
     let mut guest = ready(Box::pin(Cursor::new(frame(b"A{}"))), lives(greeting()));
     assert!(guest.ready().await.is_ok());
-    assert!(guest.gone());
+    assert!(guest.lost().now_or_never().is_some());
 }
 
 /// Bytes that lie ready from a moment on, of which nobody has told the reader: as in a pipe when the machine is so crowded that

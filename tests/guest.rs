@@ -4,6 +4,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use mcp_bridge::guest::{
     Answer, Conduct, Ending, Guest, Operation, Outcome, Output, Pipes, Refusal, ServerName, Start, Stop, command,
@@ -134,7 +135,7 @@ async fn the_programs_of_a_session_share_variables_and_nothing_else() {
     let (mut child, pipes) = spawn();
     let mut guest = Guest::boot(pipes);
     guest.ready().await.expect("a guest");
-    assert!(!guest.gone());
+    assert!(guest.lost().now_or_never().is_none());
     let conduct = Conduct { max_calls: 2 };
     for (code, result, printed) in [
         ("x = [1]\nprint('one')\n(await mcp_stub.echo(a=1)).a", json!(1), "one\n"),

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use super::backends::Backends;
 use crate::broker::{SavedTools, Shared};
 use crate::discovery::{self, CHAIN_VAR, Discovery, Os, Place, TrustStore};
-use crate::execution::{Executor, Parts};
+use crate::execution::{Executor, Parts, PoolOptions, SessionOptions};
 use crate::gateway::{self, Gateway};
 use crate::sandbox::Limits;
 use crate::settings::{Environment, Settings};
@@ -41,7 +41,7 @@ impl Bridge {
         let shared = Arc::new(Shared::new(gateway, saved, settings.call_timeout));
         let backends = Backends::new(env, settings);
         let executor = Executor::new(Parts {
-            backend: Box::new(backends.finder()),
+            backend: Arc::new(backends.finder()),
             shared,
             image: settings.image.clone(),
             limits: limits(settings),
@@ -50,6 +50,13 @@ impl Bridge {
             output_flood: settings.output_flood,
             max_calls: settings.max_calls,
             max_runs: settings.max_runs,
+            pool: pool(settings),
+            sessions: SessionOptions {
+                idle: settings.session_idle,
+                life: settings.session_life,
+                per_caller: settings.sessions_per_caller,
+                overall: settings.sessions,
+            },
         });
         Self { executor, upstreams, backends }
     }
@@ -61,6 +68,16 @@ impl Bridge {
             self.backends.settle().await;
         };
         tokio::join!(sandboxes, self.upstreams.shutdown());
+    }
+}
+
+/// How many sandboxes wait, and what they may cost.
+pub(super) fn pool(settings: &Settings) -> PoolOptions {
+    PoolOptions {
+        size: settings.pool,
+        launches: settings.pool_launches,
+        idle: settings.pool_idle,
+        memory: settings.pool_memory,
     }
 }
 

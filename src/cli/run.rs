@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::bridge::{self, Bridge};
 use super::serve::mode;
 use super::{Exit, RunArgs, paint};
-use crate::execution::RunRequest;
+use crate::execution::{Caller, RunRequest};
 use crate::output::{Report, Status, render, render_value};
 use crate::server::Runs;
 use crate::settings::{Environment, Settings, clamp_timeout};
@@ -23,6 +23,8 @@ pub(super) async fn run(env: Environment, settings: Settings, args: RunArgs) -> 
         }
     };
     let found = bridge::discover(&env, &settings);
+    // One run: nothing needs to wait for a second.
+    let settings = Settings { pool: 0, ..settings };
     let bridge = Bridge::new(&env, &settings, &found);
     let mut request = request;
     if let Err(error) = bridge.resolve(&mut request) {
@@ -35,7 +37,7 @@ pub(super) async fn run(env: Environment, settings: Settings, args: RunArgs) -> 
         bridge::interrupted().await;
         interrupt.cancel();
     });
-    let report = bridge.executor.run(request, cancel).await;
+    let report = bridge.executor.run(&Caller::stdio(), request, cancel).await;
     signals.abort();
     let exit = if args.report { print_report(&report, &settings) } else { print_plain(&report, &settings) };
     bridge.shutdown().await;

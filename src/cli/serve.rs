@@ -11,7 +11,7 @@ use super::bridge::{self, Bridge};
 use super::paint;
 use crate::broker;
 use crate::discovery::Discovery;
-use crate::execution::{RequestError, RunRequest};
+use crate::execution::{Caller, RequestError, RunRequest};
 use crate::output::{Mode, Report};
 use crate::server::{self, Runs};
 use crate::settings::{Environment, OutputMode, Settings};
@@ -23,6 +23,7 @@ pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
     let closing = CancellationToken::new();
     let server = server::Bridge {
         runs: Arc::clone(&bridge) as Arc<dyn Runs>,
+        caller: Caller::stdio(),
         timeout: settings.timeout,
         max_timeout: settings.max_timeout,
         mode: mode(settings.output_mode),
@@ -69,8 +70,12 @@ pub(super) fn mode(mode: OutputMode) -> Mode {
 }
 
 impl Runs for Bridge {
-    fn run(&self, request: RunRequest, cancel: CancellationToken) -> BoxFuture<'_, Report> {
-        self.executor.run(request, cancel).boxed()
+    fn prepare(&self) {
+        self.executor.prepare();
+    }
+
+    fn run(&self, caller: Caller, request: RunRequest, cancel: CancellationToken) -> BoxFuture<'_, Report> {
+        async move { self.executor.run(&caller, request, cancel).await }.boxed()
     }
 
     fn resolve(&self, request: &mut RunRequest) -> Result<(), RequestError> {

@@ -5,11 +5,20 @@
 //! program may ask). Must never render a report or read a config. Called by `server` and `cli`.
 
 mod admission;
+mod caller;
+mod in_session;
 mod output;
+mod pool;
+mod prepared;
 mod request;
 mod run;
+mod sessions;
 mod verdict;
 
-pub use admission::{Admission, Busy};
-pub use request::{MAX_CODE, RequestError, RunRequest};
+pub use admission::{Admission, Busy, Place};
+pub use caller::Caller;
+pub use pool::{Counts, Options as PoolOptions};
+pub use prepared::{FindBackend, LaunchError, Rehearsal, rehearse};
+pub use request::{InSession, MAX_CODE, RequestError, RunRequest};
 pub use run::{Executor, Parts};
+pub use sessions::{Options as SessionOptions, Seen, SessionName};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::sessions::{ACCEPTED, SessionName};
 use crate::settings::clamp_timeout;
 
 /// Largest program: ten times what any model writes in one answer, and small beside a frame.
@@ -18,8 +19,18 @@ pub struct RunRequest {
     /// Servers to load; `None`: all, on first use.
     pub servers: Option<Vec<String>>,
     pub timeout: Duration,
+    /// The session it runs in; without one nothing of it survives.
+    pub session: Option<InSession>,
     /// True remarks on the request itself, for the report.
     pub notes: Vec<String>,
+}
+
+/// A session as a call names it. Whose it is, is not for the call to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InSession {
+    pub name: SessionName,
+    /// The session begins anew with this run.
+    pub reset: bool,
 }
 
 /// An argument that cannot be used.
@@ -27,8 +38,6 @@ pub struct RunRequest {
 pub enum RequestError {
     #[error("{field}: {found}; accepted is {accepted}")]
     Argument { field: String, found: String, accepted: String, hint: String },
-    #[error("session: sessions are not available yet")]
-    NoSessions,
     #[error("MCP server {name:?} is not loaded")]
     UnknownServer { name: String, nearest: Option<String>, known: Vec<String> },
 }
@@ -38,7 +47,6 @@ impl RequestError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Argument { .. } => "request.argument",
-            Self::NoSessions => "request.no_sessions",
             Self::UnknownServer { .. } => "request.server_not_found",
         }
     }
@@ -47,7 +55,6 @@ impl RequestError {
     pub fn hint(&self) -> String {
         match self {
             Self::Argument { hint, .. } => hint.clone(),
-            Self::NoSessions => "leave `session` out; nothing survives between runs".into(),
             Self::UnknownServer { nearest: Some(near), .. } => format!("did you mean {near:?}?"),
             Self::UnknownServer { known, .. } if known.is_empty() => {
                 "no MCP servers are configured; `mcp-bridge servers` shows where they are looked for".into()
@@ -69,7 +76,7 @@ fn listed(names: &[String]) -> String {
 impl RunRequest {
     /// A request with defaults, for a program from the command line.
     pub fn new(code: String, filename: &str, timeout: Duration) -> Self {
-        Self { code, filename: filename.to_owned(), servers: None, timeout, notes: Vec::new() }
+        Self { code, filename: filename.to_owned(), servers: None, timeout, session: None, notes: Vec::new() }
     }
 
     /// Reads the arguments of a `run_python` call.
@@ -81,13 +88,13 @@ impl RunRequest {
         default_timeout: Duration,
         max_timeout: Duration,
     ) -> Result<Self, RequestError> {
-        const KNOWN: [&str; 4] = ["code", "servers", "timeout", "session"];
+        const KNOWN: [&str; 5] = ["code", "servers", "timeout", "session", "reset"];
         if let Some(unknown) = arguments.keys().find(|k| !KNOWN.contains(&k.as_str())) {
             let near = crate::nearest::nearest(unknown, KNOWN);
             return Err(RequestError::Argument {
                 field: shorten(unknown),
                 found: "there is no such argument".into(),
-                accepted: "code, servers, timeout or session".into(),
+                accepted: "code, servers, timeout, session or reset".into(),
                 hint: near.map_or_else(|| "leave it out".into(), |n| format!("did you mean `{n}`?")),
             });
         }
@@ -110,10 +117,8 @@ impl RunRequest {
                 timeout
             }
         };
-        if !matches!(arguments.get("session"), None | Some(Value::Null)) {
-            return Err(RequestError::NoSessions);
-        }
-        Ok(Self { code, filename: "program.py".into(), servers, timeout, notes })
+        let session = read_session(arguments.get("session"), arguments.get("reset"))?;
+        Ok(Self { code, filename: "program.py".into(), servers, timeout, session, notes })
     }
 
     /// Replaces aliases by names and refuses unknown servers.
@@ -191,6 +196,25 @@ fn read_servers(value: Option<&Value>) -> Result<Option<Vec<String>>, RequestErr
     }
 }
 
+fn read_session(given: Option<&Value>, reset: Option<&Value>) -> Result<Option<InSession>, RequestError> {
+    let reset = match reset {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(reset)) => *reset,
+        other => return Err(wrong("reset", other, "true or false", "leave it out to go on in the session")),
+    };
+    let name: Option<SessionName> = match given {
+        None | Some(Value::Null) if reset => {
+            let hint = "name the session that shall begin anew in `session`";
+            return Err(wrong("reset", Some(&Value::Bool(true)), "true together with `session` only", hint));
+        }
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(name)) => name.parse().ok(),
+        Some(_) => None,
+    };
+    let hint = "name it by a word, such as \"analysis\"";
+    name.map(|name| Some(InSession { name, reset })).ok_or_else(|| wrong("session", given, ACCEPTED, hint))
+}
+
 fn wrong(field: &str, found: Option<&Value>, accepted: &str, hint: &str) -> RequestError {
     let found = match found {
         None => "it is missing".to_owned(),
@@ -234,7 +258,11 @@ mod tests {
             (json!({"code": "1", "servers": 3}), "servers", "list of server names"),
             (json!({"code": "1", "servers": ["a", 3]}), "servers[1]", "it is 3"),
             (json!({"code": "1", "serverz": []}), "serverz", "no such argument"),
-            (json!({"code": "1", "session": "s"}), "session", "not available yet"),
+            (json!({"code": "1", "session": 7}), "session", "it is 7"),
+            (json!({"code": "1", "session": "../x"}), "session", "1 to 64 ASCII letters"),
+            (json!({"code": "1", "session": ""}), "session", "1 to 64 ASCII letters"),
+            (json!({"code": "1", "session": "s", "reset": "yes"}), "reset", "true or false"),
+            (json!({"code": "1", "reset": true}), "reset", "together with `session`"),
         ] {
             let error = read(arguments).unwrap_err();
             let text = error.to_string();
@@ -249,6 +277,14 @@ mod tests {
         assert_eq!(request.timeout, Duration::from_secs(120));
         assert!(request.notes[0].contains("120"));
         assert!(read(json!({"code": "1", "timeout": 2.5})).unwrap().notes.is_empty());
+    }
+
+    #[test]
+    fn a_session_is_named_and_may_begin_anew() {
+        let session = |value| read(value).unwrap().session.map(|it| (it.name.to_string(), it.reset));
+        assert_eq!(session(json!({"code": "1", "session": null, "reset": false})), None);
+        assert_eq!(session(json!({"code": "1", "session": "a"})), Some(("a".into(), false)));
+        assert_eq!(session(json!({"code": "1", "session": "a", "reset": true})), Some(("a".into(), true)));
     }
 
     #[test]

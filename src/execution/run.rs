@@ -1,36 +1,36 @@
 //! Carries one admitted run from its sandbox to its report.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::FutureExt;
 use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::admission::Admission;
+use super::Caller;
+use super::admission::{Admission, Place};
+use super::in_session::Resident;
 use super::output::Captured;
+use super::pool::{Counts, Options, Pool, Taken, Untaken};
+use super::prepared::{FindBackend, LAUNCH_LIMIT, LaunchError, Launcher, Prepared};
 use super::request::RunRequest;
+use super::sessions::{self, Seen, SessionName, Sessions};
 use super::verdict::{Context, judge};
 use crate::broker::{Broker, Shared};
-use crate::guest::{self, Conduct, Ending, Guest, Pipes, Start, Stop};
+use crate::guest::{self, Conduct, Ending, Start, Stop};
 use crate::output::{Cut, ErrorReport, Report, Status, Truncated, Verdict, VerdictKind, json_len, shrink};
-use crate::sandbox::{Backend, Ended, Handle, Limits, SandboxError, SandboxSpec, Weakness};
+use crate::sandbox::{Backend, Ended, Handle, Limits, Weakness};
 
 const SIGKILL: i32 = 9;
-/// How long an engine may take to hand over a sandbox. Twenty times a slow start on a loaded machine.
-const LAUNCH_LIMIT: Duration = Duration::from_secs(60);
 /// Bytes of the last expression's value that may come through the pipe; what the report keeps is less.
 const RESULT_LIMIT: u64 = 16 << 20;
 
-/// Finds the engine when the first run needs it; an engine that was missing is looked for again.
-pub type FindBackend = dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Backend>, SandboxError>> + Send + Sync;
-
 /// What an executor is made of.
 pub struct Parts {
-    pub backend: Box<FindBackend>,
+    pub backend: Arc<FindBackend>,
     pub shared: Arc<Shared>,
     pub image: String,
     pub limits: Limits,
@@ -40,32 +40,84 @@ pub struct Parts {
     pub output_flood: u64,
     pub max_calls: u64,
     pub max_runs: usize,
+    /// Sandboxes that wait for runs.
+    pub pool: Options,
+    /// Sandboxes that are kept between runs.
+    pub sessions: sessions::Options,
 }
 
 /// Runs programs.
 pub struct Executor {
     parts: Parts,
     admission: Admission,
+    pool: Arc<Pool<Prepared, LaunchError>>,
     /// Sandboxes being taken down after their report was given.
     endings: TaskTracker,
     /// A compiled twin of the image is being made, or was tried.
     improving: AtomicBool,
+    sessions: Sessions<Resident>,
+}
+
+/// What came of the conversation with a program.
+pub(super) struct Spoken {
+    pub ending: Ending,
+    pub output: Captured,
+    pub broker: Arc<Broker>,
 }
 
 impl Executor {
     pub fn new(parts: Parts) -> Self {
-        let admission = Admission::new(parts.max_runs);
-        Self { parts, admission, endings: TaskTracker::new(), improving: AtomicBool::new(false) }
+        let launcher = Arc::new(Launcher {
+            backend: Arc::clone(&parts.backend),
+            image: parts.image.clone(),
+            limits: parts.limits.clone(),
+        });
+        let launch = move || {
+            let launcher = Arc::clone(&launcher);
+            async move { launcher.launch().await }.boxed()
+        };
+        Self {
+            admission: Admission::new(parts.max_runs),
+            pool: Arc::new(Pool::new(parts.pool, Box::new(launch))),
+            endings: TaskTracker::new(),
+            improving: AtomicBool::new(false),
+            sessions: Sessions::new(parts.sessions),
+            parts,
+        }
+    }
+
+    /// A client is there and may want runs soon: sandboxes begin to be prepared, in the background.
+    pub fn prepare(&self) {
+        self.pool.fill();
+    }
+
+    /// The pool in numbers.
+    pub fn counts(&self) -> Counts {
+        self.pool.counts()
+    }
+
+    pub(super) fn sessions(&self) -> &Sessions<Resident> {
+        &self.sessions
+    }
+
+    /// Every session, those of one caller together.
+    pub async fn list_sessions(&self) -> Vec<Seen> {
+        self.sessions.list().await
+    }
+
+    /// Ends the sessions of this name, and the runs that have them; says how many there were.
+    pub fn end_sessions(&self, name: &SessionName) -> usize {
+        self.sessions.end(name)
     }
 
     pub fn shared(&self) -> &Arc<Shared> {
         &self.parts.shared
     }
 
-    /// Runs one program. There is always a report; dropping the future ends the run as a cancel does.
-    pub async fn run(&self, request: RunRequest, cancel: CancellationToken) -> Report {
+    /// Runs one program for `caller`. There is always a report; dropping the future ends the run as a cancel does.
+    pub async fn run(&self, caller: &Caller, request: RunRequest, cancel: CancellationToken) -> Report {
         let asked = Instant::now();
-        let mut report = self.carry(&request, &cancel).await;
+        let mut report = self.carry(caller, &request, &cancel).await;
         report.notes.splice(0..0, request.notes);
         report.duration_ms = asked.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
         tracing::info!(target: "audit", status = report.status.word(), duration_ms = report.duration_ms,
@@ -75,43 +127,47 @@ impl Executor {
 
     /// Waits until every sandbox is gone.
     pub async fn settled(&self) {
+        tokio::join!(self.pool.settled(), self.sessions.settled());
         self.endings.close();
         self.endings.wait().await;
     }
 
-    async fn carry(&self, request: &RunRequest, cancel: &CancellationToken) -> Report {
-        let permit = match cancel.run_until_cancelled(self.admission.enter()).await {
-            None => return cancelled(),
-            Some(Ok(permit)) => permit,
+    async fn carry(&self, caller: &Caller, request: &RunRequest, cancel: &CancellationToken) -> Report {
+        if let Some(session) = &request.session {
+            return self.carry_in_session(caller, request, session, cancel).await;
+        }
+        let place = match self.admitted(caller, cancel).await {
+            Ok(place) => place,
+            Err(report) => return report,
+        };
+        let mut prepared = match self.sandbox(cancel).await {
+            Ok(prepared) => prepared,
+            Err(report) => return report,
+        };
+        let spoken = self.converse(&mut prepared, request, cancel.cancelled()).await;
+        let ended = self.take_down(prepared.handle, &spoken.ending, place).await;
+        self.close(request, spoken, &ended, &prepared.weaknesses)
+    }
+
+    /// A place among the runs.
+    pub(super) async fn admitted(&self, caller: &Caller, cancel: &CancellationToken) -> Result<Place, Report> {
+        match cancel.run_until_cancelled(self.admission.enter(caller)).await {
+            None => Err(cancelled()),
+            Some(Ok(place)) => Ok(place),
             Some(Err(busy)) => {
-                let hint = "try again when a run has ended, or raise MCP_BRIDGE_MAX_RUNS";
-                return refused("Busy", &busy.to_string(), hint, "execution.busy");
+                let hint = "try again then, or raise MCP_BRIDGE_MAX_RUNS";
+                Err(refused("Busy", &busy.to_string(), hint, "execution.busy"))
             }
-        };
-        let run = run_id();
-        let spec = self.spec(&run);
-        let launch = async {
-            let backend = (self.parts.backend)().await?;
-            let sandbox = backend.launch(&spec).await?;
-            Ok::<_, SandboxError>((backend, sandbox))
-        };
-        let launch = tokio::time::timeout(LAUNCH_LIMIT, launch);
-        let (backend, sandbox) = match cancel.run_until_cancelled(launch).await {
-            None => return cancelled(),
-            Some(Ok(Ok(launched))) => launched,
-            Some(Ok(Err(error))) => return refused("SandboxError", &error.to_string(), &error.hint(), error.code()),
-            Some(Err(_)) => {
-                let message = format!("no sandbox was started within {} s", LAUNCH_LIMIT.as_secs());
-                return refused(
-                    "SandboxError",
-                    &message,
-                    "`mcp-bridge doctor` says what works",
-                    "execution.launch_timeout",
-                );
-            }
-        };
-        tracing::debug!(run, sandbox = sandbox.handle.describe(), "launched");
-        let weaknesses = sandbox.weaknesses;
+        }
+    }
+
+    /// Runs the program in this sandbox, until its end, its deadline, or `stopped` resolves.
+    pub(super) async fn converse(
+        &self,
+        prepared: &mut Prepared,
+        request: &RunRequest,
+        stopped: impl Future<Output = ()> + Send,
+    ) -> Spoken {
         let deadline = Instant::now() + request.timeout;
         let broker = Arc::new(Broker::new(Arc::clone(&self.parts.shared), request.servers.clone(), deadline));
         let preload = tokio::spawn({
@@ -120,43 +176,63 @@ impl Executor {
         });
         let start = Start {
             version: 1,
-            run,
+            run: prepared.run.clone(),
             filename: request.filename.clone(),
             code: request.code.clone(),
             servers: broker.servers(),
             requested: broker.requested(),
             result_limit: RESULT_LIMIT,
             workspace: "/workspace".into(),
-            session: false,
+            session: request.session.is_some(),
         };
         let mut output = Captured::new(self.parts.output_limit, self.parts.output_flood);
         let stop = async {
             tokio::select! {
                 () = tokio::time::sleep_until(deadline) => Stop::Deadline,
-                () = cancel.cancelled() => Stop::Cancelled,
+                () = stopped => Stop::Cancelled,
             }
         };
-        let pipes = Pipes { input: sandbox.input, program: sandbox.program, supervisor: sandbox.supervisor };
         let conduct = Conduct { max_calls: self.parts.max_calls };
         let answer = Arc::clone(&broker) as Arc<dyn guest::Answer>;
-        let ending = Guest::boot(pipes).run(&start, answer, &mut output, conduct, stop).await;
+        let ending = prepared.guest.run(&start, answer, &mut output, conduct, stop).await;
         preload.abort();
-        self.improve(backend, &ending);
-        let ended = self.take_down(sandbox.handle, &ending, permit).await;
-        let mut report = self.close(request, &ending, &ended, output, &broker);
-        let given_up = |weakness: Weakness| format!("not held in this run: {} ({})", weakness.what, weakness.warning);
-        report.notes.extend(weaknesses.into_iter().map(given_up));
-        report
+        self.improve(&prepared.backend, &ending);
+        Spoken { ending, output, broker }
+    }
+
+    /// One that waits, or one that is launched for this run.
+    pub(super) async fn sandbox(&self, cancel: &CancellationToken) -> Result<Prepared, Report> {
+        let asked = Instant::now();
+        let taken = tokio::time::timeout(LAUNCH_LIMIT, self.pool.take());
+        let error = match cancel.run_until_cancelled(taken).await {
+            None | Some(Ok(Err(Untaken::Closed))) => return Err(cancelled()),
+            Some(Ok(Ok(Taken { sandbox, prepared }))) => {
+                tracing::debug!(
+                    run = sandbox.run,
+                    sandbox = sandbox.handle.describe(),
+                    prepared,
+                    age_ms = sandbox.since.elapsed().as_millis(),
+                    waited_us = asked.elapsed().as_micros(),
+                    "sandbox"
+                );
+                return Ok(sandbox);
+            }
+            Some(Ok(Err(Untaken::Launch(error)))) => error,
+            Some(Err(_)) => LaunchError::Timeout,
+        };
+        Err(refused("SandboxError", &error.to_string(), &error.hint(), error.code()))
     }
 
     /// A standard library without compiled files costs every run a third of its time: a compiled twin of the image is made
     /// once, beside the runs.
-    fn improve(&self, backend: Arc<dyn Backend>, ending: &Ending) {
+    fn improve(&self, backend: &Arc<dyn Backend>, ending: &Ending) {
         if ending.hello.as_ref().is_some_and(|hello| !hello.compiled) && !self.improving.swap(true, Ordering::Relaxed) {
-            let image = self.parts.image.clone();
+            let (image, pool, backend) = (self.parts.image.clone(), Arc::clone(&self.pool), Arc::clone(backend));
             tokio::spawn(async move {
-                if let Err(error) = backend.compile(&image).await {
-                    tracing::warn!(code = error.code(), "image {image} stays uncompiled: {error}");
+                match backend.compile(&image).await {
+                    // Those that wait were made without.
+                    Ok(()) => pool.renew(),
+                    Err(error) => tracing::warn!(code = error.code(), "image {image} stays uncompiled: {error}"),
                 }
             });
         }
@@ -164,16 +240,11 @@ impl Executor {
 
     /// Destroys the sandbox: in the background where the guest has said all there is to know, at once where the engine's
     /// word is wanted too. The run's place is free when nothing is left.
-    async fn take_down(
-        &self,
-        handle: Box<dyn Handle>,
-        ending: &Ending,
-        permit: tokio::sync::OwnedSemaphorePermit,
-    ) -> Ended {
+    pub(super) async fn take_down(&self, handle: Box<dyn Handle>, ending: &Ending, place: Place) -> Ended {
         let what = handle.describe();
         let task = self.endings.spawn(async move {
             let ended = handle.destroy().await;
-            drop(permit);
+            drop(place);
             ended.unwrap_or_else(|error| {
                 tracing::warn!(sandbox = what, code = error.code(), "a sandbox could not be removed: {error}");
                 Ended::default()
@@ -187,9 +258,11 @@ impl Executor {
         if clear { Ended::default() } else { task.await.unwrap_or_default() }
     }
 
-    fn close(&self, request: &RunRequest, ending: &Ending, ended: &Ended, output: Captured, broker: &Broker) -> Report {
+    /// The report of a run that has ended.
+    pub(super) fn close(&self, request: &RunRequest, spoken: Spoken, ended: &Ended, weaknesses: &[Weakness]) -> Report {
+        let Spoken { ending, output, broker } = spoken;
         let judgement = judge(
-            ending,
+            &ending,
             &Context {
                 limits: &self.parts.limits,
                 timeout: request.timeout,
@@ -227,31 +300,13 @@ impl Executor {
         (report.stdout, truncated.stdout) = output.stdout.finish();
         (report.stderr, truncated.stderr) = output.stderr.finish();
         report.truncated = (truncated != Truncated::default()).then_some(truncated);
+        let given_up = |weakness: &Weakness| format!("not held in this run: {} ({})", weakness.what, weakness.warning);
+        report.notes.extend(weaknesses.iter().map(given_up));
         report
-    }
-
-    fn spec(&self, run: &str) -> SandboxSpec {
-        let env = [
-            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-            ("LANG", "C.UTF-8"),
-            ("HOME", "/workspace"),
-            ("TMPDIR", "/tmp"),
-            // Libraries that insist on a cache find one that can be written.
-            ("XDG_CACHE_HOME", "/tmp"),
-            ("MPLCONFIGDIR", "/tmp"),
-            ("PYTHONDONTWRITEBYTECODE", "1"),
-        ];
-        SandboxSpec {
-            run: run.to_owned(),
-            image: self.parts.image.clone(),
-            command: guest::command(),
-            env: env.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
-            limits: self.parts.limits.clone(),
-        }
     }
 }
 
-fn cancelled() -> Report {
+pub(super) fn cancelled() -> Report {
     Report {
         verdict: Some(Verdict {
             kind: VerdictKind::Cancelled,
@@ -262,7 +317,7 @@ fn cancelled() -> Report {
     }
 }
 
-fn refused(kind: &str, message: &str, hint: &str, code: &str) -> Report {
+pub(super) fn refused(kind: &str, message: &str, hint: &str, code: &str) -> Report {
     Report {
         error: Some(ErrorReport {
             kind: kind.into(),
@@ -273,10 +328,4 @@ fn refused(kind: &str, message: &str, hint: &str, code: &str) -> Report {
         }),
         ..Report::new(Status::Error)
     }
-}
-
-/// Unique among all bridges of a machine: process id, start of the process, count.
-fn run_id() -> String {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::codec::FramedRead;
 
+use super::early::Early;
 use super::frame::{Frame, FrameCodec, FrameError};
 use super::message::{Exited, Finished, Hello, Operation, Refusal, Reply, Start, kind};
 use super::pipes::Pipes;
@@ -67,14 +68,18 @@ const LAST_WORDS: Duration = Duration::from_millis(1500);
 /// Frames of each stream that are taken when that time is over: a full pipe of prints of a hundred bytes.
 const LAST_FRAMES: usize = 1024;
 
-type Frames = FramedRead<std::pin::Pin<Box<dyn tokio::io::AsyncRead + Send>>, FrameCodec>;
+pub(super) type Frames = FramedRead<std::pin::Pin<Box<dyn tokio::io::AsyncRead + Send>>, FrameCodec>;
 
 /// A booted guest: the boot block is on its way, the guest may or may not have spoken.
 pub struct Guest {
     input: mpsc::UnboundedSender<Outgoing>,
-    program: Frames,
-    supervisor: Frames,
+    pub(super) program: Frames,
+    pub(super) supervisor: Frames,
     hello: Option<Hello>,
+    /// It has said that its first program may come.
+    awaiting: bool,
+    /// What it said while no program ran.
+    pub(super) early: Early,
 }
 
 enum Outgoing {
@@ -96,10 +101,14 @@ impl Guest {
             program: FramedRead::with_capacity(program, FrameCodec::default(), capacity),
             supervisor: FramedRead::with_capacity(supervisor, FrameCodec::greeted(), capacity),
             hello: None,
+            awaiting: false,
+            early: Early::default(),
         }
     }
 
     /// Waits until a program may come: the guest has started, has imported all it needs, and reads its input.
+    ///
+    /// Loses nothing when it is dropped before it has ended.
     ///
     /// # Errors
     /// What was wrong, in words, when the guest did not start.
@@ -109,21 +118,15 @@ impl Guest {
             let frame = self.supervisor.next().await;
             let _ = supervisor_frame(frame, &mut ending, None);
             self.hello = ending.hello.take();
-            if self.hello.is_some() {
-                let frame = self.program.next().await;
-                match readable(frame, &mut ending) {
-                    Some(frame) if frame.kind == kind::AWAITING => {}
-                    _ => self.hello = None,
-                }
+        }
+        if self.hello.is_some() && !self.awaiting {
+            let frame = self.program.next().await;
+            match readable(frame, &mut ending) {
+                Some(frame) if frame.kind == kind::AWAITING => self.awaiting = true,
+                _ => self.hello = None,
             }
         }
         self.hello.as_ref().ok_or_else(|| ending.violation.unwrap_or_else(|| NEVER_READY.to_owned()))
-    }
-
-    /// Has the guest, which was ready, ended meanwhile? Looks at what has arrived, and does not wait.
-    pub fn gone(&mut self) -> bool {
-        // A guest that waits has nothing to say: whatever comes, an end or a frame, ends its usefulness.
-        self.supervisor.next().now_or_never().is_some() || self.program.next().now_or_never().is_some()
     }
 
     /// Runs one program to its end, or until `stop` resolves. The guest is of no more use then, unless [`Ending::alive`].
@@ -140,6 +143,10 @@ impl Guest {
         let mut drained = None;
         self.send(kind::START, start, None);
         let mut requests = Requests::new(answer, conduct);
+        self.early.give(output);
+        if let Some(frame) = self.early.held.take() {
+            requests.program_frame(Some(Ok(frame)), &mut ending);
+        }
         let (mut program_open, mut supervisor_open) = (true, true);
         let mut last_words: Option<Instant> = None;
         tokio::pin!(stop);

@@ -6,6 +6,7 @@
 
 mod bundle;
 mod conversation;
+mod early;
 mod frame;
 mod message;
 mod pipes;

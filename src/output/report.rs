@@ -55,6 +55,9 @@ pub struct Report {
     /// The servers the program used, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub servers: Vec<String>,
+    /// Where the run was one of a session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionReport>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// Milliseconds from admission to the end of the sandbox.
@@ -76,6 +79,7 @@ impl Report {
             verdict: None,
             calls: None,
             servers: Vec::new(),
+            session: None,
             notes: Vec::new(),
             duration_ms: 0,
             truncated: None,
@@ -155,6 +159,14 @@ pub struct FailedCall {
     pub times: u64,
 }
 
+/// The session of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionReport {
+    pub name: String,
+    /// The how-maniest run it was; 1: the session began with it.
+    pub run: u64,
+}
+
 /// What was cut to keep the report within its budget.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Truncated {
@@ -200,6 +212,7 @@ pub fn output_schema() -> Value {
             "verdict": object(json!({"kind": text(), "message": text(), "hint": text()})),
             "calls": object(json!({"count": count(), "failed": count(), "failures": {"type": "array", "items": failure}})),
             "servers": texts(),
+            "session": object(json!({"name": text(), "run": count()})),
             "notes": texts(),
             "duration_ms": count(),
             "truncated": object(json!({"stdout": cut(), "stderr": cut(), "result": cut()})),
@@ -233,6 +246,7 @@ pub(super) mod tests {
                 failures: vec![FailedCall { server: "git".into(), tool: "log".into(), reason: "no".into(), times: 1 }],
             }),
             servers: vec!["git".into()],
+            session: Some(SessionReport { name: "analysis".into(), run: 2 }),
             notes: vec!["1 call was never awaited".into()],
             duration_ms: 12,
             truncated: Some(Truncated {
@@ -266,7 +280,7 @@ pub(super) mod tests {
         let value = complete().to_value();
         let declared: Vec<_> = schema["properties"].as_object().unwrap().keys().collect();
         assert_eq!(value.as_object().unwrap().keys().collect::<Vec<_>>(), declared);
-        for nested in ["error", "verdict", "calls", "truncated"] {
+        for nested in ["error", "verdict", "calls", "session", "truncated"] {
             let declared: Vec<_> = schema["properties"][nested]["properties"].as_object().unwrap().keys().collect();
             assert_eq!(value[nested].as_object().unwrap().keys().collect::<Vec<_>>(), declared, "{nested}");
         }

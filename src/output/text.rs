@@ -71,6 +71,9 @@ fn compact(report: &Report) -> String {
     if !report.servers.is_empty() {
         let _ = write!(text, "; servers: {}", report.servers.join(", "));
     }
+    if let Some(session) = &report.session {
+        let _ = write!(text, "; session {}, run {}", session.name, session.run);
+    }
     if let Some(verdict) = &report.verdict {
         section(&mut text, "verdict", &verdict.message);
         section(&mut text, "hint", &verdict.hint);
@@ -199,7 +202,7 @@ mod tests {
         assert_eq!(render(&Report::new(Status::Success), Mode::Compact), "success in 0 ms; no output");
         let text = render(&complete(), Mode::Compact);
         for part in [
-            "error in 12 ms; 3 tool calls, 1 failed; servers: git",
+            "error in 12 ms; 3 tool calls, 1 failed; servers: git; session analysis, run 2",
             "\nstdout:\none\ntwo\n",
             "\nerror: ZeroDivisionError: division by zero [run.example]\ntraceback:\nTraceback",
             "\nhint: divide by something",

@@ -55,6 +55,9 @@ pub struct Sandbox {
     pub supervisor: ByteReader,
     /// Promises that do not hold for this sandbox, each accepted by the operator by name; every report says so.
     pub weaknesses: Vec<Weakness>,
+    /// What it was made from: an image's own id, or where its root is. Another one for the same spec means that the image was
+    /// replaced.
+    pub origin: String,
     pub handle: Box<dyn Handle>,
 }
 
@@ -64,6 +67,10 @@ pub trait Handle: Send {
     fn destroy(self: Box<Self>) -> BoxFuture<'static, Result<Ended, SandboxError>>;
     /// Backend and id for logs, e.g. `podman 3f2a…`.
     fn describe(&self) -> String;
+    /// Bytes of memory that it costs now, where the backend can tell; bounded (5 s).
+    fn memory(&self) -> BoxFuture<'static, Option<u64>> {
+        Box::pin(std::future::ready(None))
+    }
 }
 
 /// What the backend knows about how PID 1 ended; fields are `None` where it cannot tell.
@@ -89,3 +96,6 @@ pub trait Backend: Send + Sync {
 
 /// How long [`Handle::destroy`] may take before it gives up and says so.
 pub const DESTROY_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long [`Handle::memory`] may look. An engine that has no figure at hand counts for one or two seconds.
+const MEASURE_LIMIT: Duration = Duration::from_secs(5);

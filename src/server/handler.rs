@@ -14,7 +14,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio_util::sync::CancellationToken;
 
 use super::tool;
-use crate::execution::{RequestError, RunRequest};
+use crate::execution::{Caller, RequestError, RunRequest};
 use crate::output::{ErrorReport, Mode, Report, Status, render};
 
 /// URI of the resource that says what the bridge can reach.
@@ -22,7 +22,9 @@ pub const CAPABILITIES: &str = "mcp-bridge://capabilities";
 
 /// What the server needs of the rest: programs run, and a text about what is there.
 pub trait Runs: Send + Sync + 'static {
-    fn run(&self, request: RunRequest, cancel: CancellationToken) -> BoxFuture<'_, Report>;
+    /// A client is there: what can be made ready for its runs is, in the background.
+    fn prepare(&self);
+    fn run(&self, caller: Caller, request: RunRequest, cancel: CancellationToken) -> BoxFuture<'_, Report>;
     /// Names a caller may use in `servers`, and the name an alias stands for.
     fn resolve(&self, request: &mut RunRequest) -> Result<(), RequestError>;
     fn capabilities(&self) -> String;
@@ -32,6 +34,8 @@ pub trait Runs: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct Bridge {
     pub runs: Arc<dyn Runs>,
+    /// Who is at the other end of the transport.
+    pub caller: Caller,
     pub timeout: Duration,
     pub max_timeout: Duration,
     pub mode: Mode,
@@ -49,7 +53,7 @@ impl Bridge {
             Ok(request) => {
                 let cancel = self.closing.child_token();
                 let on_cancel = cancel.clone();
-                let run = self.runs.run(request, cancel);
+                let run = self.runs.run(self.caller.clone(), request, cancel);
                 tokio::pin!(run);
                 // The run answers its own cancel: it is waited for, or its sandbox would be taken down unseen.
                 tokio::select! {
@@ -137,5 +141,6 @@ impl ServerHandler for Bridge {
 
     async fn on_initialized(&self, _context: rmcp::service::NotificationContext<RoleServer>) {
         tracing::debug!("client initialized");
+        self.runs.prepare();
     }
 }

@@ -18,7 +18,7 @@ Run Python (CPython, top-level await, no network) in a sandbox where each of the
 - `await runtime.search_tool_docs(\"create issue\")`: best matches of all servers, with signatures
 - `await runtime.query_tool_docs(\"server\", detail=\"full\")`: all of one server
 Results are parsed (`r.id`, `r[\"id\"]`); failed calls raise; asyncio.gather runs calls in parallel. Loop, filter and join in code; \
-print() or end with an expression to answer, and return only what is needed. Nothing is kept between runs.";
+print() or end with an expression to answer, and return only what is needed. Nothing is kept between runs but in a session.";
 
 /// The definition sent in `tools/list`: always the same.
 pub fn definition() -> Tool {
@@ -28,7 +28,8 @@ pub fn definition() -> Tool {
             "code": {"type": "string", "description": "Python source"},
             "servers": {"type": "array", "items": {"type": "string"}, "description": "Load only these servers"},
             "timeout": {"type": "number", "description": "Seconds"},
-            "session": {"type": "string"}
+            "session": {"type": "string", "description": "Any name; its runs share variables and files"},
+            "reset": {"type": "boolean", "description": "Start the session anew"}
         },
         "required": ["code"],
         "additionalProperties": false

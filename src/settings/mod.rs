@@ -83,6 +83,21 @@ pub struct Settings {
     pub max_calls: u64,
     /// Runs at the same time; as many again times eight may wait.
     pub max_runs: usize,
+    /// Sandboxes that wait for runs.
+    pub pool: usize,
+    /// Without a run for so long, one waits; after six times as long, none.
+    pub pool_idle: Duration,
+    /// Bytes of memory that waiting sandboxes together may cost.
+    pub pool_memory: u64,
+    /// Sandboxes that start at the same time.
+    pub pool_launches: usize,
+    /// Sessions of all callers; 0: none.
+    pub sessions: usize,
+    pub sessions_per_caller: usize,
+    /// Without a run for so long, a session ends.
+    pub session_idle: Duration,
+    /// So old a session ends, when no run has it.
+    pub session_life: Duration,
     /// How long a server may take to start and list its tools.
     pub start_timeout: Duration,
     /// Deadline of one tool call that names none.
@@ -148,6 +163,14 @@ impl Settings {
             output_flood: parse::bytes_at_least(env, "MCP_BRIDGE_OUTPUT_FLOOD", 1024)?,
             max_calls: parse::number(env, "MCP_BRIDGE_MAX_CALLS", 1..=u64::MAX)?,
             max_runs: parse::number(env, "MCP_BRIDGE_MAX_RUNS", 1..=1024)?,
+            pool: parse::number(env, "MCP_BRIDGE_POOL", 0..=256)?,
+            pool_idle: parse::duration(env, "MCP_BRIDGE_POOL_IDLE")?,
+            pool_memory: parse::bytes_at_least(env, "MCP_BRIDGE_POOL_MEMORY", 1)?,
+            pool_launches: parse::number(env, "MCP_BRIDGE_POOL_LAUNCHES", 1..=64)?,
+            sessions: parse::number(env, "MCP_BRIDGE_SESSIONS", 0..=1024)?,
+            sessions_per_caller: parse::number(env, "MCP_BRIDGE_SESSIONS_PER_CALLER", 1..=1024)?,
+            session_idle: parse::duration(env, "MCP_BRIDGE_SESSION_IDLE")?,
+            session_life: parse::duration(env, "MCP_BRIDGE_SESSION_LIFE")?,
             start_timeout: parse::duration(env, "MCP_BRIDGE_START_TIMEOUT")?,
             call_timeout: parse::duration(env, "MCP_BRIDGE_CALL_TIMEOUT")?,
             servers_config: env.get("MCP_SERVERS_CONFIG").filter(|v| !v.is_empty()).map(PathBuf::from),

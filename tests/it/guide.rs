@@ -169,6 +169,7 @@ every_engine!(every_snippet_does_what_the_guide_says, |engine| {
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
     // None of the failures has broken anything.
     assert_eq!(shared.value("await mcp_filesystem.read_file(path='/x')"), "contents of a file");
+    assert_eq!(shared.wait(), Some(0));
     engine.assert_clean(shared.child.id());
 });
 

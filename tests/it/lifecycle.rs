@@ -46,7 +46,7 @@ every_engine!(a_signal_ends_everything_while_a_program_runs, |engine| {
         let (home, events) = with_slow_server(engine);
         let mut client = home.serve();
         started(&mut client, &events, code);
-        assert_eq!(engine.sandboxes_of(client.child.id()).len(), 1);
+        assert!(!engine.sandboxes_of(client.child.id()).is_empty());
         let begun = Instant::now();
         client.signal(signal);
         all_gone(engine, &mut client, &events, begun);
@@ -126,7 +126,7 @@ fn leave_behind(engine: &Engine, label: &str) -> String {
 
 every_engine!(containers: the_next_start_sweeps_what_a_dead_bridge_left, |engine| {
     let (home, events) = with_slow_server(engine);
-    let mut client = home.serve();
+    let mut client = home.env("MCP_BRIDGE_POOL", "0").serve();
     started(&mut client, &events, WAITS);
     let [id] = &engine.sandboxes_of(client.child.id())[..] else { panic!("one container") };
     let format = r#"{{index .Config.Labels "mcp-bridge.instance"}}"#;
@@ -171,7 +171,8 @@ every_engine!(containers: what_a_killed_bridge_had_only_created_goes_without_ano
 
 every_engine!(a_cancelled_run_ends_and_its_call_with_it, |engine| {
     let (home, events) = with_slow_server(engine);
-    let home = home.env("MCP_BRIDGE_MAX_RUNS", "1");
+    // Nothing may be there but what a run has.
+    let home = home.env("MCP_BRIDGE_MAX_RUNS", "1").env("MCP_BRIDGE_POOL", "0");
     let mut client = home.serve();
     for code in [WAITS, SPINS] {
         let id = started(&mut client, &events, code);
@@ -202,7 +203,7 @@ every_engine!(eight_run_at_once_the_ninth_waits_and_the_queue_has_an_end, |engin
     // Each program waits until as many as may run are there; a ninth beside them would be counted by the server.
     let script = json!({"tools": ["wait", "open"], "calls": {"wait": {"hold": "gate"}, "open": {"releases": "gate"}}});
     let (home, events) = Home::on(engine).watched("slow", &script);
-    let home = home.env("MCP_BRIDGE_MAX_RUNS", "8").env("MCP_BRIDGE_MEMORY", "64m");
+    let home = home.env("MCP_BRIDGE_MAX_RUNS", "8").env("MCP_BRIDGE_MEMORY", "64m").env("MCP_BRIDGE_POOL", "0");
     let mut client = home.serve();
     let code = |n: usize| json!({"code": format!("await mcp_slow.wait(n={n})\n{n}"), "timeout": 100});
     let mut ids: Vec<u64> = (0..8).map(|n| client.send_call(code(n))).collect();

@@ -7,6 +7,8 @@ mod arguments;
 mod discovery;
 mod guide;
 mod lifecycle;
+mod prepared;
 mod protocol;
 mod real;
+mod sessions;
 mod versions;

@@ -41,16 +41,32 @@ for path in paths:
                                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
 ";
 
-/// For each image as the operator wrote it, what is run for it: looked up once.
+/// What runs for an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Runs {
+    /// The id of the image that the name stands for.
+    base: String,
+    /// The image to run: the twin, or the name itself.
+    pub image: String,
+}
+
+impl Runs {
+    /// What a sandbox is made from: it changes when the name stands for another image, and when a twin is made.
+    pub fn origin(&self) -> String {
+        format!("{} {}", self.base, self.image)
+    }
+}
+
+/// For each image as the operator wrote it, what is run for it, as long as the name stands for the same one.
 #[derive(Default)]
-pub(super) struct Known(Mutex<HashMap<String, String>>);
+pub(super) struct Known(Mutex<HashMap<String, Runs>>);
 
 impl Known {
-    fn get(&self, image: &str) -> Option<String> {
-        self.lock().get(image).cloned()
+    fn get(&self, image: &str, base: &str) -> Option<Runs> {
+        self.lock().get(image).filter(|runs| runs.base == base).cloned()
     }
 
-    fn put(&self, image: &str, runs: String) {
+    fn put(&self, image: &str, runs: Runs) {
         self.lock().insert(image.to_owned(), runs);
     }
 
@@ -59,18 +75,16 @@ impl Known {
         self.lock().remove(image);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Runs>> {
         // A map that was left by a panic half-way is still a map.
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
 impl Inner {
-    /// The image to run for `image`: its compiled twin if there is one. An unknown image is left to the launch to report.
-    pub(super) async fn image_to_run(&self, image: &str) -> Result<String, SandboxError> {
-        if let Some(known) = self.compiled.get(image) {
-            return Ok(known);
-        }
+    /// The image to run for `image`: its compiled twin if there is one. What the name stands for is asked every time, which takes
+    /// 1 ms (Docker) to 4 ms (Podman): somebody may have built or pulled it anew.
+    pub(super) async fn image_to_run(&self, image: &str) -> Result<Runs, SandboxError> {
         let base = match self.docker.inspect_image(image).await {
             Ok(base) => base.id.unwrap_or_default(),
             Err(error) if status(&error) == Some(404) => {
@@ -78,8 +92,12 @@ impl Inner {
             }
             Err(error) => return Err(refused("looking at the image")(error)),
         };
+        if let Some(known) = self.compiled.get(image, &base) {
+            return Ok(known);
+        }
         let twin = twin_of(&base);
         let runs = if self.docker.inspect_image(&twin).await.is_ok() { twin } else { image.to_owned() };
+        let runs = Runs { base, image: runs };
         self.compiled.put(image, runs.clone());
         Ok(runs)
     }
@@ -102,7 +120,8 @@ impl Engine {
         if self.image(&twin).await?.is_none() {
             self.make(&base.id, &twin).await?;
         }
-        self.inner.compiled.put(image, twin.clone());
+        // Looked up anew by the next launch, which finds the twin.
+        self.inner.compiled.forget(image);
         Ok(twin)
     }
 
@@ -205,11 +224,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_is_forgotten_on_demand() {
+    fn what_is_known_holds_for_one_image_and_is_forgotten_on_demand() {
         let known = Known::default();
-        known.put("a", "b".into());
-        assert_eq!(known.get("a").as_deref(), Some("b"));
+        let runs = Runs { base: "1".into(), image: "b".into() };
+        known.put("a", runs.clone());
+        assert_eq!(known.get("a", "1"), Some(runs));
+        assert_eq!(known.get("a", "2"), None, "the name stands for another image");
         known.forget("a");
-        assert_eq!(known.get("a"), None);
+        assert_eq!(known.get("a", "1"), None);
     }
 }

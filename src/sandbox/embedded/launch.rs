@@ -20,7 +20,8 @@ use tokio_util::task::TaskTracker;
 
 use super::cgroup::Group;
 use super::step::{Last, Plan, Word};
-use crate::sandbox::{DESTROY_LIMIT, Ended, Handle, Sandbox, SandboxError};
+use super::watch;
+use crate::sandbox::{DESTROY_LIMIT, Ended, Handle, MEASURE_LIMIT, Sandbox, SandboxError};
 
 /// The argument by which our binary knows that it is to be a keeper.
 pub const KEEPER: &str = "__sandbox";
@@ -83,6 +84,7 @@ pub(super) async fn launch(
         program: Box::pin(pipe::Receiver::from_owned_fd(program.into()).map_err(other("pipe"))?),
         supervisor: Box::pin(pipe::Receiver::from_owned_fd(supervisor.into()).map_err(other("pipe"))?),
         weaknesses: Vec::new(),
+        origin: String::new(),
         handle: Box::new(kept),
     })
 }
@@ -162,6 +164,16 @@ impl Handle for Kept {
 
     fn describe(&self) -> String {
         format!("embedded {}", self.name)
+    }
+
+    fn memory(&self) -> BoxFuture<'static, Option<u64>> {
+        let keeper = self.hold.as_ref().and_then(|hold| hold.keeper.id());
+        async move {
+            // Its keeper included.
+            let look = tokio::task::spawn_blocking(move || keeper.map(watch::resident));
+            tokio::time::timeout(MEASURE_LIMIT, look).await.ok()?.ok()?.filter(|bytes| *bytes > 0)
+        }
+        .boxed()
     }
 }
 

@@ -151,18 +151,18 @@ impl Embedded {
         let host = self.host().await;
         let weaknesses = weaknesses(host, &spec.limits)?;
         promise::require(&weaknesses, &self.inner.options.allow_degraded)?;
-        let root = self.root(&spec.image).await?;
+        let mut root = self.root(&spec.image).await?;
         let mut launched = self.attempt(spec, host, &root).await;
         if let Err(Refusal::Step { step, errno: libc::ENOENT, .. }) = &launched
             && step.starts_with("bind")
         {
             // The host's Python was updated under us: what it consists of is looked up again.
             *self.inner.python.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            let root = self.root(&spec.image).await?;
+            root = self.root(&spec.image).await?;
             launched = self.attempt(spec, host, &root).await;
         }
         match launched {
-            Ok(sandbox) => Ok(Sandbox { weaknesses, ..sandbox }),
+            Ok(sandbox) => Ok(Sandbox { weaknesses, origin: origin(&root), ..sandbox }),
             Err(Refusal::Other(error)) => Err(error),
             Err(Refusal::Step { step, errno, reason }) => Err(match step.strip_prefix(keeper::CGROUP) {
                 Some(step) => SandboxError::CgroupRefused { step: step.to_owned(), reason },
@@ -242,6 +242,18 @@ fn facts(host: &Host, name: &str, count: u32, limits: &Limits) -> Facts {
         watch_memory: host.cgroups.memory.is_err(),
         swap: kernel.swap,
     }
+}
+
+/// Where a sandbox's interpreter comes from: an image has a folder of its own, and a Python that was updated in place another
+/// file with another number.
+fn origin(root: &Root) -> String {
+    use std::os::unix::fs::MetadataExt;
+    let over = |bind: &&root::Bind| root.python.starts_with(&bind.target);
+    let Some(bind) = root.binds.iter().rev().find(over) else { return root.python.display().to_string() };
+    let inside = root.python.strip_prefix(&bind.target).unwrap_or(std::path::Path::new(""));
+    let source = if inside.as_os_str().is_empty() { bind.source.clone() } else { bind.source.join(inside) };
+    let number = std::fs::metadata(&source).map_or(0, |file| file.ino());
+    format!("{} {number}", source.display())
 }
 
 /// Whole seconds since the kernel started.

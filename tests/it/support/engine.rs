@@ -90,6 +90,16 @@ impl Engine {
         found
     }
 
+    /// Kills one of these from outside, as an engine that stops or an administrator does.
+    pub fn kill(&self, id: &str) {
+        if !self.is_embedded() {
+            self.docker(&["kill", id]);
+            return;
+        }
+        let (keeper, _) = keepers().into_iter().find(|(_, name)| name == id).expect("a keeper");
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(keeper), nix::sys::signal::Signal::SIGKILL).expect("killed");
+    }
+
     fn belongs(&self, id: &str, pid: u32) -> bool {
         let output = Command::new("docker").args(["-H", &self.host, "inspect", id]).output().expect("docker");
         let Ok(found) = serde_json::from_slice::<Value>(&output.stdout) else { return false };
@@ -125,6 +135,17 @@ fn of_bridge(name: &str, pid: u32) -> bool {
         .is_some_and(|owner| owner.contains(&format!("_{pid}_")))
 }
 
+/// Every process there is.
+fn numbers() -> impl Iterator<Item = i32> {
+    std::fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|it| it.file_name().to_str()?.parse().ok())
+}
+
+/// The command line of a process.
+fn words_of(pid: i32) -> Vec<String> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).split('\0').map(str::to_owned).collect()
+}
+
 /// Sandboxes whose keeper runs, by the name on its command line.
 fn keepers_of(pid: u32) -> Vec<String> {
     keepers().into_iter().map(|(_, name)| name).filter(|name| of_bridge(name, pid)).collect()
@@ -132,15 +153,12 @@ fn keepers_of(pid: u32) -> Vec<String> {
 
 /// Every keeper that runs: its number, and the name of its sandbox.
 fn keepers() -> Vec<(i32, String)> {
-    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let keeper = |it: std::fs::DirEntry| {
-        let line = std::fs::read(it.path().join("cmdline")).ok()?;
-        let line = String::from_utf8_lossy(&line).into_owned();
-        let mut words = line.split('\0').skip(1);
+    let keeper = |pid: i32| {
+        let mut words = words_of(pid).into_iter().skip(1);
         (words.next()? == "__sandbox").then_some(())?;
-        Some((it.file_name().to_str()?.parse().ok()?, words.next()?.to_owned()))
+        Some((pid, words.next()?))
     };
-    processes.filter_map(keeper).collect()
+    numbers().filter_map(keeper).collect()
 }
 
 /// Control groups of sandboxes whose keeper is gone.

@@ -83,6 +83,9 @@ impl Home {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.path())
             .env("MCP_BRIDGE_STATE_DIR", self.path().join("state"))
+            // One waits, so that tests go the usual way; more would have the machine prepare sandboxes that no test uses, and
+            // without an engine there is nothing to prepare.
+            .env("MCP_BRIDGE_POOL", if self.engine.is_some() { "1" } else { "0" })
             .current_dir(self.path());
         if let Some(engine) = &self.engine {
             command.env("MCP_BRIDGE_RUNTIME", engine.runtime());
