@@ -5,11 +5,13 @@
 //! program may ask). Must never render a report or read a config. Called by `server` and `cli`.
 
 mod admission;
+mod live;
 mod output;
 mod request;
 mod run;
 mod verdict;
 
 pub use admission::{Admission, Busy};
+pub use live::{Live, News, Page};
 pub use request::{MAX_CODE, RequestError, RunRequest};
 pub use run::{Executor, Parts};

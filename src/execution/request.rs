@@ -1,9 +1,11 @@
 //! A `run_python` call as a valid request, or an error the model can act on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::live::Live;
 use crate::settings::clamp_timeout;
 
 /// Largest program: ten times what any model writes in one answer, and small beside a frame.
@@ -20,6 +22,8 @@ pub struct RunRequest {
     pub timeout: Duration,
     /// True remarks on the request itself, for the report.
     pub notes: Vec<String>,
+    /// Whoever wants to see the run while it runs looks here.
+    pub live: Option<Arc<Live>>,
 }
 
 /// An argument that cannot be used.
@@ -69,7 +73,7 @@ fn listed(names: &[String]) -> String {
 impl RunRequest {
     /// A request with defaults, for a program from the command line.
     pub fn new(code: String, filename: &str, timeout: Duration) -> Self {
-        Self { code, filename: filename.to_owned(), servers: None, timeout, notes: Vec::new() }
+        Self { code, filename: filename.to_owned(), servers: None, timeout, notes: Vec::new(), live: None }
     }
 
     /// Reads the arguments of a `run_python` call.
@@ -113,7 +117,7 @@ impl RunRequest {
         if !matches!(arguments.get("session"), None | Some(Value::Null)) {
             return Err(RequestError::NoSessions);
         }
-        Ok(Self { code, filename: "program.py".into(), servers, timeout, notes })
+        Ok(Self { code, filename: "program.py".into(), servers, timeout, notes, live: None })
     }
 
     /// Replaces aliases by names and refuses unknown servers.

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admission::Admission;
-use super::output::Captured;
+use super::output::{Captured, Shown};
 use super::request::RunRequest;
 use super::verdict::{Context, judge};
 use crate::broker::{Broker, Shared};
@@ -128,7 +128,7 @@ impl Executor {
             result_limit: RESULT_LIMIT,
             workspace: "/workspace".into(),
         };
-        let mut output = Captured::new(self.parts.output_limit, self.parts.output_flood);
+        let mut output = Captured::new(self.parts.output_limit, self.parts.output_flood, request.live.clone());
         let stop = async {
             tokio::select! {
                 () = tokio::time::sleep_until(deadline) => Stop::Deadline,
@@ -137,7 +137,7 @@ impl Executor {
         };
         let pipes = Pipes { input: sandbox.input, program: sandbox.program, supervisor: sandbox.supervisor };
         let conduct = Conduct { max_calls: self.parts.max_calls };
-        let answer = Arc::clone(&broker) as Arc<dyn guest::Answer>;
+        let answer = Shown::to(request.live.as_ref(), Arc::clone(&broker) as Arc<dyn guest::Answer>);
         let ending = Guest::boot(pipes).run(&start, answer, &mut output, conduct, stop).await;
         preload.abort();
         self.improve(backend, &ending);
