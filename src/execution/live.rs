@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 const NAME: usize = 100;
 
 /// One of the two streams.
-#[derive(Clone, Copy)]
-pub(super) enum Stream {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
     Stdout,
     Stderr,
 }
@@ -64,12 +64,14 @@ impl Live {
         Self { state: Mutex::new(state), changed: Notify::new() }
     }
 
-    pub(super) fn wrote(&self, stream: Stream, bytes: &[u8]) {
+    /// Takes what was written, in pieces of any size.
+    pub fn wrote(&self, stream: Stream, bytes: &[u8]) {
         self.state().write(stream as usize, bytes);
         self.changed.notify_one();
     }
 
-    pub(super) fn calling(&self, server: &str, tool: &str) {
+    /// Takes note of a call that begins.
+    pub fn calling(&self, server: &str, tool: &str) {
         let name = |name: &str| name.chars().take(NAME).collect::<String>();
         let mut state = self.state();
         state.calls += 1;

@@ -12,6 +12,6 @@ mod run;
 mod verdict;
 
 pub use admission::{Admission, Busy};
-pub use live::{Live, News, Page};
+pub use live::{Live, News, Page, Stream};
 pub use request::{MAX_CODE, RequestError, RunRequest};
 pub use run::{Executor, Parts};

@@ -83,6 +83,8 @@ pub struct Settings {
     pub max_calls: u64,
     /// Runs at the same time; as many again times eight may wait.
     pub max_runs: usize,
+    /// Age at which a run becomes a task, for clients that take tasks.
+    pub task_after: Duration,
     /// How long a server may take to start and list its tools.
     pub start_timeout: Duration,
     /// Deadline of one tool call that names none.
@@ -148,6 +150,7 @@ impl Settings {
             output_flood: parse::bytes_at_least(env, "MCP_BRIDGE_OUTPUT_FLOOD", 1024)?,
             max_calls: parse::number(env, "MCP_BRIDGE_MAX_CALLS", 1..=u64::MAX)?,
             max_runs: parse::number(env, "MCP_BRIDGE_MAX_RUNS", 1..=1024)?,
+            task_after: parse::duration(env, "MCP_BRIDGE_TASK_AFTER")?,
             start_timeout: parse::duration(env, "MCP_BRIDGE_START_TIMEOUT")?,
             call_timeout: parse::duration(env, "MCP_BRIDGE_CALL_TIMEOUT")?,
             servers_config: env.get("MCP_SERVERS_CONFIG").filter(|v| !v.is_empty()).map(PathBuf::from),

@@ -140,6 +140,12 @@ pub const VARIABLES: &[Variable] = &[
         help: "Runs at the same time; eight times as many may wait, then the answer is \"busy\".",
     },
     Variable {
+        name: "MCP_BRIDGE_TASK_AFTER",
+        default: "10",
+        accepts: DURATION,
+        help: "Age at which a run becomes a task, for clients that take tasks; 1ms makes one of every run.",
+    },
+    Variable {
         name: "MCP_BRIDGE_START_TIMEOUT",
         default: "30",
         accepts: DURATION,
