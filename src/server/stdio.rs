@@ -61,21 +61,22 @@ pub async fn serve(bridge: Bridge) -> Result<(), Box<dyn std::error::Error + Sen
 }
 
 /// Resolves when stdout is a pipe and nobody can read it any more: a run that writes nothing would not find out.
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 async fn unread() {
-    use tokio::io::Interest;
-    use tokio::net::unix::pipe;
+    use std::os::fd::AsFd;
 
-    // Opened anew: its mode is its own, and that of the stdout which others may share stays. A file cannot be watched.
-    let Ok(stdout) = pipe::OpenOptions::new().open_sender("/proc/self/fd/1") else {
-        return std::future::pending().await;
-    };
+    use tokio::io::Interest;
+    use tokio::net::unix::pipe::Sender;
+
+    // Only watched, never written to, so its mode stays as it is. A file cannot be watched.
+    let stdout = io::stdout().as_fd().try_clone_to_owned().and_then(Sender::from_owned_fd_unchecked);
+    let Ok(stdout) = stdout else { return std::future::pending().await };
     if stdout.ready(Interest::ERROR).await.is_err() {
         std::future::pending().await
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(unix))]
 async fn unread() {
     std::future::pending().await
 }

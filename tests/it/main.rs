@@ -5,8 +5,11 @@ mod support;
 
 mod arguments;
 mod discovery;
+mod gone;
 mod guide;
 mod lifecycle;
+mod live;
 mod protocol;
 mod real;
+mod tasks;
 mod versions;
