@@ -61,7 +61,7 @@ async fn follow<F: Future<Output = bool>>(live: &Live, done: &CancellationToken,
             }
         }
         let silent = async {
-            if told {
+            if told || seen.holds_back {
                 tokio::time::sleep(PAUSE).await;
                 return false;
             }
@@ -81,6 +81,8 @@ async fn follow<F: Future<Output = bool>>(live: &Live, done: &CancellationToken,
 struct Seen {
     text: u64,
     calls: u64,
+    /// The beginning of a line was there at the last look, and its end may be now: `print` writes them one after the other.
+    holds_back: bool,
 }
 
 impl Seen {
@@ -88,11 +90,15 @@ impl Seen {
     fn news(&mut self, live: &Live) -> Vec<String> {
         let mut messages = Vec::new();
         let news = live.since(self.text, MOST);
-        self.text = news.end;
-        if news.skipped > 0 {
-            messages.push(format!("[{} of output are not shown here]\n{}", human_bytes(news.skipped), news.text));
-        } else if !news.text.is_empty() {
-            messages.push(news.text);
+        let begun = news.skipped == 0 && !news.text.is_empty() && !news.text.ends_with('\n');
+        self.holds_back = begun && !self.holds_back;
+        if !self.holds_back {
+            self.text = news.end;
+            if news.skipped > 0 {
+                messages.push(format!("[{} of output are not shown here]\n{}", human_bytes(news.skipped), news.text));
+            } else if !news.text.is_empty() {
+                messages.push(news.text);
+            }
         }
         let (calls, last) = live.calls();
         if calls > self.calls {
@@ -142,8 +148,13 @@ mod tests {
         assert_eq!(slow.heard.recv().await.unwrap(), "calling api.list (1 so far)");
         slow.live.wrote(Stream::Stderr, b"three");
         assert_eq!(slow.heard.recv().await.unwrap(), "three");
+        // A line in two pieces is one line.
+        slow.live.wrote(Stream::Stdout, b"fo");
+        tokio::time::sleep(PAUSE / 2).await;
+        slow.live.wrote(Stream::Stdout, b"ur\n");
+        assert_eq!(slow.heard.recv().await.unwrap(), "four\n");
         slow.done.cancel();
-        slow.live.wrote(Stream::Stdout, b"four");
+        slow.live.wrote(Stream::Stdout, b"five\n");
         slow.following.await.unwrap();
         assert_eq!(slow.heard.recv().await, None);
     }

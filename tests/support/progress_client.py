@@ -23,7 +23,9 @@ async def main() -> None:
 
     async def on_progress(progress: float, total: "float | None", message: "str | None") -> None:
         told.append((progress, message or ""))
-        seen.set()
+        everything = " ".join(text for _, text in told)
+        if "before the gate" in everything and "calling slow.wait" in everything:
+            seen.set()
 
     bridge = StdioServerParameters(command=sys.argv[1], args=sys.argv[2:], env=dict(os.environ))
     async with stdio_client(bridge) as (read, write), ClientSession(read, write) as session:
