@@ -55,9 +55,12 @@ pub async fn serve(bridge: Bridge) -> Result<(), Box<dyn std::error::Error + Sen
     };
     closing.cancel();
     // The answers of cancelled runs may still go out, and tasks end with the connection.
-    let answers = async { if let Some(result) = result { result } else { session.await } };
-    let both = async { tokio::join!(answers, tasks.settled()).0 };
-    tokio::time::timeout(LAST_ANSWERS, both).await.map_or(Ok(()), closed)
+    let last = tokio::time::timeout(LAST_ANSWERS, async {
+        let answers = async { if result.is_none() { Some(session.await) } else { None } };
+        tokio::join!(answers, tasks.settled()).0
+    });
+    let answered = last.await.ok().flatten();
+    closed(result.or(answered).unwrap_or(Ok(())))
 }
 
 /// Resolves when stdout is a pipe and nobody can read it any more: a run that writes nothing would not find out.
