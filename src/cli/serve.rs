@@ -27,7 +27,10 @@ pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
         timeout: settings.timeout,
         max_timeout: settings.max_timeout,
         mode: mode(settings.output_mode),
+        task_after: settings.task_after,
         closing: closing.clone(),
+        hung_up: CancellationToken::new(),
+        tasks: Arc::default(),
     };
     let stop = closing.clone();
     let signals = tokio::spawn(async move {

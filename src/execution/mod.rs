@@ -7,6 +7,7 @@
 mod admission;
 mod caller;
 mod in_session;
+mod live;
 mod output;
 mod pool;
 mod prepared;
@@ -17,6 +18,7 @@ mod verdict;
 
 pub use admission::{Admission, Busy, Place};
 pub use caller::Caller;
+pub use live::{Live, News, Page, Stream};
 pub use pool::{Counts, Options as PoolOptions};
 pub use prepared::{FindBackend, LaunchError, Rehearsal, rehearse};
 pub use request::{InSession, MAX_CODE, RequestError, RunRequest};

@@ -1,9 +1,11 @@
 //! A `run_python` call as a valid request, or an error the model can act on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::live::Live;
 use super::sessions::{ACCEPTED, SessionName};
 use crate::settings::clamp_timeout;
 
@@ -23,6 +25,8 @@ pub struct RunRequest {
     pub session: Option<InSession>,
     /// True remarks on the request itself, for the report.
     pub notes: Vec<String>,
+    /// Whoever wants to see the run while it runs looks here.
+    pub live: Option<Arc<Live>>,
 }
 
 /// A session as a call names it. Whose it is, is not for the call to say.
@@ -76,7 +80,15 @@ fn listed(names: &[String]) -> String {
 impl RunRequest {
     /// A request with defaults, for a program from the command line.
     pub fn new(code: String, filename: &str, timeout: Duration) -> Self {
-        Self { code, filename: filename.to_owned(), servers: None, timeout, session: None, notes: Vec::new() }
+        Self {
+            code,
+            filename: filename.to_owned(),
+            servers: None,
+            timeout,
+            session: None,
+            notes: Vec::new(),
+            live: None,
+        }
     }
 
     /// Reads the arguments of a `run_python` call.
@@ -118,7 +130,7 @@ impl RunRequest {
             }
         };
         let session = read_session(arguments.get("session"), arguments.get("reset"))?;
-        Ok(Self { code, filename: "program.py".into(), servers, timeout, session, notes })
+        Ok(Self { code, filename: "program.py".into(), servers, timeout, session, notes, live: None })
     }
 
     /// Replaces aliases by names and refuses unknown servers.

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::Caller;
 use super::admission::{Admission, Place};
 use super::in_session::Resident;
-use super::output::Captured;
+use super::output::{Captured, Shown};
 use super::pool::{Counts, Options, Pool, Taken, Untaken};
 use super::prepared::{FindBackend, LAUNCH_LIMIT, LaunchError, Launcher, Prepared};
 use super::request::RunRequest;
@@ -185,7 +185,7 @@ impl Executor {
             workspace: "/workspace".into(),
             session: request.session.is_some(),
         };
-        let mut output = Captured::new(self.parts.output_limit, self.parts.output_flood);
+        let mut output = Captured::new(self.parts.output_limit, self.parts.output_flood, request.live.clone());
         let stop = async {
             tokio::select! {
                 () = tokio::time::sleep_until(deadline) => Stop::Deadline,
@@ -193,7 +193,7 @@ impl Executor {
             }
         };
         let conduct = Conduct { max_calls: self.parts.max_calls };
-        let answer = Arc::clone(&broker) as Arc<dyn guest::Answer>;
+        let answer = Shown::to(request.live.as_ref(), Arc::clone(&broker) as Arc<dyn guest::Answer>);
         let ending = prepared.guest.run(&start, answer, &mut output, conduct, stop).await;
         preload.abort();
         self.improve(&prepared.backend, &ending);

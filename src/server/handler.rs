@@ -1,21 +1,24 @@
-//! MCP requests in, reports out.
+//! MCP requests in, answers out.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, ListResourcesResult,
-    ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult,
-    Resource, ResourceContents, ServerCapabilities, ServerConfig,
+    CallToolRequestParams, CallToolResponse, CancelTaskParams, GetTaskParams, GetTaskResult, Implementation,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource, ResourceContents,
+    ServerCapabilities, ServerConfig, UpdateTaskParams,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio_util::sync::CancellationToken;
 
-use super::tool;
+use super::error::ServerError;
+use super::tasks::Tasks;
+use super::{pages, tool};
 use crate::execution::{Caller, RequestError, RunRequest};
-use crate::output::{ErrorReport, Mode, Report, Status, render};
+use crate::output::{Mode, Report};
 
 /// URI of the resource that says what the bridge can reach.
 pub const CAPABILITIES: &str = "mcp-bridge://capabilities";
@@ -30,7 +33,7 @@ pub trait Runs: Send + Sync + 'static {
     fn capabilities(&self) -> String;
 }
 
-/// The MCP server.
+/// The MCP server of one connection.
 #[derive(Clone)]
 pub struct Bridge {
     pub runs: Arc<dyn Runs>,
@@ -38,50 +41,19 @@ pub struct Bridge {
     pub caller: Caller,
     pub timeout: Duration,
     pub max_timeout: Duration,
+    /// Age at which a run becomes a task, for a client that takes tasks.
+    pub task_after: Duration,
     pub mode: Mode,
     /// Cancelled when the client is gone: every run ends.
     pub closing: CancellationToken,
-}
-
-impl Bridge {
-    async fn run_python(&self, call: CallToolRequestParams, cancelled: CancellationToken) -> Report {
-        let arguments = call.arguments.unwrap_or_default();
-        let request = RunRequest::read(&arguments, self.timeout, self.max_timeout)
-            .and_then(|mut request| self.runs.resolve(&mut request).map(|()| request));
-        match request {
-            Err(error) => refused(&error),
-            Ok(request) => {
-                let cancel = self.closing.child_token();
-                let on_cancel = cancel.clone();
-                let run = self.runs.run(self.caller.clone(), request, cancel);
-                tokio::pin!(run);
-                // The run answers its own cancel: it is waited for, or its sandbox would be taken down unseen.
-                tokio::select! {
-                    report = &mut run => return report,
-                    () = cancelled.cancelled() => on_cancel.cancel(),
-                }
-                run.await
-            }
-        }
-    }
-}
-
-fn refused(error: &RequestError) -> Report {
-    Report {
-        error: Some(ErrorReport {
-            kind: "InvalidRequest".into(),
-            message: error.to_string(),
-            hint: error.hint(),
-            code: Some(error.code().into()),
-            ..ErrorReport::default()
-        }),
-        ..Report::new(Status::Error)
-    }
+    /// Cancelled when the client has closed its end: what was asked is still answered, but nothing is told any more.
+    pub hung_up: CancellationToken,
+    pub tasks: Arc<Tasks>,
 }
 
 impl ServerHandler for Bridge {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().build();
+        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().enable_tasks().build();
         let mut info = ServerConfig::new(capabilities);
         info.server_info =
             Implementation::new("mcp-bridge", env!("CARGO_PKG_VERSION")).with_title("mcp-bridge: Python over MCP");
@@ -105,13 +77,32 @@ impl ServerHandler for Bridge {
             let message = format!("there is no tool {:?}; the only one is {}", call.name, tool::NAME);
             return Err(ErrorData::invalid_params(message, None));
         }
-        let report = self.run_python(call, context.ct.clone()).await;
-        let text = render(&report, self.mode);
-        let failed = report.status != Status::Success;
-        let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-        result.structured_content = Some(report.to_value());
-        result.is_error = Some(failed);
-        Ok(result.into())
+        Ok(self.run_python(call, context).await)
+    }
+
+    async fn get_task(
+        &self,
+        asked: GetTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        self.tasks.get(&asked.task_id).map(GetTaskResult::new).map_err(|error| error.about_parameter())
+    }
+
+    /// Our tasks never ask for input: answers to what was not asked are ignored, as the extension wants.
+    async fn update_task(
+        &self,
+        asked: UpdateTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.tasks.get(&asked.task_id).map(drop).map_err(|error| error.about_parameter())
+    }
+
+    async fn cancel_task(
+        &self,
+        asked: CancelTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.tasks.cancel(&asked.task_id).map_err(|error| error.about_parameter())
     }
 
     async fn list_resources(
@@ -126,17 +117,25 @@ impl ServerHandler for Bridge {
         Ok(ListResourcesResult::with_all_items(vec![resource]))
     }
 
+    async fn list_resource_templates(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(ListResourceTemplatesResult::with_all_items(vec![pages::template()]))
+    }
+
     async fn read_resource(
         &self,
         request: ReadResourceRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        if request.uri != CAPABILITIES {
-            let message = format!("there is no resource {:?}; the only one is {CAPABILITIES}", request.uri);
-            return Err(ErrorData::resource_not_found(message, None));
-        }
-        let text = ResourceContents::text(self.runs.capabilities(), CAPABILITIES).with_mime_type("text/markdown");
-        Ok(ReadResourceResult::new(vec![text]).into())
+        let contents = if request.uri == CAPABILITIES {
+            ResourceContents::text(self.runs.capabilities(), CAPABILITIES).with_mime_type("text/markdown")
+        } else {
+            pages::read(&self.tasks, &request.uri).map_err(|error: ServerError| error.about_resource())?
+        };
+        Ok(ReadResourceResult::new(vec![contents]).into())
     }
 
     async fn on_initialized(&self, _context: rmcp::service::NotificationContext<RoleServer>) {

@@ -1,12 +1,19 @@
 //! The client's side: MCP over stdio. The only place that answers clients.
 //!
-//! Turns `tools/call` into a [`RunRequest`](crate::execution::RunRequest), hands it to `execution`, and renders the report. Must never start a
-//! server or a sandbox itself. Called by `cli`.
+//! Turns `tools/call` into a [`RunRequest`](crate::execution::RunRequest), hands it to `execution`, tells the client what happens meanwhile, and renders the
+//! report. Must never start a server or a sandbox itself. Called by `cli`.
 
+mod call;
+mod error;
 mod handler;
+mod pages;
+mod progress;
 mod stdio;
+mod tasks;
 mod tool;
 
-pub use handler::{Bridge, Runs};
+pub use error::{Forgotten, ServerError};
+pub use handler::{Bridge, CAPABILITIES, Runs};
 pub use stdio::serve;
+pub use tasks::Tasks;
 pub use tool::definition;

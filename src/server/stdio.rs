@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,17 +18,19 @@ use crate::execution::MAX_CODE;
 /// answer; short enough that with the three seconds a stubborn server is given, all is gone within five.
 const AFTER_EOF: Duration = Duration::from_secs(1);
 
+/// How long answers and tasks may take once everything was told to end: a program is killed in less.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
 /// Bytes of one message from the client. The largest program with every character escaped in two; what is longer is left
 /// unread and never answered, so this stays clear of what a client may reasonably send and be told about.
 const LONGEST_LINE: usize = 4 * MAX_CODE;
 
-/// Serves one client until it closes stdin or `bridge.closing` is cancelled.
+/// Serves one client until it closes stdin, nobody reads stdout any more, or `bridge.closing` is cancelled.
 ///
 /// # Errors
 /// The client's handshake failed in a way that ends the connection.
 pub async fn serve(bridge: Bridge) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let closing = bridge.closing.clone();
-    let ended = CancellationToken::new();
+    let (closing, ended, tasks) = (bridge.closing.clone(), bridge.hung_up.clone(), Arc::clone(&bridge.tasks));
     let (stdin, stdout) = rmcp::transport::io::stdio_pipes();
     let stdin = UntilEof { inner: stdin, ended: ended.clone() };
     let session = async move {
@@ -39,17 +42,46 @@ pub async fn serve(bridge: Bridge) -> Result<(), Box<dyn std::error::Error + Sen
     let watch = async {
         tokio::select! {
             () = ended.cancelled() => tokio::time::sleep(AFTER_EOF).await,
+            // No answer can be given any more.
+            () = unread() => {}
             () = closing.cancelled() => {}
         }
         closing.cancel();
     };
     tokio::pin!(session);
-    tokio::select! {
-        result = &mut session => return closed(result),
-        () = watch => {}
+    let result = tokio::select! {
+        result = &mut session => Some(result),
+        () = watch => None,
+    };
+    closing.cancel();
+    // The answers of cancelled runs may still go out, and tasks end with the connection.
+    let last = tokio::time::timeout(LAST_ANSWERS, async {
+        let answers = async { if result.is_none() { Some(session.await) } else { None } };
+        tokio::join!(answers, tasks.settled()).0
+    });
+    let answered = last.await.ok().flatten();
+    closed(result.or(answered).unwrap_or(Ok(())))
+}
+
+/// Resolves when stdout is a pipe and nobody can read it any more: a run that writes nothing would not find out.
+#[cfg(unix)]
+async fn unread() {
+    use std::os::fd::AsFd;
+
+    use tokio::io::Interest;
+    use tokio::net::unix::pipe::Sender;
+
+    // Only watched, never written to, so its mode stays as it is. A file cannot be watched.
+    let stdout = io::stdout().as_fd().try_clone_to_owned().and_then(Sender::from_owned_fd_unchecked);
+    let Ok(stdout) = stdout else { return std::future::pending().await };
+    if stdout.ready(Interest::ERROR).await.is_err() {
+        std::future::pending().await
     }
-    // The answers of cancelled runs may still go out.
-    tokio::time::timeout(Duration::from_secs(1), session).await.map_or(Ok(()), closed)
+}
+
+#[cfg(not(unix))]
+async fn unread() {
+    std::future::pending().await
 }
 
 /// A client that hangs up before or during the handshake is an end, not a fault.

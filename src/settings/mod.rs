@@ -98,6 +98,8 @@ pub struct Settings {
     pub session_idle: Duration,
     /// So old a session ends, when no run has it.
     pub session_life: Duration,
+    /// Age at which a run becomes a task, for clients that take tasks.
+    pub task_after: Duration,
     /// How long a server may take to start and list its tools.
     pub start_timeout: Duration,
     /// Deadline of one tool call that names none.
@@ -171,6 +173,7 @@ impl Settings {
             sessions_per_caller: parse::number(env, "MCP_BRIDGE_SESSIONS_PER_CALLER", 1..=1024)?,
             session_idle: parse::duration(env, "MCP_BRIDGE_SESSION_IDLE")?,
             session_life: parse::duration(env, "MCP_BRIDGE_SESSION_LIFE")?,
+            task_after: parse::duration(env, "MCP_BRIDGE_TASK_AFTER")?,
             start_timeout: parse::duration(env, "MCP_BRIDGE_START_TIMEOUT")?,
             call_timeout: parse::duration(env, "MCP_BRIDGE_CALL_TIMEOUT")?,
             servers_config: env.get("MCP_SERVERS_CONFIG").filter(|v| !v.is_empty()).map(PathBuf::from),

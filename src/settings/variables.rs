@@ -188,6 +188,12 @@ pub const VARIABLES: &[Variable] = &[
         help: "A session as old as this ends when no run has it.",
     },
     Variable {
+        name: "MCP_BRIDGE_TASK_AFTER",
+        default: "10",
+        accepts: DURATION,
+        help: "Age at which a run becomes a task, for clients that take tasks; 1ms makes one of every run.",
+    },
+    Variable {
         name: "MCP_BRIDGE_START_TIMEOUT",
         default: "30",
         accepts: DURATION,

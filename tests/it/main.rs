@@ -5,10 +5,13 @@ mod support;
 
 mod arguments;
 mod discovery;
+mod gone;
 mod guide;
 mod lifecycle;
+mod live;
 mod prepared;
 mod protocol;
 mod real;
 mod sessions;
+mod tasks;
 mod versions;

@@ -40,7 +40,12 @@ impl Client {
     }
 
     pub fn initialize(&mut self) -> Value {
-        let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {},
+        self.initialize_with(json!({}))
+    }
+
+    /// Shakes hands as a client with these capabilities.
+    pub fn initialize_with(&mut self, capabilities: Value) -> Value {
+        let hello = json!({"protocolVersion": "2025-11-25", "capabilities": capabilities,
             "clientInfo": {"name": "test", "version": "1"}});
         let info = self.request("initialize", hello);
         self.notify("notifications/initialized", json!({}));
@@ -139,6 +144,27 @@ impl Client {
         assert_eq!(result["isError"], report["status"] != "success", "{result:#}");
         assert!(result["content"][0]["text"].as_str().is_some_and(|text| !text.is_empty()), "{result:#}");
         result
+    }
+
+    /// Sends a call of `run_python` that asks for progress with this token, and returns its id.
+    pub fn send_watched(&mut self, arguments: Value, token: Value) -> u64 {
+        let meta = json!({"progressToken": token});
+        self.send("tools/call", json!({"name": "run_python", "arguments": arguments, "_meta": meta}))
+    }
+
+    /// The first notification of which this holds; it is taken, the others stay.
+    #[track_caller]
+    pub fn told(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let found = self.pending.iter().position(|it| it["method"].is_string() && wanted(&it["params"]));
+            if let Some(at) = found {
+                return self.pending.remove(at)["params"].take();
+            }
+            let line = self.lines.recv_timeout(until.saturating_duration_since(Instant::now()));
+            let line = line.unwrap_or_else(|_| panic!("never told; {:#?}\n{}", self.pending, self.log()));
+            self.pending.push(serde_json::from_str(&line).expect("protocol"));
+        }
     }
 
     /// `run_python`, structured content only.

@@ -1,0 +1,88 @@
+//! What a client asked for that is not there; each with a stable code and one thing to do.
+
+use rmcp::ErrorData;
+use serde_json::json;
+
+use super::tasks::KEPT_FOR;
+use crate::output::human_bytes;
+
+/// Letters of an id that are said back: ours have 36, and a client may have sent anything.
+const SHOWN: usize = 60;
+
+/// Why a finished task was forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgotten {
+    /// It was kept as long as was promised.
+    Expired,
+    /// Newer results needed its place.
+    Crowded { results: usize, bytes: usize },
+}
+
+/// A request about a task that cannot be answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ServerError {
+    #[error("there is no task {id:?} in this connection")]
+    UnknownTask { id: String },
+    #[error("task {id:?} had ended and was forgotten: {}", because(why))]
+    ForgottenTask { id: String, why: Forgotten },
+    #[error("this page of task {id:?} is not kept any more; the first that is, is {first}")]
+    PageGone { id: String, first: u64 },
+    #[error("there is no resource {uri:?}; accepted is {accepted}")]
+    NoResource { uri: String, accepted: String },
+}
+
+fn because(why: &Forgotten) -> String {
+    match why {
+        Forgotten::Expired => format!("a result is kept for {} s", KEPT_FOR.as_secs()),
+        Forgotten::Crowded { results, bytes } => {
+            format!("the newest {results} results are kept, {} of them", human_bytes(*bytes as u64))
+        }
+    }
+}
+
+impl ServerError {
+    /// The stable code, e.g. `server.task_unknown`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownTask { .. } => "server.task_unknown",
+            Self::ForgottenTask { .. } => "server.task_forgotten",
+            Self::PageGone { .. } => "server.page_gone",
+            Self::NoResource { .. } => "server.resource_unknown",
+        }
+    }
+
+    /// One thing to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::UnknownTask { .. } => {
+                "use the `taskId` of a `tools/call` of this connection; tasks end with it".into()
+            }
+            Self::ForgottenTask { .. } => "run the program again, and ask for its result sooner".into(),
+            Self::PageGone { first, .. } => format!("read page {first}; the report has the beginning"),
+            Self::NoResource { .. } => "`resources/list` and `resources/templates/list` name what there is".into(),
+        }
+    }
+
+    /// The same, for the wire: about a parameter.
+    pub(super) fn about_parameter(&self) -> ErrorData {
+        ErrorData::invalid_params(self.sentence(), self.data())
+    }
+
+    /// The same, for the wire: about a resource.
+    pub(super) fn about_resource(&self) -> ErrorData {
+        ErrorData::resource_not_found(self.sentence(), self.data())
+    }
+
+    fn sentence(&self) -> String {
+        format!("{self}; {}", self.hint())
+    }
+
+    fn data(&self) -> Option<serde_json::Value> {
+        Some(json!({"code": self.code(), "hint": self.hint()}))
+    }
+}
+
+/// As much of what a client sent as an error repeats.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
+}

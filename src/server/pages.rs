@@ -1,0 +1,85 @@
+//! A task's output in pages, as a resource: the tasks extension has no way of its own.
+
+use rmcp::model::{JsonObject, MetaObject, ResourceContents, ResourceTemplate};
+use serde_json::json;
+
+use super::error::{ServerError, shown};
+use super::tasks::{ROOM, Tasks};
+use crate::execution::Page;
+
+/// Bytes of one page: what a model reads at once; sixteen of them are kept.
+const SIZE: usize = ROOM / 16;
+
+const BEGINS: &str = "mcp-bridge://tasks/";
+const MIDDLE: &str = "/output";
+const PAGE: &str = "?page=";
+
+/// The resource that is one page of a task's output.
+pub(super) fn uri(task: &str, page: u64) -> String {
+    format!("{BEGINS}{task}{MIDDLE}{PAGE}{page}")
+}
+
+/// The template of all of them.
+pub(super) fn template() -> ResourceTemplate {
+    ResourceTemplate::new(format!("{BEGINS}{{taskId}}{MIDDLE}{{?page}}"), "task-output")
+        .with_title("What a task has written so far")
+        .with_description("stdout and stderr of a run_python that became a task, in pages from 0; `_meta` says how many there are and whether it has ended")
+        .with_mime_type("text/plain")
+}
+
+/// Task and page of such a URI; without a page it is the first.
+fn parse(uri: &str) -> Option<(&str, u64)> {
+    let (task, rest) = uri.strip_prefix(BEGINS)?.split_once('/')?;
+    let rest = rest.strip_prefix(&MIDDLE[1..])?;
+    let page = if rest.is_empty() { 0 } else { rest.strip_prefix(PAGE)?.parse().ok()? };
+    Some((task, page))
+}
+
+/// Reads one page.
+///
+/// # Errors
+/// The URI is none of these, the task is not known or forgotten, or the page is not kept any more.
+pub(super) fn read(tasks: &Tasks, asked: &str) -> Result<ResourceContents, ServerError> {
+    let Some((task, number)) = parse(asked) else {
+        let accepted = format!("{}, {BEGINS}<taskId>{MIDDLE}{PAGE}<number>", super::CAPABILITIES);
+        return Err(ServerError::NoResource { uri: shown(asked), accepted });
+    };
+    let (live, complete) = tasks.output(task)?;
+    let total = live.total();
+    let text = match live.page(number, SIZE) {
+        Page::Text(text) => text,
+        Page::Gone { first } => return Err(ServerError::PageGone { id: shown(task), first }),
+    };
+    let mut meta = JsonObject::new();
+    for (name, value) in [
+        ("page", json!(number)),
+        ("pages", json!(total.div_ceil(SIZE as u64))),
+        ("bytes", json!(total)),
+        ("complete", json!(complete)),
+    ] {
+        meta.insert(format!("mcp-bridge/{name}"), value);
+    }
+    Ok(ResourceContents::text(text, asked).with_meta(MetaObject(meta)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uri_is_read_as_it_is_written() {
+        assert_eq!(parse(&uri("a-b", 7)), Some(("a-b", 7)));
+        assert_eq!(parse("mcp-bridge://tasks/x/output"), Some(("x", 0)));
+        for wrong in [
+            "mcp-bridge://capabilities",
+            "mcp-bridge://tasks/x",
+            "mcp-bridge://tasks/x/input",
+            "mcp-bridge://tasks/x/output?page=",
+            "mcp-bridge://tasks/x/output?page=-1",
+            "mcp-bridge://tasks/x/output?page=99999999999999999999999",
+            "mcp-bridge://tasks/x/outputs",
+        ] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+}
