@@ -220,7 +220,10 @@ impl Backends {
         }
     }
 
+    /// Waits until everything that was begun is gone: sandboxes that were dropped, and a look at the host that nobody awaits.
     pub async fn settle(&self) {
+        #[cfg(target_os = "linux")]
+        self.embedded.settle().await;
         if let Some(found) = self.found.get() {
             found.settle().await;
         }

@@ -126,7 +126,8 @@ fn leave_behind(engine: &Engine, label: &str) -> String {
 
 every_engine!(containers: the_next_start_sweeps_what_a_dead_bridge_left, |engine| {
     let (home, events) = with_slow_server(engine);
-    let mut client = home.env("MCP_BRIDGE_POOL", "0").serve();
+    let home = home.env("MCP_BRIDGE_POOL", "0");
+    let mut client = home.serve();
     started(&mut client, &events, WAITS);
     let [id] = &engine.sandboxes_of(client.child.id())[..] else { panic!("one container") };
     let format = r#"{{index .Config.Labels "mcp-bridge.instance"}}"#;

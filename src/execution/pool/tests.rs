@@ -165,7 +165,7 @@ async fn it_costs_nothing_until_somebody_comes_and_then_fills() {
 async fn one_that_waits_is_handed_over_at_once_and_another_takes_its_place() {
     let world = world();
     let pool = filled(OPTIONS, &world).await;
-    let one = pool.take().now_or_never().expect("at once").ok().expect("one");
+    let one = taken(&pool).now_or_never().expect("at once");
     assert!(one.prepared);
     assert_eq!(pool.counts().waiting, 3);
     second().await;
@@ -220,7 +220,7 @@ async fn one_that_still_boots_is_taken_before_another_is_launched() {
     let pool = pool(OPTIONS, &world);
     pool.fill();
     second().await;
-    let one = pool.take().now_or_never().expect("at once").ok().expect("one");
+    let one = taken(&pool).now_or_never().expect("at once");
     assert!(!one.prepared);
 }
 
@@ -275,11 +275,11 @@ async fn the_failure_of_an_earlier_launch_is_not_that_of_a_later_run() {
     let pool = pool(Options { size: 1, ..OPTIONS }, &world);
     pool.fill();
     sleep(Duration::from_millis(100)).await;
-    let mut run = Box::pin(pool.take());
+    let mut run = Box::pin(taken(&pool));
     assert!(poll!(run.as_mut()).is_pending());
     sleep(Duration::from_millis(250)).await;
     world.lock().unwrap().fails = false;
-    assert_eq!(run.await.ok().expect("a second launch").sandbox.id, 2);
+    assert_eq!(run.await.sandbox.id, 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -135,11 +135,12 @@ impl Embedded {
 
     async fn host(&self) -> &Host {
         let look = || async {
-            // A few milliseconds of files and one process: not on a thread that others wait for.
-            let found = tokio::task::spawn_blocking(|| Host {
-                kernel: host::Host::look(),
-                cgroups: Cgroups::find(&mut cgroup::idle()),
-            });
+            // A few milliseconds of files and one process: not on a thread that others wait for. An orderly end waits for it, or a
+            // group that was made to try would be left.
+            let found = self
+                .inner
+                .endings
+                .spawn_blocking(|| Host { kernel: host::Host::look(), cgroups: Cgroups::find(&mut cgroup::idle()) });
             found
                 .await
                 .unwrap_or_else(|error| Host { kernel: host::Host::look(), cgroups: Cgroups::none(&error.to_string()) })
