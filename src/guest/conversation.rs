@@ -63,7 +63,7 @@ pub struct Ending {
 
 /// How long the last words of a guest may take once its program has ended or was told to: draining two full pipes and
 /// reading four cgroup files takes milliseconds; a fork bomb around it makes that hundreds.
-const LAST_WORDS: Duration = Duration::from_millis(1500);
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(1500);
 
 /// Frames of each stream that are taken when that time is over: a full pipe of prints of a hundred bytes.
 const LAST_FRAMES: usize = 1024;

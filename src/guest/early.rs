@@ -1,11 +1,13 @@
 //! What a guest says while no program runs: kept for the next program, within a bound, or the reason why there is none.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
+use tokio::time::Sleep;
 
-use super::conversation::{Guest, Output};
+use super::conversation::{Guest, LAST_WORDS, Output};
 use super::frame::{Frame, FrameError};
 use super::message::{self, Exited, kind};
 
@@ -15,6 +17,8 @@ const MOST: usize = 256 << 10;
 /// What a frame counts beside its payload, so that empty ones have an end too.
 const FRAME: usize = 32;
 
+const GONE: &str = "its sandbox was gone";
+
 /// What came while no program ran.
 #[derive(Default)]
 pub(super) struct Early {
@@ -22,6 +26,8 @@ pub(super) struct Early {
     taken: usize,
     /// A request of a thread that an earlier program has left: answered when the next program runs. Nothing after it is read.
     pub held: Option<Frame>,
+    /// The program's stream has ended: until when the supervisor may say how.
+    last_words: Option<Pin<Box<Sleep>>>,
 }
 
 impl Early {
@@ -64,16 +70,19 @@ impl Guest {
                 kind => return Poll::Ready(format!("its supervisor sent a frame of kind 0x{kind:02x} unasked")),
             }
         }
-        while self.early.held.is_none() && self.early.has_room() {
+        while self.early.held.is_none() && self.early.last_words.is_none() && self.early.has_room() {
             let Poll::Ready(frame) = self.program.poll_next_unpin(context) else { break };
             match there(frame) {
                 // It waits for its next program.
                 Ok(frame) if frame.kind == kind::AWAITING => self.early.taken += FRAME,
                 Ok(frame) => self.early.held = Some(frame),
-                Err(reason) => return Poll::Ready(reason),
+                Err(_) => self.early.last_words = Some(Box::pin(tokio::time::sleep(LAST_WORDS))),
             }
         }
-        Poll::Pending
+        match &mut self.early.last_words {
+            Some(over) => over.poll_unpin(context).map(|()| GONE.to_owned()),
+            None => Poll::Pending,
+        }
     }
 }
 
@@ -81,7 +90,7 @@ impl Guest {
 fn there(frame: Option<Result<Frame, FrameError>>) -> Result<Frame, String> {
     match frame {
         Some(Ok(frame)) => Ok(frame),
-        None | Some(Err(FrameError::Cut)) => Err("its sandbox was gone".into()),
+        None | Some(Err(FrameError::Cut)) => Err(GONE.to_owned()),
         Some(Err(error)) => Err(error.to_string()),
     }
 }
@@ -100,5 +109,162 @@ fn ended(frame: &Frame) -> String {
             format!("its Python process ended itself with exit code {code} while no program ran")
         }
         _ => "its Python process ended while no program ran".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    use futures::FutureExt;
+    use futures::future::BoxFuture;
+    use serde_json::value::RawValue;
+    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+    use tokio::sync::Semaphore;
+
+    use super::super::{Answer, Conduct, Operation, Pipes, Refusal, Start};
+    use super::*;
+
+    /// The guest's ends of the two streams.
+    struct Far {
+        program: DuplexStream,
+        supervisor: DuplexStream,
+    }
+
+    impl Far {
+        async fn says(&mut self, program: &str, supervisor: &str) {
+            for (stream, said) in [(&mut self.program, program), (&mut self.supervisor, supervisor)] {
+                if !said.is_empty() {
+                    stream.write_all(&frame(said.as_bytes())).await.unwrap();
+                }
+            }
+        }
+    }
+
+    fn frame(said: &[u8]) -> Vec<u8> {
+        [&(said.len() as u32).to_be_bytes()[..], said].concat()
+    }
+
+    /// A guest that waits for a program.
+    async fn waits() -> (Guest, Far) {
+        let ((program, far_program), (supervisor, far_supervisor)) = (duplex(64 << 10), duplex(64 << 10));
+        let mut far = Far { program: far_program, supervisor: far_supervisor };
+        far.supervisor.write_all(super::super::frame::GREETING).await.unwrap();
+        far.says("A{}", r#"H{"version": 1}"#).await;
+        let input = Box::pin(tokio::io::sink());
+        let mut guest = Guest::boot(Pipes { input, program: Box::pin(program), supervisor: Box::pin(supervisor) });
+        guest.ready().await.expect("a guest");
+        (guest, far)
+    }
+
+    #[derive(Default)]
+    struct Heard {
+        stdout: Vec<u8>,
+        stderr: Vec<u8>,
+    }
+
+    impl Output for Heard {
+        fn stdout(&mut self, bytes: &[u8]) {
+            self.stdout.extend_from_slice(bytes);
+        }
+        fn stderr(&mut self, bytes: &[u8]) {
+            self.stderr.extend_from_slice(bytes);
+        }
+        fn flooded(&self) -> bool {
+            false
+        }
+    }
+
+    /// Tells of every request, and answers none.
+    struct Counts(Semaphore);
+
+    impl Answer for Counts {
+        fn answer(self: Arc<Self>, _: Operation) -> BoxFuture<'static, Result<Box<RawValue>, Refusal>> {
+            self.0.add_permits(1);
+            std::future::pending().boxed()
+        }
+    }
+
+    /// One program that ends when so many requests have been heard.
+    async fn run(guest: &mut Guest, far: &mut Far, requests: u32) -> Heard {
+        let mut heard = Heard::default();
+        let start = Start {
+            version: 1,
+            run: "r".into(),
+            filename: "program.py".into(),
+            code: "1".into(),
+            servers: Vec::new(),
+            requested: None,
+            result_limit: 1000,
+            workspace: "/workspace".into(),
+            session: true,
+        };
+        let answer = Arc::new(Counts(Semaphore::new(0)));
+        let conduct = Conduct { max_calls: 9 };
+        let heard_all = Arc::clone(&answer);
+        let ends = async {
+            heard_all.0.acquire_many(requests).await.unwrap().forget();
+            far.says(r#"F{"outcome": "ok"}"#, "D{}").await;
+        };
+        let running = guest.run(&start, answer, &mut heard, conduct, std::future::pending());
+        let (ending, ()) = tokio::join!(running, ends);
+        assert!(ending.alive, "{ending:?}");
+        heard
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_printed_and_asked_between_programs_comes_with_the_next() {
+        let (mut guest, mut far) = waits().await;
+        for said in ["Oone", "Etwo", "D{}", "Othree"] {
+            far.says("", said).await;
+        }
+        far.says(r#"C{"id": 1, "op": "list_servers"}"#, "").await;
+        far.says(r#"C{"id": 2, "op": "list_servers"}"#, "").await;
+        assert!(guest.lost().now_or_never().is_none());
+        let heard = run(&mut guest, &mut far, 2).await;
+        assert_eq!((&heard.stdout[..], &heard.stderr[..]), (&b"onethree"[..], &b"two"[..]));
+        assert!(run(&mut guest, &mut far, 0).await.stdout.is_empty(), "once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_between_programs_is_left_where_it_is() {
+        for flood in [frame(&[b"O", &[b'x'; 1000][..]].concat()), frame(b"D{}")] {
+            let (mut guest, mut far) = waits().await;
+            let written = Arc::new(AtomicU64::new(0));
+            let count = Arc::clone(&written);
+            let writer = tokio::spawn(async move {
+                while far.supervisor.write_all(&flood).await.is_ok() {
+                    count.fetch_add(flood.len() as u64, Ordering::Relaxed);
+                }
+            });
+            // The clock moves only when everybody waits.
+            assert!(tokio::time::timeout(Duration::from_secs(60), guest.lost()).await.is_err());
+            // What is taken, what the reader holds beyond it, and what the stream itself holds.
+            assert!(written.load(Ordering::Relaxed) < 1 << 20, "{written:?}");
+            writer.abort();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn its_end_has_a_reason() {
+        for (said, reason) in [
+            (r#"Z{"code": 5}"#, "its Python process ended itself with exit code 5 while no program ran"),
+            (r#"Z{"signal": 9, "oom_kills": 1}"#, "its Python process was killed for memory while no program ran"),
+            (r#"Z{"signal": 11}"#, "its Python process was ended by signal 11 while no program ran"),
+            ("Z", "its Python process ended while no program ran"),
+            ("Q", "its supervisor sent a frame of kind 0x51 unasked"),
+        ] {
+            let (mut guest, mut far) = waits().await;
+            // The worker's end is seen first, and then its reason.
+            drop(std::mem::replace(&mut far.program, duplex(1).0));
+            assert!(guest.lost().now_or_never().is_none());
+            far.says("", said).await;
+            assert_eq!(guest.lost().await, reason);
+        }
+        let (mut guest, far) = waits().await;
+        drop(far);
+        assert_eq!(guest.lost().await, GONE);
     }
 }

@@ -75,7 +75,8 @@ every_engine!(sessions_are_walled_off_from_each_other_and_from_runs_without_one,
 
 every_engine!(tools_are_called_from_every_run_and_servers_are_those_of_each_call, |engine| {
     let (home, events) = with_gate(engine);
-    let mut client = home.stub("other", &json!({"tools": ["here"]})).serve();
+    let home = home.stub("other", &json!({"tools": ["here"]}));
+    let mut client = home.serve();
     run(&mut client, "a", "await mcp_slow.here()\nkept = mcp_slow");
     events.called("here");
     let again = report(&mut client, "a", "await mcp_slow.here()\nawait mcp_other.here()\n1");
