@@ -64,7 +64,31 @@ pub(super) fn read(tasks: &Tasks, asked: &str) -> Result<ResourceContents, Serve
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
+    use crate::execution::{Live, Stream};
+    use crate::server::tasks::Run;
+
+    #[tokio::test]
+    async fn pages_are_read_and_one_that_is_gone_names_the_first_that_is_not() {
+        let (tasks, live) = (Arc::new(Tasks::default()), Arc::new(Live::new(ROOM)));
+        live.wrote(Stream::Stdout, &vec![b'x'; ROOM + SIZE + 1]);
+        let (end, cancel) = (std::future::pending(), CancellationToken::new());
+        let id = tasks.adopt(Run { end, live, cancel, timeout: Duration::ZERO }, CancellationToken::new()).task_id;
+        let page = |number: u64| read(&tasks, &uri(&id, number));
+        assert_eq!(page(0).unwrap_err(), ServerError::PageGone { id: id.clone(), first: 1 });
+        for (number, bytes) in [(1, SIZE - 1), (2, SIZE), (16, SIZE), (17, 1), (18, 0)] {
+            let Ok(ResourceContents::TextResourceContents { text, meta, .. }) = page(number) else {
+                panic!("page {number}")
+            };
+            assert_eq!(text.len(), bytes, "page {number}");
+            assert_eq!(meta.expect("_meta").0["mcp-bridge/pages"], 18);
+        }
+    }
 
     #[test]
     fn a_uri_is_read_as_it_is_written() {
