@@ -92,6 +92,7 @@ fn every_message_of_the_guest_is_understood_and_start_is_written_as_it_reads_it(
                     requested: from_value(payload["requested"].clone()).expect(&why),
                     result_limit: payload["result_limit"].as_u64().expect("a number"),
                     workspace: text(&payload, "workspace").into(),
+                    session: payload["session"].as_bool().expect("a word"),
                 };
                 assert_eq!(serde_json::to_value(start).expect("JSON"), payload);
             }
@@ -121,7 +122,7 @@ fn every_message_of_the_guest_is_understood_and_start_is_written_as_it_reads_it(
                     (payload["python"].clone(), payload["sealed"].clone())
                 );
             }
-            "Z" => {
+            "D" | "Z" => {
                 let exited: Exited = from_value(payload.clone()).expect(&why);
                 let said =
                     [json!(exited.code), json!(exited.signal), json!(exited.oom_kills), json!(exited.pids_denied)];
@@ -132,7 +133,7 @@ fn every_message_of_the_guest_is_understood_and_start_is_written_as_it_reads_it(
         }
     }
     // Every kind there is has a fixture.
-    for kind in "SRCXFHOEZ".chars() {
+    for kind in "SRACXFHOEDZ".chars() {
         assert!(seen.contains(kind), "no fixture of kind {kind}");
     }
 }
@@ -163,6 +164,7 @@ fn start() -> Start {
         requested: None,
         result_limit: 1000,
         workspace: "/workspace".into(),
+        session: false,
     }
 }
 
@@ -244,6 +246,68 @@ async fn a_guest_that_has_exited_is_hung_up_on_at_once() {
     assert_eq!(begun.elapsed(), std::time::Duration::ZERO);
 }
 
+fn finished() -> Vec<u8> {
+    let case = fixture("frames").into_iter().find(|case| case["kind"] == "F").expect("a report");
+    bytes(text(&case, "hex"))
+}
+
+fn frame(text: &[u8]) -> Vec<u8> {
+    [&(text.len() as u32).to_be_bytes()[..], text].concat()
+}
+
+/// A guest that lives on and says nothing more.
+fn lives(said: Vec<u8>) -> Pin<Box<dyn AsyncRead + Send>> {
+    let (near, far) = tokio::io::duplex(1);
+    Box::pin(Cursor::new(said).chain(Living(near, far)))
+}
+
+/// A stream that stays open.
+struct Living(tokio::io::DuplexStream, #[allow(dead_code)] tokio::io::DuplexStream);
+
+impl AsyncRead for Living {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, into)
+    }
+}
+
+/// The process that ran the program may take its time to end, or stay for the next program of a session.
+#[tokio::test(start_paused = true)]
+async fn a_run_is_over_when_the_program_has_reported_and_all_output_is_here() {
+    let begun = Instant::now();
+    let supervisor = lives([greeting(), frame(b"Ohi"), frame(b"D{\"oom_kills\":2}")].concat());
+    let pipes = Pipes { input: Box::pin(tokio::io::sink()), program: lives(finished()), supervisor };
+    let mut guest = Guest::boot(pipes);
+    let (mut printed, conduct) = (Printed::default(), Conduct { max_calls: 1 });
+    let ending = guest.run(&start(), Arc::new(Nobody), &mut printed, conduct, std::future::pending()).await;
+    assert!(ending.finished.is_some() && ending.alive && ending.violation.is_none(), "{ending:?}");
+    assert_eq!(ending.exited.expect("counters"), Exited { oom_kills: Some(2), ..Exited::default() });
+    assert_eq!(printed.0, b"hi");
+    assert_eq!(begun.elapsed(), std::time::Duration::ZERO);
+}
+
+#[tokio::test]
+async fn a_guest_is_ready_when_both_its_halves_are() {
+    let ready = |program: Pin<Box<dyn AsyncRead + Send>>, supervisor: Pin<Box<dyn AsyncRead + Send>>| {
+        Guest::boot(Pipes { input: Box::pin(tokio::io::sink()), program, supervisor })
+    };
+    let mut guest = ready(lives(frame(b"A{}")), lives(greeting()));
+    assert!(guest.ready().await.is_ok());
+    assert!(!guest.gone());
+    for (program, supervisor, why) in [
+        (lives(Vec::new()), b"python3: broken\n".to_vec(), "python3: broken"),
+        (lives(Vec::new()), Vec::new(), "ended before"),
+        (Box::pin(Cursor::new(Vec::new())) as Pin<Box<dyn AsyncRead + Send>>, greeting(), "ended before"),
+    ] {
+        let mut guest = ready(program, Box::pin(Cursor::new(supervisor)));
+        let error = guest.ready().await.expect_err("no guest");
+        assert!(error.contains(why), "{error}");
+    }
+    // Its process ended while it waited.
+    let mut guest = ready(Box::pin(Cursor::new(frame(b"A{}"))), lives(greeting()));
+    assert!(guest.ready().await.is_ok());
+    assert!(guest.gone());
+}
+
 /// Bytes that lie ready from a moment on, of which nobody has told the reader: as in a pipe when the machine is so crowded that
 /// the reader gets no turn.
 struct Untold {
@@ -302,9 +366,9 @@ async fn a_stream_speaks_only_its_own_words() {
     for case in fixture("frames") {
         let (kind, wire) = (text(&case, "kind"), bytes(text(&case, "hex")));
         let ending = hear(wire.clone(), greeting()).await;
-        assert_eq!(ending.violation.is_none(), "CXF".contains(kind), "program, {case}: {:?}", ending.violation);
+        assert_eq!(ending.violation.is_none(), "ACXF".contains(kind), "program, {case}: {:?}", ending.violation);
         let ending = hear(Vec::new(), [greeting(), wire].concat()).await;
-        assert_eq!(ending.violation.is_none(), "HOEZ".contains(kind), "supervisor, {case}: {:?}", ending.violation);
+        assert_eq!(ending.violation.is_none(), "HOEDZ".contains(kind), "supervisor, {case}: {:?}", ending.violation);
     }
 }
 

@@ -88,6 +88,7 @@ fn start(code: &str) -> Start {
         requested: None,
         result_limit: 1 << 20,
         workspace: "/nowhere".into(),
+        session: false,
     }
 }
 
@@ -124,8 +125,36 @@ async fn a_program_prints_calls_and_answers() {
     let (ending, kept) = run("print('hello')\nr = await mcp_stub.echo(a=1, b='ü')\nr.a, r['b']").await;
     assert_eq!(result(&ending), json!([1, "ü"]));
     assert_eq!(kept.stdout, b"hello\n");
-    assert_eq!(ending.exited.expect("exited").code, Some(0));
+    assert_eq!(ending.exited.expect("exited").signal, None);
     assert!(ending.violation.is_none());
+}
+
+#[tokio::test]
+async fn the_programs_of_a_session_share_variables_and_nothing_else() {
+    let (mut child, pipes) = spawn();
+    let mut guest = Guest::boot(pipes);
+    guest.ready().await.expect("a guest");
+    assert!(!guest.gone());
+    let conduct = Conduct { max_calls: 2 };
+    for (code, result, printed) in [
+        ("x = [1]\nprint('one')\n(await mcp_stub.echo(a=1)).a", json!(1), "one\n"),
+        ("x.append((await mcp_stub.echo(a=2)).a)\nx", json!([1, 2]), ""),
+        ("print('three')\n[(await mcp_stub.echo(a=n)).a for n in x]", json!([1, 2]), "three\n"),
+    ] {
+        let mut kept = Kept::default();
+        let start = Start { session: true, ..start(code) };
+        let never = std::future::pending();
+        let ending = guest.run(&start, Arc::new(Echo::default()), &mut kept, conduct, never).await;
+        assert!(ending.alive && ending.hello.is_some(), "{ending:?}");
+        assert_eq!((self::result(&ending), &kept.stdout[..]), (result, printed.as_bytes()), "{code}");
+    }
+    let last = start("import os; os._exit(3)");
+    let (echo, never) = (Arc::new(Echo::default()), std::future::pending());
+    let ending = guest.run(&last, echo, &mut Kept::default(), conduct, never).await;
+    assert!(!ending.alive);
+    assert_eq!(ending.exited.expect("exited").code, Some(3));
+    drop(guest);
+    child.wait().await.expect("its end");
 }
 
 #[tokio::test]

@@ -80,11 +80,16 @@ def tool_request(
 class Calls:
     """Makes requests. `unawaited` holds label and line of the coroutines that have not begun."""
 
-    def __init__(self, channel: Channel, filename: str) -> None:
+    def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._filename = filename
+        self._filename = ""
         self._made = 0
         self.unawaited: dict[int, tuple[str, int]] = {}
+
+    def begin(self, filename: str) -> None:
+        """A program comes, of this name."""
+        self._filename = filename
+        self.unawaited.clear()
 
     def soon(self, request: Request) -> Coroutine[Any, Any, Any]:
         """A real coroutine that makes the request when it is awaited."""

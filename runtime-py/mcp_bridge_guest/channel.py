@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 CHUNK = 64 * 1024  # larger buffers are mapped and unmapped by the allocator each time
+START = 0  # what `Start` answers: no call has this number
 EXIT_PIPE_CLOSED = 113  # the program closed our descriptors
 EXIT_GUEST_FAILED = 114
 EXIT_HOST_GONE = 115
@@ -77,17 +78,18 @@ class ThreadWaiter:
 class Channel:
     """The pipe, for any number of event loops and threads of this process, and for no other process."""
 
-    def __init__(self, read: int, write: int) -> None:
+    def __init__(self, read: int, write: int, bell: int) -> None:
         os.set_blocking(read, False)
         os.set_blocking(write, False)
-        self._read, self._write = read, write
+        os.set_blocking(bell, False)
+        self._read, self._write, self._bell = read, write, bell
         self.process = os.getpid()
         self._disowned = False
         self._decoder = Decoder()
         self._outgoing = bytearray()
         self._waiting: dict[int, FutureWaiter | ThreadWaiter] = {}
         self._count = 0
-        self._start: bytes | None = None
+        self._start: bytes | None = None  # one that came before it was waited for
         self._lock = _thread.RLock()
         self._loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
         # One thread at a time reads for all that wait; a byte in this pipe makes it look up.
@@ -103,11 +105,25 @@ class Channel:
     # What the rest of the guest uses.
 
     def receive_start(self) -> bytes:
-        """Wait for the `Start` frame."""
-        while self._start is None:
-            self._poll()
-            self._receive()
-        return self._start
+        """Say that a program may come, and wait for its `Start`."""
+        waiter = ThreadWaiter()
+        with self._lock:
+            self._outgoing += encode(b"A", b"{}")
+            self._send()
+            waiter.payload, self._start = self._start, None
+            if waiter.payload is None:
+                self._waiting[START] = waiter
+        # Threads that an earlier program of the session left may be waiting too.
+        return self._wait(START, waiter)
+
+    def ring(self) -> None:
+        """Let PID 1 know that a program has ended and has printed what it had to print."""
+        try:
+            os.write(self._bell, b"1")
+        except BlockingIOError:
+            pass  # so full that it is heard
+        except OSError:
+            leave(EXIT_PIPE_CLOSED)
 
     async def ask(self, operands: str) -> bytes:
         """Send a call, a JSON object without `id`, and wait for its reply."""
@@ -129,7 +145,32 @@ class Channel:
     def ask_and_wait(self, operands: str) -> bytes:
         """The same for synchronous code; blocks this thread, and an event loop that runs in it."""
         waiter = ThreadWaiter()
-        number = self._submit(waiter, operands)
+        return self._wait(self._submit(waiter, operands), waiter)
+
+    def finish(self, frame: bytes) -> None:
+        """Send the last frame and see it leave."""
+        with self._lock:
+            self._outgoing += frame
+        while self._outgoing:
+            self._send()
+            if self._outgoing:
+                self._poll()
+                self._receive()
+
+    def disown(self) -> None:
+        """After a fork, in the child: two processes cannot speak on one pipe."""
+        self._disowned = True
+        # Not taken off any selector: an inherited epoll is the parent's too.
+        for descriptor in (self._read, self._write, self._bell, self._wake_read, self._wake_write):
+            try:
+                os.close(descriptor)
+            except OSError:
+                pass
+
+    # How it is done.
+
+    def _wait(self, number: int, waiter: ThreadWaiter) -> bytes:
+        """Wait for a reply in this thread; whoever is first reads for all."""
         try:
             while waiter.payload is None:
                 if self._leading.acquire(False):
@@ -150,28 +191,6 @@ class Channel:
             if self._waiting.pop(number, None) is not None:
                 self._forget(number)
             self._pass_the_lead()
-
-    def finish(self, frame: bytes) -> None:
-        """Send the last frame and see it leave."""
-        with self._lock:
-            self._outgoing += frame
-        while self._outgoing:
-            self._send()
-            if self._outgoing:
-                self._poll()
-                self._receive()
-
-    def disown(self) -> None:
-        """After a fork, in the child: two processes cannot speak on one pipe."""
-        self._disowned = True
-        # Not taken off any selector: an inherited epoll is the parent's too.
-        for descriptor in (self._read, self._write, self._wake_read, self._wake_write):
-            try:
-                os.close(descriptor)
-            except OSError:
-                pass
-
-    # How it is done.
 
     def _check_owner(self) -> None:
         if self._disowned:
@@ -256,14 +275,16 @@ class Channel:
                     if frame is None:
                         return
                     if frame[0] == b"R":
-                        self._hand_out(frame[1])
+                        self._hand_out(reply_id(frame[1]), frame[1])
+                    elif START in self._waiting:
+                        self._hand_out(START, frame[1])
                     else:
                         self._start = frame[1]
             except FrameError:
                 leave(EXIT_GUEST_FAILED)
 
-    def _hand_out(self, payload: bytes) -> None:
-        waiter = self._waiting.pop(reply_id(payload), None)
+    def _hand_out(self, number: int, payload: bytes) -> None:
+        waiter = self._waiting.pop(number, None)
         if waiter is not None:
             waiter.deliver(payload)
             if self._polling and isinstance(waiter, ThreadWaiter):

@@ -28,31 +28,56 @@ GRACE = 1.0  # seconds for tasks that are cancelled at the end
 
 
 class Program:
-    """A program and the world it sees."""
+    """What programs see: made before the first one comes. A worker runs one program, or the programs of a session,
+    which share their variables and their event loop."""
 
-    def __init__(self, channel: Channel, start: bytes) -> None:
-        order = json.loads(start)
+    def __init__(self, channel: Channel) -> None:
         self.channel = channel
+        self.calls = Calls(channel)
+        self.servers = Servers(self.calls)
+        self.loop = asyncio.new_event_loop()
+        module = type(sys)("__main__")
+        self.names = module.__dict__
+        # What saved tools see, too.
+        self.given: dict[str, Any] = {"asyncio": asyncio, "mcp_servers": self.servers}
+        self.given["runtime"] = modules.install(self.calls, self.servers, self.given)
+        self.names.update(self.given, __builtins__=__builtins__)
+        self.former, sys.modules["__main__"] = sys.modules["__main__"], module
+        self.at_home = False
+        nested_loop.install()
+        # A note says it better.
+        warnings.filterwarnings("ignore", r"coroutine '(mcp_|runtime\.).*' was never awaited", RuntimeWarning)
+
+    def begin(self, order: dict[str, Any]) -> None:
+        """Take in one `Start`."""
         self.code: str = order["code"]
         self.filename: str = order["filename"]
         self.limit: int = order["result_limit"]
         self.notes: list[str] = []
-        self.calls = Calls(channel, self.filename)
-        self.servers = Servers(self.calls, order["servers"], order.get("requested"))
         self.spare: bytes | None = bytes(512 * 1024)  # given back when memory is short, to report with
-        self.go_to(order.get("workspace"))
-        names: dict[str, Any] = {f"mcp_{alias}": server for alias, server in self.servers.by_alias().items()}
-        names.update(asyncio=asyncio, mcp_servers=self.servers)
-        names["runtime"] = modules.install(self.calls, self.servers, names)
-        module = type(sys)("__main__")
-        self.names = module.__dict__
-        self.names.update(names, __file__=self.filename, __builtins__=__builtins__)
-        self.former, sys.modules["__main__"] = sys.modules["__main__"], module
+        self.calls.begin(self.filename)
+        self.name_servers(order["servers"], order.get("requested"))
+        self.names["__file__"] = self.filename
         sys.argv = [self.filename]
         modules.remember_source(self.filename, self.code)
-        nested_loop.install()
-        # A note says it better.
-        warnings.filterwarnings("ignore", r"coroutine '(mcp_|runtime\.).*' was never awaited", RuntimeWarning)
+        if not self.at_home:
+            self.go_to(order.get("workspace"))
+            self.at_home = True
+        if self.loop.is_closed():  # by an earlier program
+            self.loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self.loop)
+
+    def name_servers(self, servers: list[dict[str, str]], requested: list[str] | None) -> None:
+        """Give each server of this run its variable, and take away those of an earlier run that are not loaded now."""
+        for alias, server in self.servers.by_alias().items():
+            name = f"mcp_{alias}"
+            self.given.pop(name, None)
+            if self.names.get(name) is server:
+                del self.names[name]
+        self.servers.load(servers, requested)
+        named = {f"mcp_{alias}": server for alias, server in self.servers.by_alias().items()}
+        self.given.update(named)
+        self.names.update(named)
 
     def go_to(self, workspace: str | None) -> None:
         """Make the workspace the current folder and the first place for imports; give the environment its folders."""
@@ -65,25 +90,25 @@ class Program:
             os.environ["HOME"] = home
         os.environ.setdefault("TMPDIR", "/tmp")
 
-    def run(self) -> NoReturn:
-        """Run, report, leave."""
+    def run(self, start: bytes) -> bool:
+        """Run one program and report; whether another one may come."""
+        order = json.loads(start)
+        self.begin(order)
         value: Any = None
         error: BaseException | None = None
-        loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)
         try:
-            value, error = loop.run_until_complete(self.guarded())
+            value, error = self.loop.run_until_complete(self.guarded())
         except BaseException as escaped:  # sys.exit in a task of the program's, or a loop that was broken
             error = escaped
         if os.getpid() != self.channel.process:
             self.leave_child(error)
-        self.end_tasks(loop)
+        self.end_tasks(self.loop)
         for label, line in list(self.calls.unawaited.values())[:20]:
             self.notes.append(f"never awaited: {label} (line {line}); write `await {label}(...)`")
         if len(self.calls.unawaited) > 20:
             self.notes.append(f"and {len(self.calls.unawaited) - 20} more calls that were never awaited")
         self.channel.finish(self.finished(value, error))
-        os._exit(0)
+        return bool(order.get("session"))
 
     async def guarded(self) -> tuple[Any, BaseException | None]:
         """Run the code. Its exceptions become values here: two kinds would tear down the event loop."""

@@ -75,14 +75,19 @@ class Server:
 class Servers(Mapping):  # type: ignore[type-arg]
     """The servers loaded in this run, by name; an alias finds its server too."""
 
-    def __init__(self, calls: Calls, servers: list[dict[str, str]], requested: list[str] | None) -> None:
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self.load([], None)
+
+    def load(self, servers: list[dict[str, str]], requested: list[str] | None) -> None:
+        """Take in the servers of a run: all that it may use, and those that it asked for."""
         self.known = {server["name"]: server["alias"] for server in servers}
         chosen = [
             server
             for server in servers
             if requested is None or server["name"] in requested or server["alias"] in requested
         ]
-        self._servers = {server["name"]: Server(calls, server["name"], server["alias"]) for server in chosen}
+        self._servers = {server["name"]: Server(self._calls, server["name"], server["alias"]) for server in chosen}
         self._names = {server["alias"]: server["name"] for server in chosen}
 
     def __getitem__(self, name: str) -> Server:

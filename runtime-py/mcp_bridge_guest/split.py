@@ -26,19 +26,20 @@ def main(modules: dict[str, str | CodeType], compiled: Callable[[str], CodeType]
     out_read, out_write = os.pipe()
     err_read, err_write = os.pipe()
     gate_read, gate_write = os.pipe()
+    bell_read, bell_write = os.pipe()
     child = os.fork()
     if child == 0:
         counters.close()
-        for descriptor in (out_read, err_read, gate_write):
+        for descriptor in (out_read, err_read, gate_write, bell_read):
             os.close(descriptor)
         from mcp_bridge_guest import worker
 
-        worker.main(out_write, err_write, gate_read, lambda parcel: modules.update(marshal.loads(parcel)))
-    for descriptor in (out_write, err_write, gate_read):
+        worker.main(out_write, err_write, gate_read, bell_write, lambda parcel: modules.update(marshal.loads(parcel)))
+    for descriptor in (out_write, err_write, gate_read, bell_write):
         os.close(descriptor)
     from mcp_bridge_guest import supervisor
 
     def parcel() -> bytes:
         return marshal.dumps({name: compiled(name) for name in modules if name not in PID_1_ALONE})
 
-    supervisor.main(child, {out_read: b"O", err_read: b"E"}, counters, gate_write, parcel)
+    supervisor.main(child, {out_read: b"O", err_read: b"E"}, bell_read, counters, gate_write, parcel)

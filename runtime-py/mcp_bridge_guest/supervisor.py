@@ -28,10 +28,10 @@ POLLRDHUP = 0x2000
 
 
 def main(
-    worker: int, sources: dict[int, bytes], counters: Counters, gate: int, parcel: Callable[[], bytes]
+    worker: int, sources: dict[int, bytes], bell: int, counters: Counters, gate: int, parcel: Callable[[], bytes]
 ) -> NoReturn:
     """Watch over the worker. `parcel` makes what goes through its gate: the code that it runs on with."""
-    supervisor = Supervisor(worker, sources, counters)
+    supervisor = Supervisor(worker, sources, bell, counters)
     try:
         supervisor.prepare()
         # Only now may the worker take a program: what is to protect us from it stands.
@@ -75,11 +75,14 @@ def has_compiled_library() -> bool:
 
 
 class Supervisor:
-    """The loop of PID 1. `sources` are the capture pipes with the kind of frame each becomes."""
+    """The loop of PID 1. `sources` are the capture pipes with the kind of frame each becomes; at `bell` the worker
+    rings when a program has ended."""
 
-    def __init__(self, worker: int, sources: dict[int, bytes], counters: Counters) -> None:
+    def __init__(self, worker: int, sources: dict[int, bytes], bell: int, counters: Counters) -> None:
         self.worker = worker
         self.sources = sources
+        self.bell = bell
+        self.rung = False
         self.counters = counters
         self.status: int | None = None
         self.pending = memoryview(b"")
@@ -105,6 +108,7 @@ class Supervisor:
         os.dup2(null, 1)
         os.close(null)
         os.set_blocking(SINK, False)
+        os.set_blocking(self.bell, False)
         for source in self.sources:
             os.set_blocking(source, False)
             widen(source)
@@ -119,9 +123,16 @@ class Supervisor:
         """Forward output until the worker has ended or the host has hung up."""
         self.reap()
         self.poller.register(HOST, POLLRDHUP)
+        self.poller.register(self.bell, select.POLLIN)
         while self.status is None:
             for descriptor in self.ready():
                 self.forward(descriptor)
+            if self.rung:
+                self.rung = False
+                # All that the program printed is in the pipes: it need not be waited for until its process has ended.
+                self.drain(self.flush)
+                self.flush()
+                self.send(self.told(b"D"))
         os.set_blocking(HOST, False)
         self.poller.register(HOST, select.POLLIN | POLLRDHUP)
         # What the dead worker wrote is all in the pipes; what a grandchild goes on writing is not waited for.
@@ -131,7 +142,7 @@ class Supervisor:
         else:
             how = f'"code": {os.WEXITSTATUS(self.status)}'
         self.flush()
-        self.send(self.exited(how))
+        self.send(self.told(b"Z", how))
         self.flush()
         self.linger()
         self.end()
@@ -150,17 +161,33 @@ class Supervisor:
             if descriptor == HOST or (descriptor == SINK and events & select.POLLERR):
                 # What was printed until now, as far as the host takes it without being waited for.
                 self.drain(self.push)
-                self.last_words(self.exited('"hangup": true'))
+                self.last_words(self.told(b"Z", '"hangup": true'))
             elif descriptor == SINK:
                 self.push()
             elif descriptor == self.wake:
                 os.read(self.wake, 4096)
                 self.reap()
+            elif descriptor == self.bell:
+                self.listen()
             elif not self.pending:
                 found.append(descriptor)
             elif events & select.POLLHUP:
-                self.poller.unregister(descriptor)  # else it would be told again and again until the host reads
+                self.forget(descriptor)  # else it would be told again and again until the host reads
         return found
+
+    def listen(self) -> None:
+        """Hear the bell, however often it was rung; when nobody holds its rope any more, listen no longer."""
+        if os.read(self.bell, 4096):
+            self.rung = True
+        else:
+            self.forget(self.bell)
+
+    def forget(self, descriptor: int) -> None:
+        """Listen to a descriptor no longer, if that was ever done: a worker may have ended before we first listened."""
+        try:
+            self.poller.unregister(descriptor)
+        except KeyError:
+            pass
 
     def discard(self) -> bool:
         """Take replies that nobody waits for any more; False at the end of the input."""
@@ -202,7 +229,7 @@ class Supervisor:
         if data:
             self.send(encode(self.sources[source], data))
         else:
-            self.poller.unregister(source)
+            self.forget(source)
             os.close(source)
             del self.sources[source]
         return len(data)
@@ -239,9 +266,9 @@ class Supervisor:
         except ChildProcessError:
             pass
 
-    def exited(self, how: str) -> bytes:
-        """The `Exited` frame."""
-        return encode(b"Z", ("{" + ", ".join([how, *self.counters.changes()]) + "}").encode())
+    def told(self, kind: bytes, *how: str) -> bytes:
+        """A `Drained` or `Exited` frame: with what the kernel counted."""
+        return encode(kind, ("{" + ", ".join([*how, *self.counters.changes()]) + "}").encode())
 
     def last_words(self, frame: bytes) -> NoReturn:
         """One try to send a frame, if no other one is half sent, and the end of everything."""

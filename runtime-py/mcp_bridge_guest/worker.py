@@ -1,5 +1,5 @@
 """The worker: the process that runs the program. Takes the protocol's descriptors out of the program's way, waits for
-`Start`, runs, reports, leaves."""
+`Start`, runs, reports; then leaves or, in a session, waits for the next."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 EXIT_GUEST_FAILED = 114
 
 
-def main(out: int, err: int, gate: int, unpack: Callable[[bytes], None]) -> NoReturn:
+def main(out: int, err: int, gate: int, bell: int, unpack: Callable[[bytes], None]) -> NoReturn:
     """Runs in the forked child. `out` and `err` are the capture pipes; through `gate` comes the code to run on with,
-    when PID 1 is ready for a program; `unpack` makes it importable."""
+    when PID 1 is ready for a program; `bell` is rung when one has ended; `unpack` makes the code importable."""
     try:
-        work(out, err, gate, unpack)
+        work(out, err, gate, bell, unpack)
     except BaseException:
         import traceback
 
@@ -31,11 +31,11 @@ def main(out: int, err: int, gate: int, unpack: Callable[[bytes], None]) -> NoRe
         os._exit(EXIT_GUEST_FAILED)
 
 
-def work(out: int, err: int, gate: int, unpack: Callable[[bytes], None]) -> None:
+def work(out: int, err: int, gate: int, bell: int, unpack: Callable[[bytes], None]) -> None:
     """The worker's life."""
     os.setsid()
     signals_as_usual()
-    read, write, gate = high(0), high(1), high(gate)
+    read, write, gate, bell = high(0), high(1), high(gate), high(bell)
     null = os.open("/dev/null", os.O_RDONLY)
     for source, target in ((null, 0), (out, 1), (err, 2)):
         os.dup2(source, target)
@@ -55,12 +55,17 @@ def work(out: int, err: int, gate: int, unpack: Callable[[bytes], None]) -> None
 
     sys.stdout, sys.stderr = text_stream(OutputPipe(1)), text_stream(OutputPipe(2))
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
+    channel = Channel(read, write, bell)
+    os.register_at_fork(after_in_child=channel.disown)
+    program = Program(channel)
     # What stands will stand; only what the program makes is worth looking through.
     gc.freeze()
     gc.enable()
-    channel = Channel(read, write)
-    os.register_at_fork(after_in_child=channel.disown)
-    Program(channel, channel.receive_start()).run()
+    while True:
+        keep = program.run(channel.receive_start())
+        channel.ring()
+        if not keep:
+            os._exit(0)
 
 
 def signals_as_usual() -> None:

@@ -80,6 +80,8 @@ class Run:
         self.finished: dict[str, Any] | None = None
         self.exited: dict[str, Any] | None = None
         self.hello: dict[str, Any] | None = None
+        self.drained: list[dict[str, Any]] = []
+        self.awaiting = 0
         self.output: list[tuple[str, bytes]] = []
         self._buffers = {"program": b"", "supervisor": b""}
         self._greeted = False
@@ -101,6 +103,14 @@ class Run:
         self.selector.register(self.process.stdin, selectors.EVENT_WRITE, "input")
         if code is not None:
             self.send(b"S", self.start(code, servers, requested, limit, workspace))
+
+    def next(self, code: str, *, session: bool = True, servers: Any = (("x", "x"),)) -> Run:
+        """One program of a session, to its end: until it has reported and all that it printed is here."""
+        self.output.clear()
+        self.finished, drained = None, len(self.drained)
+        self.send(b"S", {**self.start(code, servers, None, 1_000_000, "/nonexistent"), "session": session})
+        self.until(lambda: self.finished is not None and len(self.drained) > drained)
+        return self
 
     @staticmethod
     def start(code: str, servers: Any, requested: Any, limit: int, workspace: str) -> dict[str, Any]:
@@ -175,7 +185,7 @@ class Run:
         self._buffers[stream] = buffer
 
     def _frame(self, stream: str, kind: str, payload: bytes) -> None:
-        assert kind in {"program": "CXF", "supervisor": "HOEZ"}[stream], (stream, kind)
+        assert kind in {"program": "ACXF", "supervisor": "HOEDZ"}[stream], (stream, kind)
         if kind in "OE":
             self.output.append((kind, payload))
             return
@@ -184,6 +194,10 @@ class Run:
             self.hello = body
         elif kind == "Z":
             self.exited = body
+        elif kind == "D":
+            self.drained.append(body)
+        elif kind == "A":
+            self.awaiting += 1
         elif kind == "F":
             assert self.finished is None
             self.finished = body

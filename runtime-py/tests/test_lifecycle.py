@@ -210,7 +210,7 @@ sorted(os.readlink(f"/proc/self/fd/{fd}").partition(":")[0] for fd in os.listdir
 """
     held = run(code).result
     assert [name for name in held if name.startswith("/")] == ["/dev/null"]
-    assert held.count("pipe") == 2 + 2 + 2  # output, the protocol, the wake-up of readers
+    assert held.count("pipe") == 2 + 2 + 1 + 2  # output, the protocol, the bell, the wake-up of readers
 
 
 def test_signals_are_as_usual_in_the_program() -> None:

@@ -1,12 +1,13 @@
 //! Which kind of sandbox runs programs here: found when it is first needed, and kept.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use super::bridge::home;
+use super::sweeper::Sweeper;
 use crate::sandbox::container::{self, Engine, Surroundings};
 #[cfg(target_os = "linux")]
 use crate::sandbox::embedded::{self, Embedded};
@@ -80,6 +81,7 @@ pub(super) struct Backends {
     #[cfg(target_os = "linux")]
     images: PathBuf,
     found: Arc<OnceCell<Found>>,
+    sweeper: Arc<Mutex<Option<Sweeper>>>,
 }
 
 impl Backends {
@@ -123,6 +125,7 @@ impl Backends {
             #[cfg(target_os = "linux")]
             images: settings.state_dir.join("images"),
             found: Arc::default(),
+            sweeper: Arc::default(),
         }
     }
 
@@ -131,6 +134,14 @@ impl Backends {
         let find = || async {
             let found = self.find().await?;
             tracing::info!("sandboxes: {}", found.describe());
+            if let Found::Engine(_) = found {
+                match Sweeper::start() {
+                    Ok(started) => *self.sweeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(started),
+                    Err(error) => {
+                        tracing::warn!("no sweeper: {error}; should the bridge be killed, the next one sweeps")
+                    }
+                }
+            }
             let sweeper = found.backend();
             tokio::spawn(async move {
                 match sweeper.sweep().await {
@@ -226,6 +237,9 @@ impl Backends {
         self.embedded.settle().await;
         if let Some(found) = self.found.get() {
             found.settle().await;
+        }
+        if let Some(sweeper) = self.sweeper.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            sweeper.dismiss();
         }
     }
 

@@ -12,6 +12,7 @@ mod run;
 mod serve;
 mod servers;
 mod settings;
+mod sweeper;
 mod tools;
 mod trust;
 
@@ -128,6 +129,10 @@ pub fn main() -> Exit {
     if std::env::args_os().nth(1).is_some_and(|first| first == crate::sandbox::embedded::KEEPER) {
         // Before anything else: a keeper has no settings, no log and no second thread.
         return if crate::sandbox::embedded::keep() { Exit::Success } else { Exit::Error };
+    }
+    if std::env::args_os().nth(1).is_some_and(|first| first == sweeper::SWEEPER) {
+        // Before there is a second thread or a log: most sweepers are dismissed without having done anything.
+        return sweeper::main();
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -114,7 +114,7 @@ impl Executor {
                 return refused("Busy", &busy.to_string(), hint, "execution.busy");
             }
         };
-        let Prepared { run, guest, handle, weaknesses, backend, .. } = match self.sandbox(cancel).await {
+        let Prepared { run, mut guest, handle, weaknesses, backend, .. } = match self.sandbox(cancel).await {
             Ok(prepared) => prepared,
             Err(report) => return report,
         };
@@ -133,6 +133,7 @@ impl Executor {
             requested: broker.requested(),
             result_limit: RESULT_LIMIT,
             workspace: "/workspace".into(),
+            session: false,
         };
         let mut output = Captured::new(self.parts.output_limit, self.parts.output_flood);
         let stop = async {

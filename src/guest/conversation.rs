@@ -1,4 +1,4 @@
-//! One guest, from the first byte to the last: boot, one program, its requests, its end.
+//! One guest, from the first byte to the last: boot, a program or the programs of a session, their requests, its end.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -51,10 +51,13 @@ pub enum Stop {
 pub struct Ending {
     pub hello: Option<Hello>,
     pub finished: Option<Finished>,
+    /// How the worker ended; when it lives, with the counters alone.
     pub exited: Option<Exited>,
     pub stopped: Option<Stop>,
     /// The guest broke the protocol, or never spoke it: what was wrong.
     pub violation: Option<String>,
+    /// The program has ended and its process lives: in a session, another program may follow.
+    pub alive: bool,
 }
 
 /// How long the last words of a guest may take once its program has ended or was told to: draining two full pipes and
@@ -72,6 +75,8 @@ pub struct Guest {
     program: Frames,
     supervisor: Frames,
     hello: Option<Hello>,
+    /// Its worker has said that a program may come.
+    awaits: bool,
 }
 
 enum Outgoing {
@@ -93,24 +98,28 @@ impl Guest {
             program: FramedRead::with_capacity(program, FrameCodec::default(), capacity),
             supervisor: FramedRead::with_capacity(supervisor, FrameCodec::greeted(), capacity),
             hello: None,
+            awaits: false,
         }
     }
 
-    /// Waits for the supervisor's first word: a guest that said it is ready for a program.
+    /// Waits until a program may come: the guest has started, has imported all it needs, and reads its input. Loses nothing when it
+    /// is dropped before and called again.
     ///
     /// # Errors
     /// What was wrong, in words, when the guest did not start.
     pub async fn ready(&mut self) -> Result<&Hello, String> {
+        let mut ending = Ending::default();
         if self.hello.is_none() {
-            let mut ending = Ending::default();
             let frame = self.supervisor.next().await;
             let _ = supervisor_frame(frame, &mut ending, None);
-            match (ending.hello, ending.violation) {
-                (Some(hello), _) => self.hello = Some(hello),
-                (None, violation) => return Err(violation.unwrap_or_else(|| NEVER_SPOKE.to_owned())),
-            }
+            self.hello = ending.hello.take();
         }
-        self.hello.as_ref().ok_or_else(|| NEVER_SPOKE.to_owned())
+        if self.hello.is_some() && !self.awaits {
+            let frame = self.program.next().await;
+            self.awaits = readable(frame, &mut ending).is_some_and(|frame| frame.kind == kind::AWAITING);
+        }
+        let ready = self.hello.as_ref().filter(|_| self.awaits);
+        ready.ok_or_else(|| ending.violation.unwrap_or_else(|| NEVER_READY.to_owned()))
     }
 
     /// Resolves when a guest that is ready and was given no program is of no use any more, with the reason: it ended, or it said
@@ -127,9 +136,15 @@ impl Guest {
         }
     }
 
-    /// Runs one program to its end, or until `stop` resolves; then hangs up and takes the guest's last words.
+    /// Has the guest, which was ready, ended meanwhile? Looks at what has arrived, and does not wait.
+    pub fn gone(&mut self) -> bool {
+        // A guest that waits has nothing to say: whatever comes, an end or a frame, ends its usefulness.
+        self.supervisor.next().now_or_never().is_some() || self.program.next().now_or_never().is_some()
+    }
+
+    /// Runs one program to its end, or until `stop` resolves. The guest is of no more use then, unless [`Ending::alive`].
     pub async fn run(
-        mut self,
+        &mut self,
         start: &Start,
         answer: Arc<dyn Answer>,
         output: &mut dyn Output,
@@ -137,6 +152,8 @@ impl Guest {
         stop: impl Future<Output = Stop> + Send,
     ) -> Ending {
         let mut ending = Ending { hello: self.hello.take(), ..Ending::default() };
+        // The counters, once all output of the ended program is here.
+        let mut drained = None;
         self.send(kind::START, start, None);
         let mut requests = Requests::new(answer, conduct);
         let (mut program_open, mut supervisor_open) = (true, true);
@@ -145,7 +162,8 @@ impl Guest {
 
         loop {
             // Nothing more can come, or everything has.
-            if (!program_open || ending.finished.is_some()) && (!supervisor_open || ending.exited.is_some()) {
+            let all_printed = !supervisor_open || ending.exited.is_some();
+            if (ending.finished.is_some() && (all_printed || drained.is_some())) || (!program_open && all_printed) {
                 break;
             }
             // In this order, so that no flood of frames can hold off the end, and no flood of requests the replies.
@@ -157,7 +175,7 @@ impl Guest {
                     last_words = Some(self.hang_up());
                 }
                 () = sleep_until(last_words.unwrap_or_else(Instant::now)), if last_words.is_some() => {
-                    self.last_look(&mut ending, &mut requests, output);
+                    self.last_look(&mut ending, &mut requests, output, &mut drained);
                     break;
                 }
                 Some((id, reply)) = requests.next(), if !requests.is_empty() => {
@@ -169,7 +187,7 @@ impl Guest {
                     }
                 }
                 frame = self.supervisor.next(), if supervisor_open && ending.exited.is_none() => {
-                    supervisor_open = supervisor_frame(frame, &mut ending, Some(output));
+                    supervisor_open = supervisor_frame(frame, &mut ending, Some((output, &mut drained)));
                     if ending.violation.is_some() {
                         // Not always the guest: Podman adds a complaint of its own to this stream when a guest ends with
                         // replies on their way. What the program has reported by then still counts.
@@ -198,12 +216,25 @@ impl Guest {
                 }
             }
         }
+        ending.alive = ending.finished.is_some()
+            && ending.exited.is_none()
+            && drained.is_some()
+            && ending.stopped.is_none()
+            && ending.violation.is_none();
+        ending.exited = ending.exited.or(drained);
+        self.hello.clone_from(&ending.hello);
         ending
     }
 
     /// What lies in the pipes when the time is over still counts: on a crowded machine it may be us who were late. Requests do
     /// not: nobody waits for their answers any more.
-    fn last_look(&mut self, ending: &mut Ending, requests: &mut Requests, output: &mut dyn Output) {
+    fn last_look(
+        &mut self,
+        ending: &mut Ending,
+        requests: &mut Requests,
+        output: &mut dyn Output,
+        drained: &mut Option<Exited>,
+    ) {
         if ending.violation.is_some() {
             return;
         }
@@ -214,7 +245,7 @@ impl Guest {
         }
         if ending.exited.is_none() {
             for frame in arrived(&mut self.supervisor) {
-                supervisor_frame(Some(Ok(frame)), ending, Some(&mut *output));
+                supervisor_frame(Some(Ok(frame)), ending, Some((&mut *output, &mut *drained)));
             }
         }
     }
@@ -239,7 +270,7 @@ impl Guest {
     }
 }
 
-const NEVER_SPOKE: &str = "the sandbox ended before the guest said anything";
+const NEVER_READY: &str = "the sandbox ended before the guest was ready";
 
 fn deadline() -> Instant {
     Instant::now() + LAST_WORDS
@@ -296,20 +327,25 @@ pub(super) fn readable(frame: Option<Result<Frame, FrameError>>, ending: &mut En
     }
 }
 
-/// Reads one item of the supervisor's stream; `false` when the stream is over.
+/// Reads one item of the supervisor's stream; `false` when the stream is over. `running`: where the output of the program goes,
+/// and the counters when all of it has come.
 fn supervisor_frame(
     frame: Option<Result<Frame, FrameError>>,
     ending: &mut Ending,
-    output: Option<&mut dyn Output>,
+    running: Option<(&mut dyn Output, &mut Option<Exited>)>,
 ) -> bool {
     let Some(frame) = readable(frame, ending) else { return false };
-    match (frame.kind, output) {
+    match (frame.kind, running) {
         (kind::HELLO, _) => match message::read::<Hello>(&frame.payload) {
             Ok(hello) => ending.hello = Some(hello),
             Err(error) => ending.violation = Some(format!("the guest's greeting cannot be read: {error}")),
         },
-        (kind::STDOUT, Some(output)) => output.stdout(&frame.payload),
-        (kind::STDERR, Some(output)) => output.stderr(&frame.payload),
+        (kind::STDOUT, Some((output, _))) => output.stdout(&frame.payload),
+        (kind::STDERR, Some((output, _))) => output.stderr(&frame.payload),
+        (kind::DRAINED, Some((_, drained))) => match message::read(&frame.payload) {
+            Ok(counters) => *drained = Some(counters),
+            Err(error) => ending.violation = Some(format!("the guest's counters cannot be read: {error}")),
+        },
         (kind::EXITED, _) => match message::read(&frame.payload) {
             Ok(exited) => ending.exited = Some(exited),
             Err(error) => ending.violation = Some(format!("the guest's last word cannot be read: {error}")),

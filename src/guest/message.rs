@@ -8,12 +8,14 @@ use serde_json::{Map, Value};
 pub(super) mod kind {
     pub const START: u8 = b'S';
     pub const REPLY: u8 = b'R';
+    pub const AWAITING: u8 = b'A';
     pub const CALL: u8 = b'C';
     pub const CANCEL: u8 = b'X';
     pub const FINISHED: u8 = b'F';
     pub const HELLO: u8 = b'H';
     pub const STDOUT: u8 = b'O';
     pub const STDERR: u8 = b'E';
+    pub const DRAINED: u8 = b'D';
     pub const EXITED: u8 = b'Z';
 }
 
@@ -45,6 +47,8 @@ pub struct Start {
     /// Largest JSON encoding of the last expression's value, in bytes.
     pub result_limit: u64,
     pub workspace: String,
+    /// The worker keeps its variables and waits for another program after this one.
+    pub session: bool,
 }
 
 /// How much a look-up in the docs tells.
@@ -201,7 +205,7 @@ pub struct Hello {
     pub sealed: bool,
 }
 
-/// The supervisor's last word: how the worker ended.
+/// The supervisor's last word: how the worker ended. `Drained` has the counters alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Exited {

@@ -132,6 +132,8 @@ impl Requests {
                     self.forget(id);
                 }
             }
+            // It waits for its next program; the host knows that anyway, but for the first one.
+            kind::AWAITING => {}
             kind::FINISHED => match message::read(&frame.payload) {
                 Ok(finished) => ending.finished = Some(finished),
                 Err(error) => ending.violation = Some(format!("the program's report cannot be read: {error}")),

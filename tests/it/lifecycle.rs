@@ -152,6 +152,24 @@ every_engine!(containers: the_next_start_sweeps_what_a_dead_bridge_left, |engine
     engine.docker(&["rm", "-f", &kept]);
 });
 
+every_engine!(containers: what_a_killed_bridge_had_only_created_goes_without_another_bridge, |engine| {
+    let (home, events) = with_slow_server(engine);
+    let mut client = home.serve();
+    started(&mut client, &events, WAITS);
+    let [id] = &engine.sandboxes_of(client.child.id())[..] else { panic!("one container") };
+    let format = r#"{{index .Config.Labels "mcp-bridge.instance"}}"#;
+    let own = engine.docker(&["inspect", "--format", format, id]).trim().to_owned();
+    // As if the bridge had been killed between creating and starting it: it has no input whose end it could notice.
+    let created = leave_behind(engine, &own);
+    client.signal(Signal::SIGKILL);
+    client.ends_within(FIVE_SECONDS);
+    let begun = Instant::now();
+    while !engine.docker(&["ps", "-a", "--quiet", "--no-trunc", "--filter", &format!("id={created}")]).is_empty() {
+        assert!(begun.elapsed() < 2 * FIVE_SECONDS, "it is still there");
+        std::thread::yield_now();
+    }
+});
+
 every_engine!(a_cancelled_run_ends_and_its_call_with_it, |engine| {
     let (home, events) = with_slow_server(engine);
     // Nothing may be there but what a run has.

@@ -68,15 +68,36 @@ impl Engine {
         ids.lines().filter(|id| self.belongs(id, pid)).map(str::to_owned).collect()
     }
 
+    /// Every process of every sandbox of that bridge, as the host numbers them, and of what keeps embedded ones.
+    pub fn processes_of(&self, pid: u32) -> Vec<i32> {
+        let mut found: Vec<i32> = if self.is_embedded() {
+            keepers().into_iter().filter(|(_, name)| of_bridge(name, pid)).map(|(keeper, _)| keeper).collect()
+        } else {
+            let ids = self.sandboxes_of(pid);
+            let first = |id: &String| {
+                let arguments = ["-H", &self.host, "inspect", "--format", "{{.State.Pid}}", id];
+                let output = Command::new("docker").args(arguments).output().expect("docker");
+                String::from_utf8_lossy(&output.stdout).trim().parse().ok().filter(|pid| *pid > 1)
+            };
+            ids.iter().filter_map(first).collect()
+        };
+        let mut at = 0;
+        while let Some(parent) = found.get(at) {
+            let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+            found.extend(children.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+            at += 1;
+        }
+        found
+    }
+
     /// Kills one of these from outside, as an engine that stops or an administrator does.
     pub fn kill(&self, id: &str) {
         if !self.is_embedded() {
             self.docker(&["kill", id]);
             return;
         }
-        let keeper = numbers().find(|pid| words_of(*pid).get(1..3) == Some(&["__sandbox".to_owned(), id.to_owned()]));
-        let keeper = nix::unistd::Pid::from_raw(keeper.expect("a keeper"));
-        nix::sys::signal::kill(keeper, nix::sys::signal::Signal::SIGKILL).expect("killed");
+        let (keeper, _) = keepers().into_iter().find(|(_, name)| name == id).expect("a keeper");
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(keeper), nix::sys::signal::Signal::SIGKILL).expect("killed");
     }
 
     fn belongs(&self, id: &str, pid: u32) -> bool {
@@ -127,12 +148,17 @@ fn words_of(pid: i32) -> Vec<String> {
 
 /// Sandboxes whose keeper runs, by the name on its command line.
 fn keepers_of(pid: u32) -> Vec<String> {
-    numbers()
-        .map(words_of)
-        .filter(|words| words.get(1).is_some_and(|word| word == "__sandbox"))
-        .filter_map(|words| words.into_iter().nth(2))
-        .filter(|name| of_bridge(name, pid))
-        .collect()
+    keepers().into_iter().map(|(_, name)| name).filter(|name| of_bridge(name, pid)).collect()
+}
+
+/// Every keeper that runs: its number, and the name of its sandbox.
+fn keepers() -> Vec<(i32, String)> {
+    let keeper = |pid: i32| {
+        let mut words = words_of(pid).into_iter().skip(1);
+        (words.next()? == "__sandbox").then_some(())?;
+        Some((pid, words.next()?))
+    };
+    numbers().filter_map(keeper).collect()
 }
 
 /// Control groups of sandboxes whose keeper is gone.

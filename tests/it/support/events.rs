@@ -49,6 +49,15 @@ impl Events {
         Self { receiver, started, lock, child, held }
     }
 
+    /// The stubs that live.
+    pub fn running(&self) -> Vec<i32> {
+        let lives = |pid: &i32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains("stub_server.py")
+        };
+        self.started.lock().expect("pids").iter().copied().filter(lives).collect()
+    }
+
     /// Waits for an event.
     fn wait(&self, mut wanted: impl FnMut(&Value) -> bool) -> Option<Value> {
         let until = Instant::now() + PATIENCE;
