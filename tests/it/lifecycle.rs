@@ -154,6 +154,7 @@ every_engine!(containers: the_next_start_sweeps_what_a_dead_bridge_left, |engine
 
 every_engine!(containers: what_a_killed_bridge_had_only_created_goes_without_another_bridge, |engine| {
     let (home, events) = with_slow_server(engine);
+    let home = home.env("MCP_BRIDGE_POOL", "0");
     let mut client = home.serve();
     started(&mut client, &events, WAITS);
     let [id] = &engine.sandboxes_of(client.child.id())[..] else { panic!("one container") };
