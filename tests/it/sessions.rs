@@ -80,7 +80,7 @@ every_engine!(tools_are_called_from_every_run_and_servers_are_those_of_each_call
     run(&mut client, "a", "await mcp_slow.here()\nkept = mcp_slow");
     events.called("here");
     let again = report(&mut client, "a", "await mcp_slow.here()\nawait mcp_other.here()\n1");
-    assert_eq!((&again["calls"]["count"], &again["servers"]), (&json!(2), &json!(["slow", "other"])), "{again:#}");
+    assert_eq!((&again["calls"]["count"], &again["servers"]), (&json!(2), &json!(["other", "slow"])), "{again:#}");
     events.called("here");
     let arguments =
         |servers: Value, code: &str| json!({"code": code, "session": "a", "servers": servers, "timeout": 60});
