@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a command wants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "ask", rename_all = "lowercase", deny_unknown_fields)]
+#[serde(tag = "ask", rename_all = "lowercase")]
 pub enum Question {
     List,
     End { session: String },

@@ -76,14 +76,8 @@ async fn hostile_bytes_and_silent_visitors_stop_nobody() {
     let address = addresses(state.path()).remove(0);
     let path = address.path().to_owned();
     let answered = tokio::task::spawn_blocking(move || {
-        let visits: [&[u8]; 6] = [
-            b"\n",
-            b"\xff\xfe\n",
-            b"{\"ask\":\"list\",\"more\":1}\n",
-            b"{\"ask\":\"end\"}\n",
-            b"[[[[[",
-            &[b'x'; 1 << 16],
-        ];
+        let visits: [&[u8]; 6] =
+            [b"\n", b"\xff\xfe\n", b"{\"ask\":\"rm\"}\n", b"{\"ask\":\"end\"}\n", b"[[[[[", &[b'x'; 1 << 16]];
         visits.map(|bytes| {
             let mut stream = UnixStream::connect(&path).unwrap();
             // A door that has heard enough hangs up.
