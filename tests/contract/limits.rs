@@ -1,5 +1,7 @@
 //! Limits: memory, processes, processors, files.
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use crate::bench::{Bench, contract};
 
 contract!(memory_ends_at_its_limit, async |bench: &Bench| {
@@ -117,4 +119,21 @@ try:
 except OSError as e: print(n < 256, e.errno)
 ";
     assert_eq!(bench.prints(program).await, "True 24\n");
+});
+
+contract!(what_a_sandbox_costs_is_measured_while_it_lives, async |bench: &Bench| {
+    let program = "
+import sys
+x = bytearray(50 << 20)
+for n in range(0, len(x), 4096): x[n] = 1
+print('held', flush=True)
+sys.stdin.read()";
+    let mut sandbox = bench.launch(&bench.spec(program)).await;
+    let mut said = [0; 5];
+    sandbox.program.read_exact(&mut said).await.expect("it says that it holds them");
+    let bytes = sandbox.handle.memory().await.expect("a figure");
+    // The 50 MiB and an interpreter; not the host's whole memory.
+    assert!((50 << 20..128 << 20).contains(&bytes), "{bytes}");
+    sandbox.input.shutdown().await.expect("shut down");
+    sandbox.handle.destroy().await.expect("destroyed");
 });

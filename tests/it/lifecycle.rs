@@ -206,7 +206,8 @@ every_engine!(eight_run_at_once_the_ninth_waits_and_the_queue_has_an_end, |engin
     );
     let said = report["error"].to_string();
     assert!(
-        said.contains("8 programs are running and 64 are waiting") && said.contains("MCP_BRIDGE_MAX_RUNS"),
+        said.contains("8 programs are running and 64 are waiting; try again in ")
+            && said.contains("MCP_BRIDGE_MAX_RUNS"),
         "{said}"
     );
     assert_eq!(engine.sandboxes_of(client.child.id()).len(), 8);
