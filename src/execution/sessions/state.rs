@@ -212,7 +212,6 @@ impl<T: Lives> State<T> {
     }
 
     /// What there is, with a future for what it costs.
-    #[expect(clippy::type_complexity, reason = "used once")]
     pub fn list(&self, now: Instant) -> Vec<(Seen, Option<BoxFuture<'static, Option<u64>>>)> {
         let alive = self.slots.iter().filter_map(|(key, slot)| Some((key, slot, slot.life?)));
         let seen = alive.map(|(key, slot, life)| {
