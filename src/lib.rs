@@ -2,12 +2,14 @@
 //!
 //! The folders are the way of a request, in order: [`server`] → [`execution`] → [`sandbox`] and [`guest`] →
 //! [`broker`] → [`catalog`] → [`gateway`] → [`upstream`]; [`output`] renders the report. [`settings`],
-//! [`discovery`] and [`telemetry`] feed them, and [`cli`] is the one place where the parts are put together.
+//! [`discovery`] and [`telemetry`] feed them, `control` lets their user look in, and [`cli`] is the one place where the parts are put together.
 //! `ARCHITECTURE.md` states who may know whom; `tests/tidy.rs` holds the code to it.
 
 pub mod broker;
 pub mod catalog;
 pub mod cli;
+#[cfg(unix)]
+pub mod control;
 pub mod discovery;
 pub mod execution;
 pub mod gateway;

@@ -13,7 +13,7 @@ use mcp_bridge::settings::{DEGRADABLE, VARIABLES};
 use mcp_bridge::upstream::UpstreamError;
 
 /// Folders whose names begin codes; `request` is `execution`'s second enum.
-const CODE_FAMILIES: [&str; 14] = [
+const CODE_FAMILIES: [&str; 15] = [
     "settings",
     "discovery",
     "upstream",
@@ -28,6 +28,7 @@ const CODE_FAMILIES: [&str; 14] = [
     "server",
     "output",
     "telemetry",
+    "control",
 ];
 
 fn is_code(text: &str) -> bool {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use mcp_bridge::broker::{SavedTools, Shared};
-use mcp_bridge::execution::{Caller, Executor, Parts, PoolOptions, RunRequest};
+use mcp_bridge::execution::{Caller, Executor, InSession, Parts, PoolOptions, RunRequest, SessionOptions};
 use mcp_bridge::gateway::{self, Gateway};
 use mcp_bridge::output::{Report, Status};
 use mcp_bridge::sandbox::{Backend, Ended, Handle, Limits, Sandbox, SandboxError, SandboxSpec, Weakness};
@@ -118,6 +118,7 @@ fn executor(bare: &Arc<Bare>, size: usize) -> (Executor, tempfile::TempDir) {
         max_calls: 10,
         max_runs: 4,
         pool: PoolOptions { size, launches: 4, idle: PATIENCE * 60, memory: 1 << 30 },
+        sessions: SessionOptions { idle: PATIENCE * 60, life: PATIENCE * 60, per_caller: 2, overall: 2 },
     });
     (executor, state)
 }
@@ -192,4 +193,91 @@ async fn a_cancelled_run_takes_no_sandbox_and_at_the_end_nothing_is_left() {
     executor.settled().await;
     assert_eq!(bare.alive.load(Ordering::SeqCst), 0, "of {} launched", bare.launches.load(Ordering::SeqCst));
     assert_eq!(run(&executor, "1").await.status, Status::Cancelled, "nothing starts any more");
+}
+
+fn in_session(name: &str, code: &str) -> RunRequest {
+    let session = Some(InSession { name: name.parse().expect("a name"), reset: false });
+    RunRequest { session, ..RunRequest::new(code.into(), "program.py", PATIENCE) }
+}
+
+async fn run_in(executor: &Executor, name: &str, code: &str) -> Report {
+    executor.run(&Caller::stdio(), in_session(name, code), CancellationToken::new()).await
+}
+
+/// The number of the run, and its result.
+fn told(report: &Report) -> (u64, Option<serde_json::Value>) {
+    (report.session.as_ref().map_or(0, |session| session.run), report.result.clone())
+}
+
+#[tokio::test]
+async fn a_session_has_one_sandbox_of_the_pool_and_a_place_only_while_it_runs() {
+    let bare = Arc::new(Bare::default());
+    let (executor, _state) = executor(&bare, 1);
+    executor.prepare();
+    ready(&executor, 1).await;
+    assert_eq!(told(&run_in(&executor, "a", "x = 1\nx").await), (1, Some(1.into())));
+    assert_eq!(executor.counts().prepared, 1);
+    let again = run_in(&executor, "a", "x + 1").await;
+    assert_eq!((told(&again), executor.counts().used), ((2, Some(2.into())), 1));
+    // What the backend could not promise is said in every run.
+    assert!(again.notes.iter().any(|note| note.contains("no walls")), "{:?}", again.notes);
+    // Two sessions rest, and four programs run beside them.
+    run_in(&executor, "b", "1").await;
+    let beside = futures::future::join_all((0..4).map(|_| run(&executor, "await asyncio.sleep(0.01)\n1")));
+    assert!(beside.await.iter().all(|report| report.status == Status::Success));
+    let full = run_in(&executor, "c", "1").await.error.expect("an error");
+    assert_eq!(full.code.as_deref(), Some("execution.sessions_full"));
+    executor.settled().await;
+    assert_eq!(bare.alive.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_session_whose_sandbox_was_killed_is_told_and_one_that_could_not_begin_is_none() {
+    let bare = Arc::new(Bare::default());
+    let (executor, _state) = executor(&bare, 0);
+    run_in(&executor, "a", "x = 1").await;
+    let guest = nix::unistd::Pid::from_raw(i32::try_from(bare.guests.lock().expect("guests")[0]).expect("a number"));
+    nix::sys::signal::kill(guest, nix::sys::signal::Signal::SIGKILL).expect("killed");
+    let gone = async {
+        while !executor.list_sessions().await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("it was noticed");
+    bare.broken.store(true, Ordering::SeqCst);
+    let failed = run_in(&executor, "a", "1").await;
+    assert_eq!(failed.error.expect("an error").code.as_deref(), Some("sandbox.launch_failed"));
+    assert!(executor.list_sessions().await.is_empty());
+    bare.broken.store(false, Ordering::SeqCst);
+    let anew = run_in(&executor, "a", "'x' in globals()").await;
+    assert_eq!(told(&anew), (1, Some(false.into())));
+    let note = "session \"a\" was lost: its sandbox was gone; it starts anew with no variables";
+    assert_eq!(anew.notes[0], note);
+    assert!(!run_in(&executor, "a", "1").await.notes.iter().any(|note| note.contains("lost")));
+}
+
+#[tokio::test]
+async fn a_run_that_is_dropped_or_withdrawn_leaves_no_session_half_done() {
+    let bare = Arc::new(Bare::default());
+    let (executor, _state) = executor(&bare, 0);
+    run_in(&executor, "a", "x = 1").await;
+    // Withdrawn while it waits: nothing has happened to the session.
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let report = executor.run(&Caller::stdio(), in_session("a", "x = 2"), cancel).await;
+    assert_eq!((report.status, report.session), (Status::Cancelled, None));
+    assert_eq!(told(&run_in(&executor, "a", "x").await), (2, Some(1.into())));
+    // Dropped in the middle: the session is over, and says so.
+    let begun = async {
+        while executor.list_sessions().await[0].runs < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        report = run_in(&executor, "a", "await asyncio.sleep(90)") => panic!("{report:?}"),
+        () = begun => {}
+    }
+    let anew = run_in(&executor, "a", "'x' in globals()").await;
+    assert_eq!(told(&anew), (1, Some(false.into())));
+    assert!(anew.notes[0].contains("its last run was withdrawn"), "{:?}", anew.notes);
 }

@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("execution", &["broker", "guest", "output", "sandbox", "settings"]),
     ("server", &["execution", "catalog", "output"]),
     ("discovery", &["upstream"]),
+    ("control", &[]),
 ];
 
 /// Longest file; one idea each. Tests inside `src` count too.

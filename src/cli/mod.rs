@@ -11,6 +11,8 @@ mod paint;
 mod run;
 mod serve;
 mod servers;
+#[cfg(unix)]
+mod sessions;
 mod settings;
 mod sweeper;
 mod tools;
@@ -73,6 +75,16 @@ enum Command {
         #[arg(long)]
         revoke: bool,
     },
+    /// Show the sessions of running bridges, or end one
+    #[cfg(unix)]
+    #[command(args_conflicts_with_subcommands = true)]
+    Sessions {
+        #[command(subcommand)]
+        command: Option<SessionsCommand>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show every setting, its value and what is accepted
     Settings,
 }
@@ -94,6 +106,18 @@ struct RunArgs {
     /// Print the whole report, as a client would get it
     #[arg(long)]
     report: bool,
+}
+
+#[cfg(unix)]
+#[derive(Subcommand, Debug)]
+enum SessionsCommand {
+    /// End a session, and the run that has it; the next run of that name is told
+    End {
+        name: String,
+        /// Process number of the bridge, where several have a session of this name
+        #[arg(long, value_name = "PID")]
+        bridge: Option<u32>,
+    },
 }
 
 #[derive(Subcommand, Debug)]
@@ -184,6 +208,8 @@ pub fn main() -> Exit {
             Command::Doctor => doctor::doctor(&env, &settings).await,
             Command::Image(command) => image::image(&env, &settings, command).await,
             Command::Trust { servers, revoke } => trust::trust(&env, &settings, &servers, revoke),
+            #[cfg(unix)]
+            Command::Sessions { command, json } => sessions::sessions(&settings, command, json).await,
             Command::Settings => settings::settings(&env),
         }
     });

@@ -10,7 +10,11 @@ use super::Exit;
 use super::bridge::{self, Bridge};
 use super::paint;
 use crate::broker;
+#[cfg(unix)]
+use crate::control;
 use crate::discovery::Discovery;
+#[cfg(unix)]
+use crate::execution::Seen;
 use crate::execution::{Caller, RequestError, RunRequest};
 use crate::output::{Mode, Report};
 use crate::server::{self, Runs};
@@ -32,6 +36,8 @@ pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
         hung_up: CancellationToken::new(),
         tasks: Arc::default(),
     };
+    #[cfg(unix)]
+    let door = open_door(&bridge, &settings);
     let stop = closing.clone();
     let signals = tokio::spawn(async move {
         bridge::interrupted().await;
@@ -39,6 +45,8 @@ pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
     });
     let served = server::serve(server).await;
     closing.cancel();
+    #[cfg(unix)]
+    drop(door);
     signals.abort();
     bridge.shutdown().await;
     match served {
@@ -48,6 +56,48 @@ pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
             eprintln!("{}", paint::failure(&format!("the client's side failed: {error}"), hint, "server.connection"));
             Exit::Error
         }
+    }
+}
+
+/// The door for `mcp-bridge sessions`. Runs do without one.
+#[cfg(unix)]
+fn open_door(bridge: &Arc<Bridge>, settings: &Settings) -> Option<control::Door> {
+    if settings.sessions == 0 {
+        return None;
+    }
+    let state = settings.state_dir.clone();
+    match control::Door::open(&state, Arc::clone(bridge) as Arc<dyn control::Keeps>) {
+        Ok(door) => {
+            tokio::spawn(async move { control::sweep(&state).await });
+            Some(door)
+        }
+        Err(error) => {
+            tracing::warn!(code = error.code(), "{error}");
+            None
+        }
+    }
+}
+
+#[cfg(unix)]
+impl control::Keeps for Bridge {
+    fn list(&self) -> BoxFuture<'_, Vec<control::Session>> {
+        async move { self.executor.list_sessions().await.into_iter().map(told).collect() }.boxed()
+    }
+
+    fn end(&self, name: &str) -> usize {
+        name.parse().map_or(0, |name| self.executor.end_sessions(&name))
+    }
+}
+
+#[cfg(unix)]
+fn told(seen: Seen) -> control::Session {
+    control::Session {
+        session: seen.name.to_string(),
+        caller: seen.caller.name().to_owned(),
+        age_s: seen.age.as_secs_f64(),
+        idle_s: seen.idle.map(|idle| idle.as_secs_f64()),
+        runs: seen.runs,
+        memory: seen.memory,
     }
 }
 

@@ -227,7 +227,7 @@ pub const VARIABLES: &[Variable] = &[
         name: "MCP_BRIDGE_STATE_DIR",
         default: "",
         accepts: "a path",
-        help: "Where approvals, saved tools and images without an engine are kept. Default: the system's folder for application state.",
+        help: "Where approvals, saved tools, images without an engine and the sockets of running bridges are kept. Default: the system's folder for application state.",
     },
     Variable {
         name: "MCP_BRIDGE_LOG_LEVEL",

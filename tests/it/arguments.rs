@@ -48,11 +48,18 @@ fn refusals() -> Vec<Refusal> {
         case(json!({"code": "1", "servers": ["zzz"]}), "MCP server \"zzz\" is not loaded", "filesystem"),
         case(
             json!({"code": "1", "cod": "2"}),
-            "cod: there is no such argument; accepted is code, servers, timeout or session",
+            "cod: there is no such argument; accepted is code, servers, timeout, session or reset",
             "did you mean `code`?",
         ),
         case(json!({"code": "1", "language": "python"}), "language: there is no such argument", "leave it out"),
-        case(json!({"code": "1", "session": "mine"}), "session: sessions are not available yet", "leave `session` out"),
+        case(json!({"code": "1", "session": 7}), "session: it is 7; accepted is 1 to 64 ASCII letters", "analysis"),
+        case(json!({"code": "1", "session": "../a"}), "session: it is the string \"../a\"", "analysis"),
+        case(json!({"code": "1", "session": "a", "reset": 1}), "reset: it is 1; accepted is true or false", "go on"),
+        case(
+            json!({"code": "1", "reset": true}),
+            "reset: it is true; accepted is true together with `session`",
+            "name",
+        ),
     ]
 }
 

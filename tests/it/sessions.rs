@@ -80,13 +80,13 @@ every_engine!(tools_are_called_from_every_run_and_servers_are_those_of_each_call
     run(&mut client, "a", "await mcp_slow.here()\nkept = mcp_slow");
     events.called("here");
     let again = report(&mut client, "a", "await mcp_slow.here()\nawait mcp_other.here()\n1");
-    assert_eq!((&again["calls"]["count"], &again["servers"]), (&json!(2), &json!(["slow", "other"])), "{again:#}");
+    assert_eq!((&again["calls"]["count"], &again["servers"]), (&json!(2), &json!(["other", "slow"])), "{again:#}");
     events.called("here");
     let arguments =
         |servers: Value, code: &str| json!({"code": code, "session": "a", "servers": servers, "timeout": 60});
-    let code = "['mcp_slow' in globals(), 'mcp_other' in globals(), await runtime.list_servers()]";
+    let code = "['mcp_slow' in globals(), 'mcp_other' in globals()]";
     let narrowed = client.report(arguments(json!(["other"]), code));
-    assert_eq!(narrowed["result"], json!([false, true, ["other"]]), "{narrowed:#}");
+    assert_eq!(narrowed["result"], json!([false, true]), "{narrowed:#}");
     // An object that an earlier program kept reaches no more than the call allows.
     let refused = client.report(arguments(json!(["other"]), "await kept.here()"));
     assert_eq!(refused["status"], "error", "{refused:#}");
@@ -132,7 +132,7 @@ every_engine!(a_session_that_a_run_has_ended_says_so_once_and_begins_anew, |engi
 
 every_engine!(a_session_that_dies_between_runs_says_why, |engine| {
     let mut client = Home::on(engine).serve();
-    run(&mut client, "a", "import os, threading\nx = 1\nthreading.Timer(0.3, os._exit, (5,)).start()");
+    run(&mut client, "a", "import os, threading\nx = 1\nthreading.Timer(1, os._exit, (5,)).start()");
     client.logged("session ended");
     let (value, number, notes) = run(&mut client, "a", "'x' in globals()");
     assert_eq!((value, number), (json!(false), 1));
@@ -238,3 +238,65 @@ every_engine!(no_session_outlives_its_bridge, |engine| {
         engine.clean_within(pid, FIVE_SECONDS.saturating_sub(begun.elapsed()));
     }
 });
+
+every_engine!(a_person_lists_and_ends_sessions, |engine| {
+    let (home, events) = with_gate(engine);
+    let mut client = home.serve();
+    let listed =
+        || -> Value { serde_json::from_str(&home.finish(&["sessions", "--json"]).exits(0).stdout).expect("JSON") };
+    assert_eq!(listed(), json!({"sessions": []}));
+    run(&mut client, "idle", "x = 1");
+    run(&mut client, "idle", "x = 2");
+    let id = client.send_call(json!({"code": "await mcp_slow.never()", "session": "busy", "timeout": 60}));
+    events.called("never");
+    let found = listed();
+    let seen = |at: usize| ["name", "state", "runs", "bridge"].map(|key| found["sessions"][at][key].clone());
+    let pid = client.child.id();
+    assert_eq!(seen(0), [json!("busy"), json!("running"), json!(1), json!(pid)], "{found:#}");
+    assert_eq!(seen(1), [json!("idle"), json!("idle"), json!(2), json!(pid)], "{found:#}");
+    assert!(found["sessions"][1]["age_s"].as_f64() >= found["sessions"][1]["idle_s"].as_f64(), "{found:#}");
+    let text = home.finish(&["sessions"]).exits(0).stdout;
+    assert!(text.contains("busy  [running]  1 run in") && text.contains("idle  [idle for"), "{text}");
+
+    home.finish(&["sessions", "end", "nobody"]).exits(2).complains(&["there is no session \"nobody\"", "cli.sessions"]);
+    for name in ["idle", "busy"] {
+        assert_eq!(home.finish(&["sessions", "end", name]).exits(0).stdout, format!("{name}: ended\n"));
+    }
+    let ended = client.result(id)["structuredContent"].take();
+    assert_eq!(ended["status"], "cancelled", "{ended:#}");
+    assert!(
+        ended["verdict"]["message"].as_str().is_some_and(|it| it.contains("`mcp-bridge sessions end`")),
+        "{ended:#}"
+    );
+    for name in ["idle", "busy"] {
+        let (value, number, notes) = run(&mut client, name, "'x' in globals()");
+        assert_eq!((value, number), (json!(false), 1));
+        assert!(notes.contains("it was ended by `mcp-bridge sessions end`"), "{notes}");
+    }
+    client.wait();
+    assert_eq!(listed(), json!({"sessions": []}));
+    assert_eq!(std::fs::read_dir(home.path().join("state/bridges")).expect("a folder").count(), 0);
+});
+
+#[test]
+fn a_bridge_that_was_killed_leaves_a_socket_that_the_next_look_removes() {
+    let home = Home::new();
+    let mut client = home.serve();
+    client.signal(Signal::SIGKILL);
+    client.ends_within(FIVE_SECONDS);
+    let sockets = || std::fs::read_dir(home.path().join("state/bridges")).expect("a folder").count();
+    assert_eq!(sockets(), 1);
+    home.finish(&["sessions"]).exits(0);
+    assert_eq!(sockets(), 0);
+}
+
+#[test]
+fn where_no_socket_can_be_made_the_bridge_serves_and_says_so_once() {
+    let home = Home::new();
+    let long = home.path().join("x".repeat(120));
+    let home = home.env("MCP_BRIDGE_STATE_DIR", long.to_str().expect("text"));
+    let mut client = home.serve();
+    assert!(client.logged("control.socket").contains("WARN"));
+    client.request("tools/list", json!({}));
+    home.finish(&["sessions"]).exits(0);
+}
