@@ -174,7 +174,7 @@ async fn hear(program: Vec<u8>, supervisor: Vec<u8>) -> Ending {
         supervisor: Box::pin(Cursor::new(supervisor)),
     };
     let conduct = Conduct { max_calls: 10 };
-    Guest::boot(pipes).run(&start(), Arc::new(Nobody), &mut Nobody, conduct, std::future::pending()).await
+    Guest::boot(pipes, false).run(&start(), Arc::new(Nobody), &mut Nobody, conduct, std::future::pending()).await
 }
 
 /// The greeting and the first frame of every supervisor.
@@ -237,7 +237,8 @@ async fn a_guest_that_has_exited_is_hung_up_on_at_once() {
     });
     let begun = tokio::time::Instant::now();
     let conduct = Conduct { max_calls: 1 };
-    let ending = Guest::boot(pipes).run(&start(), Arc::new(Nobody), &mut Nobody, conduct, std::future::pending()).await;
+    let ending =
+        Guest::boot(pipes, false).run(&start(), Arc::new(Nobody), &mut Nobody, conduct, std::future::pending()).await;
     guest.await.expect("a guest");
     assert_eq!(ending.exited.expect("exited").code, Some(3));
     // The clock stands still unless somebody waits for it.
@@ -290,7 +291,7 @@ async fn what_has_come_counts_however_late_the_host_looks() {
         let pipes = Pipes { input: Box::pin(tokio::io::sink()), program, supervisor };
         let mut printed = Printed::default();
         let (conduct, never) = (Conduct { max_calls: 10 }, std::future::pending());
-        let ending = Guest::boot(pipes).run(&start(), Arc::new(Nobody), &mut printed, conduct, never).await;
+        let ending = Guest::boot(pipes, false).run(&start(), Arc::new(Nobody), &mut printed, conduct, never).await;
         assert!(ending.violation.is_none(), "{late}: {ending:?}");
         assert!(ending.finished.is_some() && ending.exited.is_some(), "{late}: {ending:?}");
         assert_eq!(printed.0, b"hi", "{late}");
@@ -344,7 +345,7 @@ async fn replies_that_are_never_read_do_not_pile_up() {
         let answer = Arc::clone(&answer);
         async move {
             let conduct = Conduct { max_calls: 1000 };
-            Guest::boot(pipes).run(&start(), answer, &mut Nobody, conduct, std::future::pending()).await
+            Guest::boot(pipes, false).run(&start(), answer, &mut Nobody, conduct, std::future::pending()).await
         }
     });
     answer.last.notified().await;

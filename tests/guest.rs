@@ -98,7 +98,7 @@ async fn run_until(code: &str, conduct: Conduct, stop: impl Future<Output = Stop
 async fn run_with(echo: Echo, code: &str, conduct: Conduct, stop: impl Future<Output = Stop> + Send) -> (Ending, Kept) {
     let (mut child, pipes) = spawn();
     let mut kept = Kept::default();
-    let ending = Guest::boot(pipes).run(&start(code), Arc::new(echo), &mut kept, conduct, stop).await;
+    let ending = Guest::boot(pipes, false).run(&start(code), Arc::new(echo), &mut kept, conduct, stop).await;
     let ended = tokio::time::timeout(Duration::from_secs(20), child.wait()).await;
     assert!(ended.is_ok(), "the guest outlived its run");
     (ending, kept)
@@ -203,7 +203,7 @@ async fn an_interpreter_that_does_not_start_says_why() {
     };
     let mut kept = Kept::default();
     let conduct = Conduct { max_calls: 1 };
-    let ending = Guest::boot(pipes)
+    let ending = Guest::boot(pipes, false)
         .run(&start("1"), Arc::new(Echo::default()), &mut kept, conduct, std::future::pending())
         .await;
     assert!(ending.violation.expect("reason").contains("python3: broken"));

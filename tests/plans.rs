@@ -25,6 +25,7 @@ fn spec() -> SandboxSpec {
             workspace: 128 << 20,
             open_files: 256,
         },
+        boot: bytes::Bytes::new(),
     }
 }
 

@@ -87,5 +87,12 @@ fn spec() -> SandboxSpec {
         open_files: 1024,
     };
     let command = ["python3", "-c", PROGRAM].map(str::to_owned).into();
-    SandboxSpec { run: "bench".into(), image: IMAGE.into(), command, env: vec![("PATH".into(), PATH.into())], limits }
+    SandboxSpec {
+        run: "bench".into(),
+        image: IMAGE.into(),
+        command,
+        env: vec![("PATH".into(), PATH.into())],
+        limits,
+        boot: bytes::Bytes::new(),
+    }
 }

@@ -111,7 +111,7 @@ impl Executor {
             }
         };
         tracing::debug!(run, sandbox = sandbox.handle.describe(), "launched");
-        let weaknesses = sandbox.weaknesses;
+        let (weaknesses, booted) = (sandbox.weaknesses, sandbox.booted);
         let deadline = Instant::now() + request.timeout;
         let broker = Arc::new(Broker::new(Arc::clone(&self.parts.shared), request.servers.clone(), deadline));
         let preload = tokio::spawn({
@@ -138,7 +138,7 @@ impl Executor {
         let pipes = Pipes { input: sandbox.input, program: sandbox.program, supervisor: sandbox.supervisor };
         let conduct = Conduct { max_calls: self.parts.max_calls };
         let answer = Arc::clone(&broker) as Arc<dyn guest::Answer>;
-        let ending = Guest::boot(pipes).run(&start, answer, &mut output, conduct, stop).await;
+        let ending = Guest::boot(pipes, booted).run(&start, answer, &mut output, conduct, stop).await;
         preload.abort();
         self.improve(backend, &ending);
         let ended = self.take_down(sandbox.handle, &ending, permit).await;
@@ -246,6 +246,7 @@ impl Executor {
             command: guest::command(),
             env: env.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
             limits: self.parts.limits.clone(),
+            boot: guest::boot_block(),
         }
     }
 }

@@ -83,6 +83,7 @@ pub(super) async fn launch(
         program: Box::pin(pipe::Receiver::from_owned_fd(program.into()).map_err(other("pipe"))?),
         supervisor: Box::pin(pipe::Receiver::from_owned_fd(supervisor.into()).map_err(other("pipe"))?),
         weaknesses: Vec::new(),
+        booted: false,
         handle: Box::new(kept),
     })
 }
