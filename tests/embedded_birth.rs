@@ -42,7 +42,8 @@ fn it_is_in_its_group_without_having_entered() {
     let version = Version::V2;
     let group = Group { folder: folder.clone(), limits: vec![], version, procs: procs.clone(), counters: vec![] };
     // Waits for the end of its input. No step enters the group.
-    let program = Step::Exec { program: "/bin/cat".into(), arguments: vec!["cat".into()], environment: vec![] };
+    let program =
+        Step::Exec { program: "/bin/cat".into(), arguments: vec!["cat".into()], environment: vec![], descriptors: 3 };
     let plan = Plan { groups: vec![group], keeper: vec![], init: vec![program], watch: None };
     let text = serde_json::to_vec(&plan).expect("text");
 

@@ -154,7 +154,9 @@ fn a_root_with_an_etc_of_its_own_keeps_it() {
 
 #[test]
 fn the_runs_environment_wins() {
-    let Some(Step::Exec { environment, arguments, program }) = planned(&as_root()).init.pop() else { panic!("exec") };
+    let Some(Step::Exec { environment, arguments, program, .. }) = planned(&as_root()).init.pop() else {
+        panic!("exec")
+    };
     assert_eq!(environment, [("LANG".into(), "C.UTF-8".into()), ("PATH".into(), "/usr/bin".into())]);
     assert_eq!(arguments[0], "/usr/bin/python3.11");
     assert_eq!(program, PathBuf::from("/usr/bin/python3.11"));

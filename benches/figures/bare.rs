@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use mcp_bridge::sandbox::embedded::{Embedded, Options};
+use mcp_bridge::sandbox::embedded::{Embedded, Fork, Options};
 use mcp_bridge::sandbox::{Backend, Limits, SandboxSpec};
 use tokio::io::AsyncReadExt;
 
@@ -60,6 +60,7 @@ pub fn serve() {
         default_image: IMAGE.into(),
         images: PathBuf::from("/nonexistent"),
         allow_degraded: Vec::new(),
+        fork: Fork::Never,
     });
     for _ in std::io::stdin().lines() {
         runtime.block_on(once(&embedded));

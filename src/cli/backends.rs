@@ -11,6 +11,8 @@ use crate::sandbox::container::{self, Engine, Surroundings};
 #[cfg(target_os = "linux")]
 use crate::sandbox::embedded::{self, Embedded};
 use crate::sandbox::{Backend, Check, Limits, SandboxError};
+#[cfg(target_os = "linux")]
+use crate::settings::Fork;
 use crate::settings::{Environment, Runtime, Settings};
 
 /// One kind of sandbox that works here.
@@ -113,6 +115,11 @@ impl Backends {
             default_image: crate::settings::default_image().to_owned(),
             images: settings.state_dir.join("images"),
             allow_degraded: settings.allow_degraded.clone(),
+            fork: match settings.fork {
+                Fork::Auto => embedded::Fork::Auto,
+                Fork::Always => embedded::Fork::Always,
+                Fork::Off => embedded::Fork::Never,
+            },
         });
         Self {
             runtime: settings.runtime,

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use mcp_bridge::sandbox::container::Kind;
-use mcp_bridge::sandbox::embedded::{Embedded, Options};
+use mcp_bridge::sandbox::embedded::{Embedded, Fork, Options};
 use mcp_bridge::sandbox::{Backend, Sandbox, SandboxSpec};
 use tokio::io::AsyncReadExt;
 
@@ -165,6 +165,7 @@ fn embedded() -> Embedded {
         default_image: engines::spec("", "").image,
         images: "/nonexistent".into(),
         allow_degraded: Vec::new(),
+        fork: Fork::Auto,
     })
 }
 

@@ -14,6 +14,7 @@ pub mod image;
 mod init;
 mod keeper;
 mod launch;
+pub mod nursery;
 pub mod plan;
 pub mod python;
 pub mod root;
@@ -42,11 +43,13 @@ use cgroup::Cgroups;
 use host::Mechanism;
 use image::Store;
 pub use keeper::main as keep;
-pub use launch::KEEPER;
-use launch::Refusal;
+use launch::{KEEPER, Refusal};
+pub use nursery::Fork;
+use nursery::{Key, NURSERY_KEEPER, Nurseries, Nursery};
 use plan::Facts;
 use root::Root;
 use seccomp::Memory;
+use step::Plan;
 
 /// All that this backend needs to know; nothing is read from the environment here.
 #[derive(Clone, Debug)]
@@ -65,7 +68,12 @@ pub struct Options {
     pub images: PathBuf,
     /// Promises (see [`crate::sandbox::NEGOTIABLE`]) that the operator accepts to lose on this host.
     pub allow_degraded: Vec<String>,
+    /// Whether sandboxes are forked from a prepared parent.
+    pub fork: Fork,
 }
+
+/// The first arguments by which our binary knows that it is to be a keeper, and of what.
+pub const KEEPERS: [&str; 2] = [KEEPER, NURSERY_KEEPER];
 
 /// The embedded sandbox. Cheap to clone.
 #[derive(Clone)]
@@ -80,6 +88,7 @@ struct Inner {
     /// The host's Python, once it has been looked at.
     python: Mutex<Option<Arc<Root>>>,
     host: OnceCell<Host>,
+    nurseries: Nurseries,
 }
 
 /// What is found out once: it does not change under a running bridge.
@@ -91,7 +100,13 @@ struct Host {
 impl Embedded {
     /// Does no I/O.
     pub fn new(options: Options) -> Self {
-        let inner = Inner { options, host: OnceCell::new(), python: Mutex::default(), endings: TaskTracker::new() };
+        let inner = Inner {
+            options,
+            host: OnceCell::new(),
+            python: Mutex::default(),
+            endings: TaskTracker::new(),
+            nurseries: Nurseries::default(),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -106,8 +121,9 @@ impl Embedded {
         self.root(image).await.map(drop)
     }
 
-    /// Waits until every sandbox that was dropped is really gone.
+    /// Waits until every sandbox that was dropped is really gone, and the parent that they were forked from.
     pub async fn settle(&self) {
+        self.inner.nurseries.close();
         self.inner.endings.close();
         self.inner.endings.wait().await;
         self.inner.endings.reopen();
@@ -179,7 +195,60 @@ impl Embedded {
         let memory = if facts.watch_memory { Memory::Uncounted } else { Memory::Counted };
         let filter = seccomp::filter(memory).map_err(Refusal::Other)?;
         let plan = plan::plan(spec, root, &facts, filter).map_err(Refusal::Other)?;
+        if let Some(forked) = self.fork(spec, host, root, &plan, memory, &name).await.map_err(Refusal::Other)? {
+            return Ok(forked);
+        }
         launch::launch(&self.inner.options.binary, &plan, name, &self.inner.endings).await
+    }
+
+    /// A sandbox forked from a parent that is ready. `None`: it is to be started cold.
+    async fn fork(
+        &self,
+        spec: &SandboxSpec,
+        host: &Host,
+        root: &Root,
+        plan: &Plan,
+        memory: Memory,
+        name: &str,
+    ) -> Result<Option<Sandbox>, SandboxError> {
+        let options = &self.inner.options;
+        let always = options.fork == Fork::Always;
+        let obstacle = nursery::obstacle(spec, options.fork).or(host.kernel.cannot_fork());
+        if let Some(obstacle) = obstacle {
+            // A program that nobody made for it is not meant.
+            let refused = always && !spec.boot.is_empty();
+            return if refused { Err(nursery::refused(obstacle)) } else { Ok(None) };
+        }
+        let kernel = host.kernel.for_children();
+        // A parent that has ended is found out by using it; then there is one more try, with a new one.
+        for _ in 0..2 {
+            let found = self.inner.nurseries.get(Key::new(spec, root), || {
+                let (binary, name) = (options.binary.clone(), name.to_owned());
+                let (plan, spec, endings) = (plan.clone(), spec.clone(), self.inner.endings.clone());
+                async move {
+                    let filter = seccomp::parents(memory).map_err(|error| error.to_string())?;
+                    Nursery::start(binary, name, plan, spec, filter, kernel, endings).await
+                }
+            });
+            let nursery = match found.get() {
+                None if always => found.wait().await,
+                None => return Ok(None),
+                Some(nursery) => nursery,
+            };
+            let launched = match nursery {
+                Ok(nursery) => Arc::clone(nursery).launch(plan, &kernel, name.to_owned()).await,
+                Err(reason) if always => return Err(nursery::refused(reason)),
+                Err(_) => return Ok(None),
+            };
+            match launched {
+                Ok(sandbox) => return Ok(Some(sandbox)),
+                Err(refusal) => {
+                    tracing::warn!("a sandbox could not be forked: {}", refusal.reason());
+                    self.inner.nurseries.discard(&found);
+                }
+            }
+        }
+        if always { Err(nursery::refused("the parent does not work")) } else { Ok(None) }
     }
 
     /// A folder that the operator names, an image that was pulled, or the host's own Python, in this order.
