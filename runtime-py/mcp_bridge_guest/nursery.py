@@ -8,7 +8,7 @@ No policy is here. The calls are data, computed by the host; whatever does not g
 the child, which says which call it was. The words between keeper and parent, JSON in packets on descriptor 3:
 
     keeper   {"clone": n, "clone3": n, "flags": n, "calls": [call, ...]}                        once
-    parent   {"ready": "3.14.0"}                                                                once
+    parent   {"ready": "3.14.0"} or {"failed": "why"}                                           once
     keeper   {"id": n, "group": bool, "calls": [call, ...]}   with descriptors, see `Order`     for each child
     parent   {"id": n, "pid": n}                              with a descriptor of the process
              {"id": n, "errno": n}                            or it could not be born
@@ -92,7 +92,7 @@ class Order:
 
     def __init__(self, message: dict[str, Any], descriptors: list[int]) -> None:
         self.number: int = message["id"]
-        self.calls = [Call(*call) for call in message["calls"]]
+        self.calls = [Call(**call) for call in message["calls"]]
         self.pipes, self.complaint, self.lists = descriptors[:3], descriptors[3], descriptors[4:]
         # A group of version 2 to be born in, and its list of processes for where that is not allowed.
         self.group = self.lists.pop(0) if message["group"] else None
@@ -106,7 +106,7 @@ class Parent:
         self.child = child
         message = json.loads(keeper.recv(LARGEST))
         self.clone, self.clone3, self.flags = message["clone"], message["clone3"], message["flags"]
-        self.calls = [Call(*call) for call in message["calls"]]
+        self.calls = [Call(**call) for call in message["calls"]]
         # By the descriptor that tells a child's end: the order's number, the process.
         self.children: dict[int, tuple[int, int]] = {}
         self.poller = select.poll()
@@ -219,13 +219,25 @@ class Parent:
 
 def main(modules: dict[str, str | CodeType], compiled: Callable[[str], CodeType]) -> NoReturn:
     """Import all that supervisor, worker and most programs import, and be a parent of sandboxes."""
+    keeper = socket.socket(fileno=KEEPER)
+    try:
+        import_all(modules)
+        from mcp_bridge_guest import split
+
+        # Nothing is left to be compiled.
+        parent = Parent(keeper, lambda: split.main({}, compiled))
+    except Exception as error:
+        keeper.send(json.dumps({"failed": repr(error)[:1000]}).encode())
+        os._exit(1)
+    parent.serve()
+
+
+def import_all(modules: dict[str, str | CodeType]) -> None:
+    """Import the guest's own modules and the usual ones."""
     from importlib import import_module
 
-    from mcp_bridge_guest import split, worker
+    from mcp_bridge_guest import worker
 
     worker.import_asyncio()
     for name in (*modules, *USUAL):
         import_module(name)
-    # Nothing is left to be compiled.
-    parent = Parent(socket.socket(fileno=KEEPER), lambda: split.main({}, compiled))
-    parent.serve()

@@ -59,6 +59,9 @@ enum Said {
         #[serde(rename = "ready")]
         _python: String,
     },
+    Failed {
+        failed: String,
+    },
     Born {
         id: u64,
         #[serde(rename = "pid")]
@@ -145,6 +148,9 @@ impl Nursery<'_> {
         self.tell(&text, &[]).map_err(failed("tell the parent"))?;
         match self.hear().map_err(failed("hear of the parent"))? {
             Some((Said::Ready { .. }, _)) => {}
+            Some((Said::Failed { failed: why }, _)) => {
+                return Err(failed("prepare the parent")(io::Error::other(why)));
+            }
             _ => return Err(failed("prepare the parent")(io::Error::other("it ended before it was ready"))),
         }
         say(self.bridge, &Word::Started).map_err(failed("tell the bridge"))
@@ -285,7 +291,7 @@ impl Nursery<'_> {
 
     fn note(&mut self, said: Said, process: Option<OwnedFd>) -> io::Result<()> {
         match said {
-            Said::Ready { .. } => {}
+            Said::Ready { .. } | Said::Failed { .. } => {}
             Said::Born { id, .. } => {
                 let process = process.ok_or(io::ErrorKind::InvalidData)?;
                 let pid = number(process.as_fd())?;
