@@ -19,7 +19,7 @@ pub struct Engine {
 impl Engine {
     /// The engine of this name; a missing one is skipped aloud, and is a failure in CI.
     pub fn get(name: &'static str) -> Option<Self> {
-        if name == "embedded" && !nix::unistd::geteuid().is_root() {
+        if ["embedded", "embedded_forked"].contains(&name) && !nix::unistd::geteuid().is_root() {
             eprintln!("SKIPPED: {name} as root (this is an ordinary user: see `embedded_user`)");
             return None;
         }
@@ -46,9 +46,14 @@ impl Engine {
         if self.is_embedded() { "embedded" } else { self.name }
     }
 
+    /// What `MCP_BRIDGE_FORK` says: each path of the embedded sandbox is a backend of its own.
+    pub fn fork(&self) -> &'static str {
+        if self.name.ends_with("_forked") { "always" } else { "off" }
+    }
+
     /// The user that a bridge on this backend is, where it is not the one who runs the tests.
     pub fn user(&self) -> Option<u32> {
-        (self.name == "embedded_user" && nix::unistd::geteuid().is_root()).then_some(USER)
+        (self.name.starts_with("embedded_user") && nix::unistd::geteuid().is_root()).then_some(USER)
     }
 
     /// The Docker command line on this engine: an observer that is not us.
@@ -103,8 +108,10 @@ fn of_bridge(name: &str, pid: u32) -> bool {
         .is_some_and(|owner| owner.contains(&format!("_{pid}_")))
 }
 
-/// Sandboxes whose keeper runs, by the name on its command line.
+/// Sandboxes whose keeper runs, by the name on its command line. The keeper of a nursery runs as long as its bridge does.
 fn keepers_of(pid: u32) -> Vec<String> {
+    let runs = std::path::Path::new(&format!("/proc/{pid}/exe")).exists();
+    let kinds = if runs { &["__sandbox"][..] } else { &["__sandbox", "__nursery"] };
     let lines = std::fs::read_dir("/proc")
         .into_iter()
         .flatten()
@@ -113,7 +120,7 @@ fn keepers_of(pid: u32) -> Vec<String> {
     let words = |line: Vec<u8>| String::from_utf8_lossy(&line).split('\0').map(str::to_owned).collect::<Vec<_>>();
     lines
         .map(words)
-        .filter(|words| words.get(1).is_some_and(|word| word == "__sandbox"))
+        .filter(|words| words.get(1).is_some_and(|word| kinds.contains(&word.as_str())))
         .filter_map(|words| words.into_iter().nth(2))
         .filter(|name| of_bridge(name, pid))
         .collect()
@@ -156,6 +163,7 @@ macro_rules! every_engine {
             $crate::support::on_engine!(docker, $(#[$meta])*, $body);
             $crate::support::on_engine!(podman, $(#[$meta])*, $body);
             $crate::support::on_engine!(embedded, $(#[$meta])*, $body);
+            $crate::support::on_engine!(embedded_forked, $(#[$meta])*, $body);
         }
     };
     ($(#[$meta:meta])* $name:ident, $body:expr) => {
@@ -165,7 +173,9 @@ macro_rules! every_engine {
             $crate::support::on_engine!(docker, $(#[$meta])*, $body);
             $crate::support::on_engine!(podman, $(#[$meta])*, $body);
             $crate::support::on_engine!(embedded, $(#[$meta])*, $body);
+            $crate::support::on_engine!(embedded_forked, $(#[$meta])*, $body);
             $crate::support::on_engine!(embedded_user, $(#[$meta])*, $body);
+            $crate::support::on_engine!(embedded_user_forked, $(#[$meta])*, $body);
         }
     };
 }
