@@ -25,6 +25,8 @@ use super::plan::Child;
 
 /// Bytes of one word of the parent's: numbers, and one short text.
 const LONGEST_WORD: usize = 4096;
+/// What a child says in the place of a complaint, once its walls stand.
+const STANDS: &str = ".";
 
 /// What a nursery's keeper is told first; with it comes what the parent reads from its input.
 #[derive(Debug, Serialize, Deserialize)]
@@ -338,7 +340,7 @@ impl Kept {
         }
     }
 
-    /// Its end without a word is the moment in which the walls stand.
+    /// At its end it is known whether the walls stand.
     fn listen(&mut self) {
         let Some(pipe) = &mut self.complaint else { return };
         let mut bytes = [0; LONGEST_WORD];
@@ -346,7 +348,7 @@ impl Kept {
             Ok(count @ 1..) => self.complained += &String::from_utf8_lossy(&bytes[..count]),
             _ => {
                 self.complaint = None;
-                if self.complained.is_empty() {
+                if self.complained == STANDS {
                     // Nobody listens: then the hang-up has come as well.
                     let _ = say(&self.bridge, &Word::Started);
                 }
@@ -368,7 +370,9 @@ impl Kept {
         while self.complaint.is_some() {
             self.listen();
         }
-        if let Some(failure) = complaint_of(&self.complained) {
+        if self.complained != STANDS {
+            let killed = || failed("fork")(io::Error::other("it ended before its walls stood"));
+            let failure = complaint_of(&self.complained).unwrap_or_else(killed);
             return self.close_failed(failure);
         }
         let counted: u64 = self.order.groups.iter().map(|group| group.counters().oom_kills).sum();
