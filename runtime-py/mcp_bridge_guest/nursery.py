@@ -42,8 +42,8 @@ CLONE_INTO_CGROUP = 0x200000000
 SIGCHLD = 17
 # In the place of a complaint: the walls stand.
 STANDS = b"."
-# What programs import more often than not, besides what asyncio does. Nothing that keeps a state which must not be shared:
-# `random` seeds itself anew in a child.
+# What programs import more often than not, besides what asyncio does. Nothing that keeps a state which must not be
+# shared: `random` seeds itself anew in a child.
 USUAL = ("collections", "dataclasses", "datetime", "functools", "itertools", "json", "math", "random", "re", "typing")
 
 # With the interpreter's lock held, so that nothing of Python runs between a fork and what must follow it.
@@ -60,9 +60,11 @@ class Refused(Exception):
 
 
 class Call:
-    """One system call as data: its name for errors, its number, its arguments and the one result that is right. An argument
-    is a number; a text, the bytes (in base 16) whose address is passed; or two texts: the address of the first, which ends
-    in the address of the second."""
+    """One system call as data: its name for errors, its number, its arguments and the one result that is right.
+
+    An argument is a number; a text, the bytes (in base 16) whose address is passed; or two texts: the address of the
+    first, which ends in the address of the second.
+    """
 
     def __init__(self, what: str, number: int, arguments: list[Any], result: int) -> None:
         self.what, self.result = what, result

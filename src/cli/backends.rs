@@ -12,6 +12,8 @@ use crate::sandbox::container::{self, Engine, Surroundings};
 use crate::sandbox::embedded::{self, Embedded};
 use crate::sandbox::{Backend, Check, Limits, SandboxError};
 #[cfg(target_os = "linux")]
+use crate::sandbox::{Level, SandboxSpec};
+#[cfg(target_os = "linux")]
 use crate::settings::Fork;
 use crate::settings::{Environment, Runtime, Settings};
 
@@ -45,7 +47,13 @@ impl Found {
         match self {
             Self::Engine(engine) => engine.check(image, &limits.user).await,
             #[cfg(target_os = "linux")]
-            Self::Embedded(embedded) => embedded.check(image, limits).await,
+            Self::Embedded(embedded) => {
+                let mut checks = embedded.check(image, limits).await;
+                if checks.iter().all(|check| check.level != Level::Fail) {
+                    checks.push(embedded.check_fork(&guest(image, limits)).await);
+                }
+                checks
+            }
         }
     }
 
@@ -56,6 +64,19 @@ impl Found {
             #[cfg(target_os = "linux")]
             Self::Embedded(embedded) => embedded.settle().await,
         }
+    }
+}
+
+/// What every run is, before there is a program.
+#[cfg(target_os = "linux")]
+fn guest(image: &str, limits: &Limits) -> SandboxSpec {
+    SandboxSpec {
+        run: "doctor".into(),
+        image: image.to_owned(),
+        command: crate::guest::command(),
+        env: Vec::new(),
+        limits: limits.clone(),
+        boot: crate::guest::boot_block(),
     }
 }
 

@@ -107,13 +107,20 @@ impl Pipes {
 
     /// The sandbox, once its keeper says that it runs.
     pub async fn sandbox(self, mut kept: Kept, booted: bool) -> Result<Sandbox, Refusal> {
-        let Some(Hold { bridge, .. }) = &mut kept.hold else {
-            return Err(other("keeper")(io::ErrorKind::NotFound.into()));
+        let word = match &mut kept.hold {
+            Some(Hold { bridge, .. }) => hear(bridge).await,
+            None => Err(io::ErrorKind::NotFound.into()),
         };
-        match hear(bridge).await.map_err(other("keeper"))? {
-            Word::Started => {}
-            Word::Failed { step, errno, reason } => return Err(Refusal::Step { step, errno, reason }),
-            Word::Ended(_) => return Err(other("keeper")(io::ErrorKind::UnexpectedEof.into())),
+        let refusal = match word {
+            Ok(Word::Started) => None,
+            Ok(Word::Failed { step, errno, reason }) => Some(Refusal::Step { step, errno, reason }),
+            Ok(Word::Ended(_)) => Some(other("keeper")(io::ErrorKind::UnexpectedEof.into())),
+            Err(error) => Some(other("keeper")(error)),
+        };
+        if let Some(refusal) = refusal {
+            // Nothing of this try may be in the way of another one.
+            let _ = Box::new(kept).destroy().await;
+            return Err(refusal);
         }
         Ok(Sandbox {
             input: Box::pin(Input(Some(pipe::Sender::from_owned_fd(self.input.into()).map_err(other("pipe"))?))),

@@ -45,11 +45,10 @@ use image::Store;
 pub use keeper::main as keep;
 use launch::{KEEPER, Refusal};
 pub use nursery::Fork;
-use nursery::{Key, NURSERY_KEEPER, Nurseries, Nursery};
+use nursery::{Attempt, NURSERY_KEEPER, Nurseries};
 use plan::Facts;
 use root::Root;
 use seccomp::Memory;
-use step::Plan;
 
 /// All that this backend needs to know; nothing is read from the environment here.
 #[derive(Clone, Debug)]
@@ -149,6 +148,25 @@ impl Embedded {
         found
     }
 
+    /// Are sandboxes of this kind forked here? Tries it.
+    pub async fn check_fork(&self, spec: &SandboxSpec) -> Check {
+        const NAME: &str = "fork";
+        const COLD: &str = "nothing has to be done: every sandbox starts cold, which takes longer";
+        if self.inner.options.fork == Fork::Never {
+            return Check::new(NAME, Level::Ok, "off: every sandbox starts cold", "");
+        }
+        let host = self.host().await;
+        let tried = async {
+            let root = self.root(&spec.image).await.map_err(Refusal::Other)?;
+            let sandbox = self.attempt(spec, host, &root, Fork::Always).await?;
+            sandbox.handle.destroy().await.map_err(Refusal::Other)
+        };
+        match tried.await {
+            Ok(_) => Check::new(NAME, Level::Ok, "sandboxes are forked from a prepared parent", ""),
+            Err(refusal) => Check::new(NAME, Level::Warn, refusal.reason(), COLD),
+        }
+    }
+
     async fn host(&self) -> &Host {
         let look = || async {
             // A few milliseconds of files and one process: not on a thread that others wait for.
@@ -168,14 +186,15 @@ impl Embedded {
         let weaknesses = weaknesses(host, &spec.limits)?;
         promise::require(&weaknesses, &self.inner.options.allow_degraded)?;
         let root = self.root(&spec.image).await?;
-        let mut launched = self.attempt(spec, host, &root).await;
+        let fork = self.inner.options.fork;
+        let mut launched = self.attempt(spec, host, &root, fork).await;
         if let Err(Refusal::Step { step, errno: libc::ENOENT, .. }) = &launched
             && step.starts_with("bind")
         {
             // The host's Python was updated under us: what it consists of is looked up again.
             *self.inner.python.lock().unwrap_or_else(PoisonError::into_inner) = None;
             let root = self.root(&spec.image).await?;
-            launched = self.attempt(spec, host, &root).await;
+            launched = self.attempt(spec, host, &root, fork).await;
         }
         match launched {
             Ok(sandbox) => Ok(Sandbox { weaknesses, ..sandbox }),
@@ -187,7 +206,7 @@ impl Embedded {
         }
     }
 
-    async fn attempt(&self, spec: &SandboxSpec, host: &Host, root: &Root) -> Result<Sandbox, Refusal> {
+    async fn attempt(&self, spec: &SandboxSpec, host: &Host, root: &Root, fork: Fork) -> Result<Sandbox, Refusal> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = cgroup::name(&format!("{}-{count}", spec.run));
@@ -195,60 +214,21 @@ impl Embedded {
         let memory = if facts.watch_memory { Memory::Uncounted } else { Memory::Counted };
         let filter = seccomp::filter(memory).map_err(Refusal::Other)?;
         let plan = plan::plan(spec, root, &facts, filter).map_err(Refusal::Other)?;
-        if let Some(forked) = self.fork(spec, host, root, &plan, memory, &name).await.map_err(Refusal::Other)? {
+        let options = &self.inner.options;
+        let attempt = Attempt {
+            spec,
+            plan: &plan,
+            name: &name,
+            fork,
+            memory,
+            host: &host.kernel,
+            binary: &options.binary,
+            endings: &self.inner.endings,
+        };
+        if let Some(forked) = self.inner.nurseries.launch(root, attempt).await.map_err(Refusal::Other)? {
             return Ok(forked);
         }
-        launch::launch(&self.inner.options.binary, &plan, name, &self.inner.endings).await
-    }
-
-    /// A sandbox forked from a parent that is ready. `None`: it is to be started cold.
-    async fn fork(
-        &self,
-        spec: &SandboxSpec,
-        host: &Host,
-        root: &Root,
-        plan: &Plan,
-        memory: Memory,
-        name: &str,
-    ) -> Result<Option<Sandbox>, SandboxError> {
-        let options = &self.inner.options;
-        let always = options.fork == Fork::Always;
-        let obstacle = nursery::obstacle(spec, options.fork).or(host.kernel.cannot_fork());
-        if let Some(obstacle) = obstacle {
-            // A program that nobody made for it is not meant.
-            let refused = always && !spec.boot.is_empty();
-            return if refused { Err(nursery::refused(obstacle)) } else { Ok(None) };
-        }
-        let kernel = host.kernel.for_children();
-        // A parent that has ended is found out by using it; then there is one more try, with a new one.
-        for _ in 0..2 {
-            let found = self.inner.nurseries.get(Key::new(spec, root), || {
-                let (binary, name) = (options.binary.clone(), name.to_owned());
-                let (plan, spec, endings) = (plan.clone(), spec.clone(), self.inner.endings.clone());
-                async move {
-                    let filter = seccomp::parents(memory).map_err(|error| error.to_string())?;
-                    Nursery::start(binary, name, plan, spec, filter, kernel, endings).await
-                }
-            });
-            let nursery = match found.get() {
-                None if always => found.wait().await,
-                None => return Ok(None),
-                Some(nursery) => nursery,
-            };
-            let launched = match nursery {
-                Ok(nursery) => Arc::clone(nursery).launch(plan, &kernel, name.to_owned()).await,
-                Err(reason) if always => return Err(nursery::refused(reason)),
-                Err(_) => return Ok(None),
-            };
-            match launched {
-                Ok(sandbox) => return Ok(Some(sandbox)),
-                Err(refusal) => {
-                    tracing::warn!("a sandbox could not be forked: {}", refusal.reason());
-                    self.inner.nurseries.discard(&found);
-                }
-            }
-        }
-        if always { Err(nursery::refused("the parent does not work")) } else { Ok(None) }
+        launch::launch(&options.binary, &plan, name, &self.inner.endings).await
     }
 
     /// A folder that the operator names, an image that was pulled, or the host's own Python, in this order.

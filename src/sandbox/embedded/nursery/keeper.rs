@@ -5,7 +5,7 @@
 //! own, whose hang-up ends that child; the hang-up of the bridge's first socket ends everything.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice, IoSliceMut, PipeReader, Read};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
@@ -16,32 +16,22 @@ use nix::sys::socket::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::super::cgroup::{Group, Version};
-use super::super::keeper::{Failure, clear, complaint_of, failed, make, receive, say, start};
-use super::super::step::{Last, Plan, Watch, Word};
+use super::super::cgroup::Version;
+use super::super::keeper::{Failure, failed, make, receive, say, start};
+use super::super::step::{Last, Plan, Word};
 use super::super::{sys, watch};
 use super::call::Call;
+use super::child::{Order, Running};
 use super::plan::Child;
 
 /// Bytes of one word of the parent's: numbers, and one short text.
 const LONGEST_WORD: usize = 4096;
-/// What a child says in the place of a complaint, once its walls stand.
-const STANDS: &str = ".";
 
 /// What a nursery's keeper is told first; with it comes what the parent reads from its input.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Task {
     pub parent: Plan,
     pub child: Child,
-}
-
-/// One child that the bridge wants; with it come the pipes and a socket of its own.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Order {
-    pub groups: Vec<Group>,
-    /// Made before those that are the same for all.
-    pub calls: Vec<Call>,
-    pub watch: Option<Watch>,
 }
 
 /// What the parent is told for it.
@@ -115,23 +105,8 @@ fn raise(task: &Task, mut descriptors: Vec<OwnedFd>, bridge: &UnixStream) -> Res
 struct Nursery<'a> {
     bridge: &'a UnixStream,
     parent: OwnedFd,
-    children: Vec<Kept>,
+    children: Vec<Running>,
     count: u64,
-}
-
-/// One child, from its order to its end.
-struct Kept {
-    id: u64,
-    bridge: UnixStream,
-    /// Until its walls stand: what it complains of.
-    complaint: Option<PipeReader>,
-    complained: String,
-    /// Once it is born: a descriptor of the process, and its number here.
-    process: Option<(OwnedFd, u32)>,
-    order: Order,
-    /// It was us who ended it.
-    ended: bool,
-    memory_kills: u64,
 }
 
 /// What there is to wait for.
@@ -176,11 +151,11 @@ impl Nursery<'_> {
                         Some((said, process)) => self.note(said, process)?,
                         None => return Err(io::Error::other("the parent has ended")),
                     },
-                    Source::Hold(id) => self.with(id, Kept::end),
-                    Source::Complaint(id) => self.with(id, Kept::listen),
+                    Source::Hold(id) => self.with(id, Running::end),
+                    Source::Complaint(id) => self.with(id, Running::listen),
                 }
             }
-            self.children.iter_mut().for_each(Kept::look);
+            self.children.iter_mut().for_each(Running::look);
         }
     }
 
@@ -209,7 +184,7 @@ impl Nursery<'_> {
         Ok(sources.into_iter().zip(happened.collect::<Vec<_>>()).filter_map(|(one, did)| did.then_some(one)).collect())
     }
 
-    fn with(&mut self, id: u64, act: impl FnOnce(&mut Kept)) {
+    fn with(&mut self, id: u64, act: impl FnOnce(&mut Running)) {
         if let Some(child) = self.children.iter_mut().find(|child| child.id == id) {
             act(child);
         }
@@ -221,7 +196,7 @@ impl Nursery<'_> {
         let Some(socket) = pipes.pop() else { return Ok(false) };
         let order: Order = serde_json::from_slice(&text)?;
         self.count += 1;
-        let mut child = Kept {
+        let mut child = Running {
             id: self.count,
             bridge: socket.into(),
             complaint: None,
@@ -239,7 +214,7 @@ impl Nursery<'_> {
     }
 
     /// Makes the groups and asks the parent for the child.
-    fn send_for(&self, child: &mut Kept, pipes: &[OwnedFd]) -> Result<(), Failure> {
+    fn send_for(&self, child: &mut Running, pipes: &[OwnedFd]) -> Result<(), Failure> {
         make(&child.order.groups)?;
         let (complaint, complain) = io::pipe().map_err(failed("pipe"))?;
         let mut doors = Vec::new();
@@ -318,7 +293,7 @@ impl Nursery<'_> {
         Ok(())
     }
 
-    fn take(&mut self, id: u64) -> Option<Kept> {
+    fn take(&mut self, id: u64) -> Option<Running> {
         let at = self.children.iter().position(|child| child.id == id)?;
         Some(self.children.swap_remove(at))
     }
@@ -328,73 +303,6 @@ impl Nursery<'_> {
         for child in self.children.drain(..) {
             child.close(None);
         }
-    }
-}
-
-impl Kept {
-    /// The bridge has let go, or the limit was met. One that is not born yet is ended when it is.
-    fn end(&mut self) {
-        self.ended = true;
-        if let Some((process, _)) = &self.process {
-            let _ = sys::kill(process.as_fd());
-        }
-    }
-
-    /// At its end it is known whether the walls stand.
-    fn listen(&mut self) {
-        let Some(pipe) = &mut self.complaint else { return };
-        let mut bytes = [0; LONGEST_WORD];
-        match pipe.read(&mut bytes) {
-            Ok(count @ 1..) => self.complained += &String::from_utf8_lossy(&bytes[..count]),
-            _ => {
-                self.complaint = None;
-                if self.complained == STANDS {
-                    // Nobody listens: then the hang-up has come as well.
-                    let _ = say(&self.bridge, &Word::Started);
-                }
-            }
-        }
-    }
-
-    /// At its memory, where no group holds it.
-    fn look(&mut self) {
-        let (Some((_, pid)), Some(limit)) = (&self.process, &self.order.watch) else { return };
-        if !self.ended && watch::above(*pid, limit.limit, limit.swap, &limit.folders).is_some() {
-            self.memory_kills += 1;
-            self.end();
-        }
-    }
-
-    /// It has ended, and was reaped. `status`: as waitpid(2) gives it.
-    fn close(mut self, status: Option<i32>) {
-        while self.complaint.is_some() {
-            self.listen();
-        }
-        if self.complained != STANDS {
-            let killed = || failed("fork")(io::Error::other("it ended before its walls stood"));
-            let failure = complaint_of(&self.complained).unwrap_or_else(killed);
-            return self.close_failed(failure);
-        }
-        let counted: u64 = self.order.groups.iter().map(|group| group.counters().oom_kills).sum();
-        let left = clear(&self.order.groups);
-        let exit_code = status.and_then(|status| code(status, self.ended));
-        let last = Last { exit_code, memory_kills: self.memory_kills + counted, left };
-        let _ = say(&self.bridge, &Word::Ended(last));
-    }
-
-    fn close_failed(self, Failure { step, error }: Failure) {
-        clear(&self.order.groups);
-        let errno = error.raw_os_error().unwrap_or(0);
-        let _ = say(&self.bridge, &Word::Failed { step, errno, reason: error.to_string() });
-    }
-}
-
-/// As shells and engines count it; `None` when it was us.
-fn code(status: i32, ended: bool) -> Option<i32> {
-    match libc::WIFSIGNALED(status) {
-        true if ended && libc::WTERMSIG(status) == libc::SIGKILL => None,
-        true => Some(128 + libc::WTERMSIG(status)),
-        false => Some(libc::WEXITSTATUS(status)),
     }
 }
 

@@ -6,14 +6,15 @@
 //! for `doctor`, and sandboxes start cold.
 
 mod call;
+mod child;
 mod keeper;
 pub mod plan;
+mod slot;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,18 +23,18 @@ use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 use tokio::process::Child;
 use tokio::runtime::Handle as Runtime;
-use tokio::sync::SetOnce;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::launch::{Hold, Kept, Pipes, Refusal, hear, other, send, spawn};
-use super::root::Root;
 use super::seccomp::Filter;
 use super::step::{Plan, Word};
-use crate::sandbox::{Limits, Sandbox, SandboxError, SandboxSpec};
+use crate::sandbox::{Sandbox, SandboxSpec};
 pub use call::{Argument, Call, Hexadecimal, Kernel};
+use child::Order;
+use keeper::Task;
 pub(super) use keeper::keep;
-use keeper::{Order, Task};
+pub(super) use slot::{Attempt, Nurseries};
 
 /// The argument by which our binary knows that it is to keep a nursery.
 pub const NURSERY_KEEPER: &str = "__nursery";
@@ -50,124 +51,6 @@ pub enum Fork {
 
 /// How long a parent may take to import everything: a second on a slow machine, and thirty times that on a crowded one.
 const START_LIMIT: Duration = Duration::from_secs(30);
-/// A parent that nobody has used for so long gives back its 20 MB; the next run after that starts cold, as the first one did.
-const IDLE: Duration = Duration::from_secs(600);
-/// Where no parent could be made, another is not tried sooner: what is in the way rarely goes by itself.
-const REST: Duration = Duration::from_secs(60);
-
-/// All that shapes a parent: another one of anything here needs another parent.
-#[derive(Clone, PartialEq)]
-pub(super) struct Key {
-    root: Root,
-    /// What the files of the root are now: device, number, and time of change.
-    stamp: Vec<Option<(u64, u64, i64, i64)>>,
-    command: Vec<String>,
-    env: Vec<(String, String)>,
-    limits: Limits,
-    boot: Bytes,
-}
-
-impl Key {
-    /// Looks at each file that is bound: an update of Python makes new ones.
-    pub fn new(spec: &SandboxSpec, root: &Root) -> Self {
-        let stamp = |path: &PathBuf| {
-            let found = std::fs::metadata(path).ok()?;
-            // Folders change with what is in them, e.g. compiled modules.
-            let changed = if found.is_dir() { (0, 0) } else { (found.mtime(), found.mtime_nsec()) };
-            Some((found.dev(), found.ino(), changed.0, changed.1))
-        };
-        Self {
-            root: root.clone(),
-            stamp: root.binds.iter().map(|bind| stamp(&bind.source)).collect(),
-            command: spec.command.clone(),
-            env: spec.env.clone(),
-            limits: spec.limits.clone(),
-            boot: spec.boot.clone(),
-        }
-    }
-}
-
-/// The one nursery of a bridge, as far as there is one.
-#[derive(Clone, Default)]
-pub(super) struct Nurseries {
-    slot: Arc<Mutex<Option<Slot>>>,
-}
-
-type Found = SetOnce<Result<Arc<Nursery>, String>>;
-
-struct Slot {
-    key: Key,
-    found: Arc<Found>,
-    since: Instant,
-}
-
-impl Nurseries {
-    /// The nursery for this key: the one that is there, or one that is being made now, with `start`.
-    pub fn get<F>(&self, key: Key, start: impl FnOnce() -> F) -> Arc<Found>
-    where
-        F: Future<Output = Result<Arc<Nursery>, String>> + Send + 'static,
-    {
-        let mut slot = self.lock();
-        if let Some(slot) = &*slot
-            && slot.key == key
-            && !(matches!(slot.found.get(), Some(Err(_))) && slot.since.elapsed() > REST)
-        {
-            return Arc::clone(&slot.found);
-        }
-        let found = Arc::new(Found::new());
-        *slot = Some(Slot { key, found: Arc::clone(&found), since: Instant::now() });
-        let (making, start) = (Arc::clone(&found), start());
-        let slot = Arc::downgrade(&self.slot);
-        tokio::spawn(async move {
-            let made = start.await;
-            let nursery = made.as_ref().map(Arc::downgrade).map_err(String::clone);
-            // Whoever wants it has it from here; this task holds on to nothing.
-            let _ = making.set(made);
-            drop(making);
-            match nursery {
-                Ok(nursery) => end_when_idle(nursery, slot).await,
-                Err(reason) => tracing::info!("sandboxes are not forked: {reason}"),
-            }
-        });
-        found
-    }
-
-    /// This one does not work any more: the next is made when it is wanted.
-    pub fn discard(&self, found: &Arc<Found>) {
-        let mut slot = self.lock();
-        if slot.as_ref().is_some_and(|slot| Arc::ptr_eq(&slot.found, found)) {
-            *slot = None;
-        }
-    }
-
-    /// Lets go of the nursery, which ends with the last of its children.
-    pub fn close(&self) {
-        *self.lock() = None;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Slot>> {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Lets go of a nursery that nobody has used for [`IDLE`].
-async fn end_when_idle(nursery: Weak<Nursery>, slot: Weak<Mutex<Option<Slot>>>) {
-    while let Some(rest) = nursery.upgrade().map(|nursery| IDLE.saturating_sub(nursery.idle())) {
-        if rest.is_zero() {
-            let Some(slot) = slot.upgrade() else { return };
-            let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-            let mine = |slot: &Slot| {
-                let found = slot.found.get().and_then(|found| found.as_ref().ok());
-                found.is_some_and(|found| std::ptr::eq(Arc::as_ptr(found), nursery.as_ptr()))
-            };
-            if slot.as_ref().is_some_and(mine) {
-                *slot = None;
-            }
-            return;
-        }
-        tokio::time::sleep(rest).await;
-    }
-}
 
 /// A parent that waits, and its keeper. Ends when it is dropped, which its children do not let happen before they have ended.
 pub(super) struct Nursery {
@@ -273,18 +156,4 @@ impl Drop for Nursery {
             self.endings.spawn_on(async move { drop(keeper.wait().await) }, &self.runtime);
         }
     }
-}
-
-/// Is there anything that speaks against forking, known beforehand?
-pub(super) fn obstacle(spec: &SandboxSpec, fork: Fork) -> Option<&'static str> {
-    match fork {
-        Fork::Never => Some("MCP_BRIDGE_FORK is off"),
-        _ if spec.boot.is_empty() => Some("this program cannot be a parent"),
-        _ => None,
-    }
-}
-
-/// What a refusal to fork is, where it is an error.
-pub(super) fn refused(reason: &str) -> SandboxError {
-    SandboxError::Refused { step: "forking a sandbox", reason: format!("{reason}; MCP_BRIDGE_FORK is `always`") }
 }
