@@ -1,8 +1,8 @@
 """A parent of sandboxes: a Python that has imported everything once and is forked for each run.
 
 It never sees a program, a value or a name of any run: what it is told is a list of system calls, the same for every
-child, and descriptors that it hands on and closes. Each child is born in namespaces of its own, makes those calls, which
-take from it all that its parent may do and it may not, and only then is PID 1 of a sandbox.
+child, and descriptors that it hands on and closes. Each child is born in namespaces of its own, makes those calls,
+which take from it all that its parent may do and it may not, and only then is PID 1 of a sandbox.
 
 No policy is here. The calls are data, computed by the host; whatever does not give the result that the data wants ends
 the child, which says which call it was. The words between keeper and parent, JSON in packets on descriptor 3:
