@@ -75,7 +75,8 @@ fn a_plan_is_what_it_was() {
 }
 
 fn kernel() -> Kernel {
-    Kernel { landlock: 6, last_capability: 40, most_processes: u64::MAX, most_signals: u64::MAX }
+    let all = u64::MAX;
+    Kernel { landlock: 6, last_capability: 40, most_processes: all, most_signals: all, most_open_files: all }
 }
 
 fn forked(facts: &Facts) -> (Plan, Vec<Call>) {

@@ -18,6 +18,7 @@ the child, which says which call it was. The words between keeper and parent, JS
 from __future__ import annotations
 
 import ctypes
+import errno
 import gc
 import json
 import os
@@ -54,9 +55,9 @@ syscall.restype = ctypes.c_long
 class Refused(Exception):
     """A call did not give what it must give."""
 
-    def __init__(self, what: str, errno: int) -> None:
-        super().__init__(what, errno)
-        self.what, self.errno = what, errno
+    def __init__(self, what: str, number: int) -> None:
+        super().__init__(what, number)
+        self.what, self.errno = what, number
 
 
 class Call:
@@ -135,7 +136,11 @@ class Parent:
         if not message:
             os._exit(0)
         try:
-            self.bear(Order(json.loads(message), descriptors))
+            order = json.loads(message)
+            if len(descriptors) < 4:
+                self.say({"id": order["id"], "errno": errno.EMFILE})
+            else:
+                self.bear(Order(order, descriptors))
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -173,10 +178,10 @@ class Parent:
         if process == 0:
             ctypes.pythonapi.PyOS_AfterFork_Child()
             self.become(order)
-        errno = ctypes.get_errno()
+        why = ctypes.get_errno()
         ctypes.pythonapi.PyOS_AfterFork_Parent()
         if process < 0:
-            raise OSError(errno, os.strerror(errno))
+            raise OSError(why, os.strerror(why))
         return process, handle.value
 
     def become(self, order: Order) -> NoReturn:

@@ -56,8 +56,8 @@ pub struct Host {
     pub cpus: u32,
     /// The number of the last capability; `None` where the kernel does not say.
     pub last_capability: Option<u32>,
-    /// Hard limits of this process, which what it starts cannot raise: processes, and signals that are queued.
-    pub most: (u64, u64),
+    /// Hard limits of this process, which what it starts cannot raise: processes, signals that are queued, open files.
+    pub most: [u64; 3],
 }
 
 impl Host {
@@ -85,7 +85,7 @@ impl Host {
             swap: read("/proc/swaps").lines().count() > 1,
             cpus: listed(field("Cpus_allowed_list:")),
             last_capability: read("/proc/sys/kernel/cap_last_cap").trim().parse().ok(),
-            most: (most(Resource::RLIMIT_NPROC), most(Resource::RLIMIT_SIGPENDING)),
+            most: [Resource::RLIMIT_NPROC, Resource::RLIMIT_SIGPENDING, Resource::RLIMIT_NOFILE].map(most),
         }
     }
 
@@ -113,8 +113,9 @@ impl Host {
             landlock: self.landlock,
             // Not used where it is unknown: `cannot_fork`.
             last_capability: self.last_capability.unwrap_or_default(),
-            most_processes: self.most.0,
-            most_signals: self.most.1,
+            most_processes: self.most[0],
+            most_signals: self.most[1],
+            most_open_files: self.most[2],
         }
     }
 
@@ -223,7 +224,7 @@ pub(super) mod tests {
             swap: true,
             cpus: 2,
             last_capability: Some(40),
-            most: (u64::MAX, u64::MAX),
+            most: [u64::MAX; 3],
         }
     }
 

@@ -62,6 +62,7 @@ pub struct Kernel {
     /// Hard limits of this process, which cannot be raised.
     pub most_processes: u64,
     pub most_signals: u64,
+    pub most_open_files: u64,
 }
 
 /// The first of all calls: nothing that the parent had open stays.
@@ -102,6 +103,7 @@ pub fn calls(step: &Step, kernel: &Kernel) -> Result<Vec<Call>, SandboxError> {
             let value = match resource {
                 Resource::Processes => *value.min(&kernel.most_processes),
                 Resource::Signals => *value.min(&kernel.most_signals),
+                Resource::OpenFiles => *value.min(&kernel.most_open_files),
                 _ => return Err(not_of_a_child(step)),
             };
             let both = [value.to_ne_bytes(), value.to_ne_bytes()].concat();
@@ -279,7 +281,9 @@ mod tests {
 
     #[test]
     fn a_limit_is_never_above_the_hard_one() {
-        let kernel = Kernel { landlock: 0, last_capability: 40, most_processes: 7, most_signals: u64::MAX };
+        let all = u64::MAX;
+        let kernel =
+            Kernel { landlock: 0, last_capability: 40, most_processes: 7, most_signals: all, most_open_files: all };
         let limited = |value| {
             let made = calls(&Step::Limit { resource: Resource::Processes, value }, &kernel).expect("calls");
             made[0].arguments[2].clone()

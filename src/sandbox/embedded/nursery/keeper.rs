@@ -11,6 +11,7 @@ use std::os::unix::net::UnixStream;
 
 use nix::cmsg_space;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair,
 };
@@ -85,6 +86,8 @@ pub(in super::super) fn keep(bridge: &UnixStream) -> bool {
 
 /// Starts the parent, and serves until the bridge or the parent has gone.
 fn raise(task: &Task, mut descriptors: Vec<OwnedFd>, bridge: &UnixStream) -> Result<(), Failure> {
+    // Some descriptors for each child, here and in the parent; a child's own limit is among its calls.
+    let _ = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     let kind = SockType::SeqPacket;
     let (parent, theirs) = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC)
         .map_err(|error| failed("socket")(error.into()))?;

@@ -44,8 +44,7 @@ pub fn parent(sandbox: &Plan, filter: &Filter) -> Plan {
 fn of_the_parent(step: &Step, filter: &Filter) -> Option<Step> {
     Some(match step {
         Step::Enter(_) | Step::Tmpfs { .. } | Step::Landlock { .. } | Step::Affinity(_) => return None,
-        // Counted for all processes of a user together, the children's included.
-        Step::Limit { resource: Resource::Processes | Resource::Signals, .. } => return None,
+        Step::Limit { resource, .. } if of_a_child(*resource) => return None,
         // Groups are named from the outside, so that a child can be born in one.
         Step::Unshare(names) => {
             Step::Unshare(names.iter().copied().filter(|name| *name != Namespace::Cgroup).collect())
@@ -59,6 +58,12 @@ fn of_the_parent(step: &Step, filter: &Filter) -> Option<Step> {
         },
         other => other.clone(),
     })
+}
+
+/// Processes and signals are counted for all of a user together, the children's included; and a parent has a descriptor or two
+/// for each child. Every other limit is for each process alone, and is handed down.
+fn of_a_child(resource: Resource) -> bool {
+    matches!(resource, Resource::Processes | Resource::Signals | Resource::OpenFiles)
 }
 
 /// Every child's part.
@@ -75,7 +80,7 @@ pub fn child(sandbox: &Plan, user: &str, kernel: &Kernel) -> Result<Child, Sandb
     // Over the parent's, which shows no process of this namespace.
     steps.extend(theirs(|step| matches!(step, Step::Proc)));
     steps.extend(theirs(|step| matches!(step, Step::Session)));
-    steps.extend(theirs(|step| matches!(step, Step::Limit { resource: Resource::Processes | Resource::Signals, .. })));
+    steps.extend(theirs(|step| matches!(step, Step::Limit { resource, .. } if of_a_child(*resource))));
     steps.extend(theirs(|step| {
         matches!(
             step,
