@@ -66,7 +66,8 @@ impl Engine {
     /// Ids of sandboxes of the bridge with this process id.
     pub fn sandboxes_of(&self, pid: u32) -> Vec<String> {
         if self.is_embedded() {
-            return [keepers_of(pid), groups_of(pid)].concat();
+            let children = children_of(pid);
+            return if children.is_empty() { [keepers_of(pid), groups_of(pid)].concat() } else { children };
         }
         let ids =
             self.docker(&["ps", "-a", "--no-trunc", "--filter", "label=mcp-bridge.instance", "--format", "{{.ID}}"]);
@@ -123,6 +124,26 @@ fn keepers_of(pid: u32) -> Vec<String> {
         .filter(|words| words.get(1).is_some_and(|word| kinds.contains(&word.as_str())))
         .filter_map(|words| words.into_iter().nth(2))
         .filter(|name| of_bridge(name, pid))
+        .collect()
+}
+
+/// Sandboxes that were forked: the parent is their parent, and its own is the keeper of a nursery. They have no names.
+fn children_of(pid: u32) -> Vec<String> {
+    let field = |process: &str, key: &str| {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        status.lines().find_map(|line| line.strip_prefix(key)?.trim().parse::<u32>().ok())
+    };
+    let nursery = |process: u32| {
+        let line = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+        let words: Vec<String> = String::from_utf8_lossy(&line).split('\0').map(str::to_owned).collect();
+        words.get(1).is_some_and(|word| word == "__nursery") && words.get(2).is_some_and(|name| of_bridge(name, pid))
+    };
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let names = processes.filter_map(|entry| entry.file_name().into_string().ok());
+    let grandparent = |process: &str| field(&field(process, "PPid:")?.to_string(), "PPid:");
+    names
+        .filter(|name| name.parse::<u32>().is_ok() && grandparent(name).is_some_and(nursery))
+        .map(|name| format!("child {name}"))
         .collect()
 }
 
