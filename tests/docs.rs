@@ -135,6 +135,7 @@ fn security_has_the_table_of_the_filter() {
             Some(Memory::Counted) => ", with a memory cgroup",
             Some(Memory::Uncounted) => ", without a memory cgroup",
         };
+        answer += if group.parents { ", to parents of sandboxes only" } else { "" };
         answer += &group.only.as_ref().map(|only| condition("is", only, group.otherwise)).unwrap_or_default();
         answer += &group.never.as_ref().map(|never| condition("is not", never, group.otherwise)).unwrap_or_default();
         table += &format!("| {} | {answer} | `{}` | {} |\n", group.name, group.calls.join(" "), group.reason);

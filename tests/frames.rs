@@ -177,7 +177,7 @@ async fn hear(program: Vec<u8>, supervisor: Vec<u8>) -> Ending {
         supervisor: Box::pin(Cursor::new(supervisor)),
     };
     let conduct = Conduct { max_calls: 10 };
-    Guest::boot(pipes).run(&start(), Arc::new(Nobody), &mut Nobody, conduct, std::future::pending()).await
+    Guest::boot(pipes, false).run(&start(), Arc::new(Nobody), &mut Nobody, conduct, std::future::pending()).await
 }
 
 /// The greeting and the first frame of every supervisor.
@@ -240,7 +240,8 @@ async fn a_guest_that_has_exited_is_hung_up_on_at_once() {
     });
     let begun = tokio::time::Instant::now();
     let conduct = Conduct { max_calls: 1 };
-    let ending = Guest::boot(pipes).run(&start(), Arc::new(Nobody), &mut Nobody, conduct, std::future::pending()).await;
+    let ending =
+        Guest::boot(pipes, false).run(&start(), Arc::new(Nobody), &mut Nobody, conduct, std::future::pending()).await;
     guest.await.expect("a guest");
     assert_eq!(ending.exited.expect("exited").code, Some(3));
     // The clock stands still unless somebody waits for it.
@@ -277,7 +278,7 @@ async fn a_run_is_over_when_the_program_has_reported_and_all_output_is_here() {
     let begun = Instant::now();
     let supervisor = lives([greeting(), frame(b"Ohi"), frame(b"D{\"oom_kills\":2}")].concat());
     let pipes = Pipes { input: Box::pin(tokio::io::sink()), program: lives(finished()), supervisor };
-    let mut guest = Guest::boot(pipes);
+    let mut guest = Guest::boot(pipes, false);
     let (mut printed, conduct) = (Printed::default(), Conduct { max_calls: 1 });
     let ending = guest.run(&start(), Arc::new(Nobody), &mut printed, conduct, std::future::pending()).await;
     assert!(ending.finished.is_some() && ending.alive && ending.violation.is_none(), "{ending:?}");
@@ -289,7 +290,7 @@ async fn a_run_is_over_when_the_program_has_reported_and_all_output_is_here() {
 #[tokio::test(start_paused = true)]
 async fn a_guest_is_ready_when_both_its_halves_are() {
     let ready = |program: Pin<Box<dyn AsyncRead + Send>>, supervisor: Pin<Box<dyn AsyncRead + Send>>| {
-        Guest::boot(Pipes { input: Box::pin(tokio::io::sink()), program, supervisor })
+        Guest::boot(Pipes { input: Box::pin(tokio::io::sink()), program, supervisor }, false)
     };
     let mut guest = ready(lives(frame(b"A{}")), lives(greeting()));
     assert!(guest.ready().await.is_ok());
@@ -355,7 +356,7 @@ async fn what_has_come_counts_however_late_the_host_looks() {
         let pipes = Pipes { input: Box::pin(tokio::io::sink()), program, supervisor };
         let mut printed = Printed::default();
         let (conduct, never) = (Conduct { max_calls: 10 }, std::future::pending());
-        let ending = Guest::boot(pipes).run(&start(), Arc::new(Nobody), &mut printed, conduct, never).await;
+        let ending = Guest::boot(pipes, false).run(&start(), Arc::new(Nobody), &mut printed, conduct, never).await;
         assert!(ending.violation.is_none(), "{late}: {ending:?}");
         assert!(ending.finished.is_some() && ending.exited.is_some(), "{late}: {ending:?}");
         assert_eq!(printed.0, b"hi", "{late}");
@@ -409,7 +410,7 @@ async fn replies_that_are_never_read_do_not_pile_up() {
         let answer = Arc::clone(&answer);
         async move {
             let conduct = Conduct { max_calls: 1000 };
-            Guest::boot(pipes).run(&start(), answer, &mut Nobody, conduct, std::future::pending()).await
+            Guest::boot(pipes, false).run(&start(), answer, &mut Nobody, conduct, std::future::pending()).await
         }
     });
     answer.last.notified().await;

@@ -100,7 +100,7 @@ async fn run_until(code: &str, conduct: Conduct, stop: impl Future<Output = Stop
 async fn run_with(echo: Echo, code: &str, conduct: Conduct, stop: impl Future<Output = Stop> + Send) -> (Ending, Kept) {
     let (mut child, pipes) = spawn();
     let mut kept = Kept::default();
-    let ending = Guest::boot(pipes).run(&start(code), Arc::new(echo), &mut kept, conduct, stop).await;
+    let ending = Guest::boot(pipes, false).run(&start(code), Arc::new(echo), &mut kept, conduct, stop).await;
     let ended = tokio::time::timeout(Duration::from_secs(20), child.wait()).await;
     assert!(ended.is_ok(), "the guest outlived its run");
     (ending, kept)
@@ -133,7 +133,7 @@ async fn a_program_prints_calls_and_answers() {
 #[tokio::test]
 async fn the_programs_of_a_session_share_variables_and_nothing_else() {
     let (mut child, pipes) = spawn();
-    let mut guest = Guest::boot(pipes);
+    let mut guest = Guest::boot(pipes, false);
     guest.ready().await.expect("a guest");
     assert!(guest.lost().now_or_never().is_none());
     let conduct = Conduct { max_calls: 2 };
@@ -233,7 +233,7 @@ async fn an_interpreter_that_does_not_start_says_why() {
     };
     let mut kept = Kept::default();
     let conduct = Conduct { max_calls: 1 };
-    let ending = Guest::boot(pipes)
+    let ending = Guest::boot(pipes, false)
         .run(&start("1"), Arc::new(Echo::default()), &mut kept, conduct, std::future::pending())
         .await;
     assert!(ending.violation.expect("reason").contains("python3: broken"));

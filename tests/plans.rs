@@ -4,6 +4,8 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
+use mcp_bridge::sandbox::embedded::nursery::plan::{child, own, parent};
+use mcp_bridge::sandbox::embedded::nursery::{Call, Kernel};
 use mcp_bridge::sandbox::embedded::plan::{Facts, plan};
 use mcp_bridge::sandbox::embedded::root::{Bind, Link, Root};
 use mcp_bridge::sandbox::embedded::seccomp::Filter;
@@ -25,6 +27,7 @@ fn spec() -> SandboxSpec {
             workspace: 128 << 20,
             open_files: 256,
         },
+        boot: bytes::Bytes::new(),
     }
 }
 
@@ -55,7 +58,7 @@ fn planned(facts: &Facts) -> Plan {
 }
 
 /// `MCP_BRIDGE_TEST_BLESS=1` writes what is planned now; the difference is for people to read.
-fn golden(name: &str, plan: &Plan) {
+fn golden(name: &str, plan: &impl serde::Serialize) {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/plans").join(name);
     let text = serde_json::to_string_pretty(plan).expect("text") + "\n";
     if std::env::var_os("MCP_BRIDGE_TEST_BLESS").is_some() {
@@ -69,6 +72,63 @@ fn golden(name: &str, plan: &Plan) {
 fn a_plan_is_what_it_was() {
     golden("root.json", &planned(&as_root()));
     golden("user.json", &planned(&as_user()));
+}
+
+fn kernel() -> Kernel {
+    let all = u64::MAX;
+    Kernel { landlock: 6, last_capability: 40, most_processes: all, most_signals: all, most_open_files: all }
+}
+
+fn forked(facts: &Facts) -> (Plan, Vec<Call>) {
+    let plan = planned(facts);
+    let shared = child(&plan, &spec().limits.user, &kernel()).expect("a child");
+    let own = own(&plan, &kernel()).expect("calls");
+    (parent(&plan, &Filter(Vec::new())), [own, shared.calls].concat())
+}
+
+// The numbers of calls are those of one architecture.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn what_is_forked_is_what_it_was() {
+    for (name, facts) in [("root", as_root()), ("user", as_user())] {
+        let (parent, calls) = forked(&facts);
+        golden(&format!("{name}-parent.json"), &parent);
+        // A call a line.
+        let line = |call: &Call| serde_json::to_string(call).expect("text");
+        golden(&format!("{name}-child.json"), &calls.iter().map(line).collect::<Vec<_>>());
+    }
+}
+
+/// Nothing of a sandbox is lost on the way: a step is the parent's, or the child's, or both's.
+#[test]
+fn every_step_is_done_by_the_parent_or_by_the_child() {
+    let group = Step::Enter("/sys/fs/cgroup/x/cgroup.procs".into());
+    for facts in [as_root(), as_user()] {
+        let (parent, calls) = forked(&facts);
+        for step in planned(&facts).init.iter().filter(|step| **step != group) {
+            let name = step.to_string();
+            let by_parent = parent.init.contains(step) || matches!(step, Step::Unshare(_) | Step::Exec { .. });
+            let by_child = calls.iter().any(|call| call.what == name);
+            assert!(by_parent || by_child, "{name}");
+            // What a parent has given up for itself, a new user namespace gives back to the child.
+            let again =
+                ["drop capabilities", "seccomp", "landlock", "new session", "mount /proc", "die with the keeper"];
+            assert!(by_child || !again.contains(&name.as_str()), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_child_ends_with_less_than_it_began_with() {
+    let (_, calls) = forked(&as_user());
+    let at = |what: &str| calls.iter().position(|call| call.what == what).unwrap_or_else(|| panic!("{what}"));
+    let last = |what: &str| calls.iter().rposition(|call| call.what == what).unwrap_or_else(|| panic!("{what}"));
+    assert_eq!(at("close what the parent had open"), at("choose processors") + 1, "before anything is opened");
+    for mounted in ["tmpfs /tmp", "tmpfs /workspace", "tmpfs /dev/shm", "mount /proc"] {
+        assert!(at(mounted) < at("drop capabilities"), "{mounted}");
+    }
+    let order = ["drop capabilities", "die with the keeper", "landlock", "seccomp"].map(last);
+    assert!(order.is_sorted() && order[3] == calls.len() - 1, "{order:?}");
 }
 
 #[test]
@@ -153,7 +213,9 @@ fn a_root_with_an_etc_of_its_own_keeps_it() {
 
 #[test]
 fn the_runs_environment_wins() {
-    let Some(Step::Exec { environment, arguments, program }) = planned(&as_root()).init.pop() else { panic!("exec") };
+    let Some(Step::Exec { environment, arguments, program, .. }) = planned(&as_root()).init.pop() else {
+        panic!("exec")
+    };
     assert_eq!(environment, [("LANG".into(), "C.UTF-8".into()), ("PATH".into(), "/usr/bin".into())]);
     assert_eq!(arguments[0], "/usr/bin/python3.11");
     assert_eq!(program, PathBuf::from("/usr/bin/python3.11"));

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use mcp_bridge::sandbox::embedded::{Embedded, Options};
+use mcp_bridge::sandbox::embedded::{Embedded, Fork, Options};
 use mcp_bridge::sandbox::{Backend, Limits, SandboxSpec};
 use tokio::io::AsyncReadExt;
 
@@ -60,6 +60,7 @@ pub fn serve() {
         default_image: IMAGE.into(),
         images: PathBuf::from("/nonexistent"),
         allow_degraded: Vec::new(),
+        fork: Fork::Never,
     });
     for _ in std::io::stdin().lines() {
         runtime.block_on(once(&embedded));
@@ -87,5 +88,12 @@ fn spec() -> SandboxSpec {
         open_files: 1024,
     };
     let command = ["python3", "-c", PROGRAM].map(str::to_owned).into();
-    SandboxSpec { run: "bench".into(), image: IMAGE.into(), command, env: vec![("PATH".into(), PATH.into())], limits }
+    SandboxSpec {
+        run: "bench".into(),
+        image: IMAGE.into(),
+        command,
+        env: vec![("PATH".into(), PATH.into())],
+        limits,
+        boot: bytes::Bytes::new(),
+    }
 }

@@ -33,6 +33,9 @@ class Finder:
 
 sys.meta_path.insert(0, Finder())
 
-from mcp_bridge_guest.split import main  # noqa: E402
+if sys.argv[1:] == ["nursery"]:
+    from mcp_bridge_guest.nursery import main
+else:
+    from mcp_bridge_guest.split import main
 
 main(modules, compiled)

@@ -12,6 +12,10 @@ use crate::sandbox::container::{self, Engine, Surroundings};
 #[cfg(target_os = "linux")]
 use crate::sandbox::embedded::{self, Embedded};
 use crate::sandbox::{Backend, Check, Limits, SandboxError};
+#[cfg(target_os = "linux")]
+use crate::sandbox::{Level, SandboxSpec};
+#[cfg(target_os = "linux")]
+use crate::settings::Fork;
 use crate::settings::{Environment, Runtime, Settings};
 
 /// One kind of sandbox that works here.
@@ -44,7 +48,13 @@ impl Found {
         match self {
             Self::Engine(engine) => engine.check(image, &limits.user).await,
             #[cfg(target_os = "linux")]
-            Self::Embedded(embedded) => embedded.check(image, limits).await,
+            Self::Embedded(embedded) => {
+                let mut checks = embedded.check(image, limits).await;
+                if checks.iter().all(|check| check.level != Level::Fail) {
+                    checks.push(embedded.check_fork(&guest(image, limits)).await);
+                }
+                checks
+            }
         }
     }
 
@@ -55,6 +65,19 @@ impl Found {
             #[cfg(target_os = "linux")]
             Self::Embedded(embedded) => embedded.settle().await,
         }
+    }
+}
+
+/// What every run is, before there is a program.
+#[cfg(target_os = "linux")]
+fn guest(image: &str, limits: &Limits) -> SandboxSpec {
+    SandboxSpec {
+        run: "doctor".into(),
+        image: image.to_owned(),
+        command: crate::guest::command(),
+        env: Vec::new(),
+        limits: limits.clone(),
+        boot: crate::guest::boot_block(),
     }
 }
 
@@ -115,6 +138,11 @@ impl Backends {
             default_image: crate::settings::default_image().to_owned(),
             images: settings.state_dir.join("images"),
             allow_degraded: settings.allow_degraded.clone(),
+            fork: match settings.fork {
+                Fork::Auto => embedded::Fork::Auto,
+                Fork::Always => embedded::Fork::Always,
+                Fork::Off => embedded::Fork::Never,
+            },
         });
         Self {
             runtime: settings.runtime,
@@ -135,12 +163,7 @@ impl Backends {
             let found = self.find().await?;
             tracing::info!("sandboxes: {}", found.describe());
             if let Found::Engine(_) = found {
-                match Sweeper::start() {
-                    Ok(started) => *self.sweeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(started),
-                    Err(error) => {
-                        tracing::warn!("no sweeper: {error}; should the bridge be killed, the next one sweeps")
-                    }
-                }
+                self.be_swept();
             }
             let sweeper = found.backend();
             tokio::spawn(async move {
@@ -228,6 +251,17 @@ impl Backends {
             (_, Found::Engine(engine)) => format!("{} (MCP_BRIDGE_RUNTIME)", engine.kind().name()),
             #[cfg(target_os = "linux")]
             (_, Found::Embedded(_)) => "embedded (MCP_BRIDGE_RUNTIME)".into(),
+        }
+    }
+
+    /// From here on something is left behind should this process be killed: a sweeper waits for that.
+    pub fn be_swept(&self) {
+        let mut sweeper = self.sweeper.lock().unwrap_or_else(PoisonError::into_inner);
+        if sweeper.is_none() {
+            match Sweeper::start() {
+                Ok(started) => *sweeper = Some(started),
+                Err(error) => tracing::warn!("no sweeper: {error}; should the bridge be killed, the next one sweeps"),
+            }
         }
     }
 

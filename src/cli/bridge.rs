@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use super::backends::Backends;
 use crate::broker::{SavedTools, Shared};
 use crate::discovery::{self, CHAIN_VAR, Discovery, Os, Place, TrustStore};
-use crate::execution::{Executor, Parts, PoolOptions, SessionOptions};
+use crate::execution::{Executor, Parts, PoolOptions, RequestError, RunRequest, SessionOptions};
 use crate::gateway::{self, Gateway};
 use crate::sandbox::Limits;
 use crate::settings::{Environment, Settings};
@@ -59,6 +59,12 @@ impl Bridge {
             },
         });
         Self { executor, upstreams, backends }
+    }
+
+    /// Replaces aliases by names; see [`RunRequest::resolve_servers`].
+    pub fn resolve(&self, request: &mut RunRequest) -> Result<(), RequestError> {
+        let names = self.executor.shared().names();
+        request.resolve_servers(|asked| names.resolve(asked).map(str::to_owned), &names.list())
     }
 
     /// Ends everything: servers and sandboxes, together.

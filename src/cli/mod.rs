@@ -150,7 +150,10 @@ enum ImageCommand {
 /// Reads the command line and does what it says; the exit code is documented in [`exit`].
 pub fn main() -> Exit {
     #[cfg(target_os = "linux")]
-    if std::env::args_os().nth(1).is_some_and(|first| first == crate::sandbox::embedded::KEEPER) {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| crate::sandbox::embedded::KEEPERS.iter().any(|kind| first == *kind))
+    {
         // Before anything else: a keeper has no settings, no log and no second thread.
         return if crate::sandbox::embedded::keep() { Exit::Success } else { Exit::Error };
     }

@@ -11,7 +11,6 @@ use super::serve::mode;
 use super::{Exit, RunArgs, paint};
 use crate::execution::{Caller, RunRequest};
 use crate::output::{Report, Status, render, render_value};
-use crate::server::Runs;
 use crate::settings::{Environment, Settings, clamp_timeout};
 
 pub(super) async fn run(env: Environment, settings: Settings, args: RunArgs) -> Exit {

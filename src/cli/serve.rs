@@ -1,6 +1,10 @@
 //! `mcp-bridge serve`: run_python for one client, over stdin and stdout.
 
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::sync::Arc;
+#[cfg(unix)]
+use std::sync::{Mutex, Once, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -24,9 +28,10 @@ pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
     let found = bridge::discover(&env, &settings);
     log_found(&found);
     let bridge = Arc::new(Bridge::new(&env, &settings, &found));
+    let served = Arc::new(Served::new(&bridge, &settings));
     let closing = CancellationToken::new();
     let server = server::Bridge {
-        runs: Arc::clone(&bridge) as Arc<dyn Runs>,
+        runs: Arc::clone(&served) as Arc<dyn Runs>,
         caller: Caller::stdio(),
         timeout: settings.timeout,
         max_timeout: settings.max_timeout,
@@ -36,20 +41,17 @@ pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
         hung_up: CancellationToken::new(),
         tasks: Arc::default(),
     };
-    #[cfg(unix)]
-    let door = open_door(&bridge, &settings);
     let stop = closing.clone();
     let signals = tokio::spawn(async move {
         bridge::interrupted().await;
         stop.cancel();
     });
-    let served = server::serve(server).await;
+    let ended = server::serve(server).await;
     closing.cancel();
-    #[cfg(unix)]
-    drop(door);
+    served.close();
     signals.abort();
     bridge.shutdown().await;
-    match served {
+    match ended {
         Ok(()) => Exit::Success,
         Err(error) => {
             let hint = "start it from an MCP client; `mcp-bridge run` needs none";
@@ -59,22 +61,50 @@ pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
     }
 }
 
-/// The door for `mcp-bridge sessions`. Runs do without one.
-#[cfg(unix)]
-fn open_door(bridge: &Arc<Bridge>, settings: &Settings) -> Option<control::Door> {
-    if settings.sessions == 0 {
-        return None;
+/// A bridge and, from its first session on, the door for `mcp-bridge sessions`.
+struct Served {
+    bridge: Arc<Bridge>,
+    #[cfg(unix)]
+    state: PathBuf,
+    #[cfg(unix)]
+    door: Mutex<Option<control::Door>>,
+    #[cfg(unix)]
+    opening: Once,
+}
+
+impl Served {
+    fn new(bridge: &Arc<Bridge>, #[cfg_attr(not(unix), expect(unused_variables))] settings: &Settings) -> Self {
+        Self {
+            bridge: Arc::clone(bridge),
+            #[cfg(unix)]
+            state: settings.state_dir.clone(),
+            #[cfg(unix)]
+            door: Mutex::default(),
+            #[cfg(unix)]
+            opening: Once::new(),
+        }
     }
-    let state = settings.state_dir.clone();
-    match control::Door::open(&state, Arc::clone(bridge) as Arc<dyn control::Keeps>) {
-        Ok(door) => {
-            tokio::spawn(async move { control::sweep(&state).await });
-            Some(door)
-        }
-        Err(error) => {
-            tracing::warn!(code = error.code(), "{error}");
-            None
-        }
+
+    /// Opens the door, once. Runs do without one.
+    fn open(&self) {
+        #[cfg(unix)]
+        self.opening.call_once(|| {
+            let keeps = Arc::clone(&self.bridge) as Arc<dyn control::Keeps>;
+            match control::Door::open(&self.state, keeps) {
+                Ok(door) => {
+                    *self.door.lock().unwrap_or_else(PoisonError::into_inner) = Some(door);
+                    self.bridge.backends.be_swept();
+                    let state = self.state.clone();
+                    tokio::spawn(async move { control::sweep(&state).await });
+                }
+                Err(error) => tracing::warn!(code = error.code(), "{error}"),
+            }
+        });
+    }
+
+    fn close(&self) {
+        #[cfg(unix)]
+        drop(self.door.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 
@@ -122,21 +152,23 @@ pub(super) fn mode(mode: OutputMode) -> Mode {
     }
 }
 
-impl Runs for Bridge {
+impl Runs for Served {
     fn prepare(&self) {
-        self.executor.prepare();
+        self.bridge.executor.prepare();
     }
 
     fn run(&self, caller: Caller, request: RunRequest, cancel: CancellationToken) -> BoxFuture<'_, Report> {
-        async move { self.executor.run(&caller, request, cancel).await }.boxed()
+        if request.session.is_some() {
+            self.open();
+        }
+        async move { self.bridge.executor.run(&caller, request, cancel).await }.boxed()
     }
 
     fn resolve(&self, request: &mut RunRequest) -> Result<(), RequestError> {
-        let names = self.executor.shared().names();
-        request.resolve_servers(|asked| names.resolve(asked).map(str::to_owned), &names.list())
+        self.bridge.resolve(request)
     }
 
     fn capabilities(&self) -> String {
-        broker::capabilities(self.executor.shared())
+        broker::capabilities(self.bridge.executor.shared())
     }
 }

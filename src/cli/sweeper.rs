@@ -1,7 +1,8 @@
-//! The sweeper: a process of our own binary that outlives a bridge which is killed, and takes away what that had asked an engine
-//! for. A sandbox that runs ends by itself when its input closes; one that was created and never started has no input.
+//! The sweeper: a process of our own binary that outlives a bridge which is killed, and takes away what that could not: the door
+//! for `mcp-bridge sessions`, and what it had asked an engine for. A sandbox that runs ends by itself when its input closes; one
+//! that was created and never started has no input.
 //!
-//! It waits on its stdin and costs nothing until then. The embedded sandbox needs none: its keepers outlive the bridge, too.
+//! It waits on its stdin and costs nothing until then. Embedded sandboxes need none: their keepers outlive the bridge, too.
 
 use std::io::{Read, Write};
 use std::process::{ChildStdin, Command, Stdio};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use super::Exit;
 use super::backends::Backends;
-use crate::settings::{Environment, Settings};
+use crate::settings::{Environment, Runtime, Settings};
 
 /// The hidden command.
 pub(super) const SWEEPER: &str = "__sweep";
@@ -57,6 +58,11 @@ pub(super) fn main() -> Exit {
     let Ok(settings) = Settings::read(&env) else { return Exit::Usage };
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return Exit::Error };
     runtime.block_on(async {
+        #[cfg(unix)]
+        crate::control::sweep(&settings.state_dir).await;
+        if settings.runtime == Runtime::Embedded {
+            return;
+        }
         let backends = Backends::new(&env, &settings);
         for wait in ROUNDS {
             tokio::time::sleep(wait).await;

@@ -95,7 +95,7 @@ async fn launch(backend: Arc<dyn Backend>, image: &str, limits: &Limits) -> Resu
     let pipes = Pipes { input: sandbox.input, program: sandbox.program, supervisor: sandbox.supervisor };
     Ok(Prepared {
         run,
-        guest: Guest::boot(pipes),
+        guest: Guest::boot(pipes, sandbox.booted),
         handle: sandbox.handle,
         weaknesses: sandbox.weaknesses,
         backend,
@@ -182,6 +182,7 @@ fn spec(run: &str, image: &str, limits: &Limits) -> SandboxSpec {
         run: run.to_owned(),
         image: image.to_owned(),
         command: guest::command(),
+        boot: guest::boot_block(),
         env: env.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
         limits: limits.clone(),
     }

@@ -28,6 +28,7 @@ const MODULES: &[(&str, &str)] = &[
     module!("hints"),
     module!("modules"),
     module!("nested_loop"),
+    module!("nursery"),
     module!("plain"),
     module!("program"),
     module!("proxies"),

@@ -89,12 +89,14 @@ enum Outgoing {
 }
 
 impl Guest {
-    /// Sends the boot block. Returns at once; faults of the guest show in [`Guest::run`].
-    pub fn boot(pipes: Pipes) -> Self {
+    /// Sends the boot block, unless the guest is `booted` already. Returns at once; faults of the guest show in [`Guest::run`].
+    pub fn boot(pipes: Pipes, booted: bool) -> Self {
         let pipes::Pipes { input, program, supervisor } = pipes;
         let (sender, receiver) = mpsc::unbounded_channel();
         tokio::spawn(write_out(input, receiver));
-        let _ = sender.send(Outgoing::Bytes(boot_block(), None));
+        if !booted {
+            let _ = sender.send(Outgoing::Bytes(boot_block(), None));
+        }
         let capacity = 256 << 10; // large reads: results of megabytes are common
         Self {
             input: sender,

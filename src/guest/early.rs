@@ -154,7 +154,8 @@ mod tests {
         far.supervisor.write_all(super::super::frame::GREETING).await.unwrap();
         far.says("A{}", r#"H{"version": 1}"#).await;
         let input = Box::pin(tokio::io::sink());
-        let mut guest = Guest::boot(Pipes { input, program: Box::pin(program), supervisor: Box::pin(supervisor) });
+        let mut guest =
+            Guest::boot(Pipes { input, program: Box::pin(program), supervisor: Box::pin(supervisor) }, false);
         guest.ready().await.expect("a guest");
         (guest, far)
     }

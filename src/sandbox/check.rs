@@ -84,6 +84,7 @@ async fn run_probe(backend: &dyn Backend, image: &str, user: &str, cpus: f64) ->
         command,
         env: Vec::new(),
         limits: Limits { memory, pids, cpus, user: user.to_owned(), tmp, workspace: tmp, open_files: 128 },
+        boot: bytes::Bytes::new(),
     };
     let sandbox = backend.launch(&spec).await?;
     // The input stays open: its end is a hang-up.

@@ -17,6 +17,7 @@ mod promise;
 use std::pin::Pin;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -41,7 +42,14 @@ pub struct SandboxSpec {
     /// The environment of the sandbox, added to what the image itself sets: nothing of the bridge's own is inherited.
     pub env: Vec<(String, String)>,
     pub limits: Limits,
+    /// What the program reads first from its input. Whoever talks to it sends this, unless the sandbox is [`Sandbox::booted`]. A
+    /// backend may start the command once, with [`NURSERY`] as one more argument, and fork its sandboxes from that process; not
+    /// where this is empty.
+    pub boot: Bytes,
 }
+
+/// The argument by which a program knows that it is to be a parent of sandboxes (see `guest/PROTOCOL.md`).
+pub const NURSERY: &str = "nursery";
 
 /// A started sandbox. Both output streams must be read: they share a connection, and one that is full stops the other.
 ///
@@ -58,6 +66,8 @@ pub struct Sandbox {
     /// What it was made from: an image's own id, or where its root is. Another one for the same spec means that the image was
     /// replaced.
     pub origin: String,
+    /// The program has read [`SandboxSpec::boot`] already.
+    pub booted: bool,
     pub handle: Box<dyn Handle>,
 }
 

@@ -29,6 +29,16 @@ pub enum Runtime {
     Embedded,
 }
 
+/// Whether embedded sandboxes are forked from one that is prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fork {
+    /// Where that works, once the first run has shown that it is wanted.
+    Auto,
+    /// Each run waits for it, and is refused where it does not work.
+    Always,
+    Off,
+}
+
 /// What may be given up by name: `sandbox::NEGOTIABLE`, which `tests/docs.rs` holds this to.
 pub const DEGRADABLE: [&str; 6] = ["memory", "swap", "pids", "cpus", "seccomp", "unknown"];
 
@@ -56,6 +66,7 @@ pub struct Settings {
     pub rootfs: Option<PathBuf>,
     /// The host's interpreter for the embedded sandbox.
     pub python: Option<PathBuf>,
+    pub fork: Fork,
     /// Deadline of a run that names none. At most [`Settings::max_timeout`].
     pub timeout: Duration,
     pub max_timeout: Duration,
@@ -145,6 +156,11 @@ impl Settings {
             image: parse::text(env, "MCP_BRIDGE_IMAGE")?,
             rootfs: parse::path(env, "MCP_BRIDGE_ROOTFS"),
             python: parse::path(env, "MCP_BRIDGE_PYTHON"),
+            fork: parse::choice(
+                env,
+                "MCP_BRIDGE_FORK",
+                &[("auto", Fork::Auto), ("always", Fork::Always), ("off", Fork::Off)],
+            )?,
             timeout: timeout.min(max_timeout),
             max_timeout,
             memory: parse::bytes_at_least(env, "MCP_BRIDGE_MEMORY", MEMORY_FLOOR)?,

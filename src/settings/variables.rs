@@ -44,6 +44,12 @@ pub const VARIABLES: &[Variable] = &[
         help: "Embedded sandbox: the host's interpreter to use, instead of the `python3` on PATH.",
     },
     Variable {
+        name: "MCP_BRIDGE_FORK",
+        default: "auto",
+        accepts: "auto, always or off",
+        help: "Embedded sandbox: fork sandboxes from a clean Python that has imported everything, which saves most of a start; auto does so from the second run on and starts cold where it cannot, always refuses to.",
+    },
+    Variable {
         name: "MCP_BRIDGE_TIMEOUT",
         default: "30",
         accepts: DURATION,

@@ -45,7 +45,7 @@ fn blows() -> u64 {
 
 fn home(engine: &Engine) -> (Home, Events) {
     let script = json!({"tools": ["echo"], "calls": {"echo": {}}});
-    Home::on(engine).watched("up", &script)
+    Home::on(engine).env("MCP_BRIDGE_POOL", "2").watched("up", &script)
 }
 
 every_engine!(whatever_is_killed_nothing_is_left_and_the_next_run_works, |engine| {
@@ -54,9 +54,15 @@ every_engine!(whatever_is_killed_nothing_is_left_and_the_next_run_works, |engine
     let mut client = home.serve();
     for round in 0..blows() {
         let seed = random.state();
-        let ids: Vec<u64> = (0..1 + random.below(3))
-            .map(|_| client.send_call(json!({"code": PROGRAMS[random.below(6) as usize], "timeout": 30})))
-            .collect();
+        let calls = 1 + random.below(3);
+        let call = |_| {
+            let mut call = json!({"code": PROGRAMS[random.below(6) as usize], "timeout": 30});
+            if random.below(3) == 0 {
+                call["session"] = json!("kept");
+            }
+            client.send_call(call)
+        };
+        let ids: Vec<u64> = (0..calls).map(call).collect();
         // The moment is the point: anywhere from before the start to after the end.
         std::thread::sleep(Duration::from_millis(random.below(LATEST)));
         let blow = Blow::any(&mut random);

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use mcp_bridge::sandbox::container::Kind;
-use mcp_bridge::sandbox::embedded::{Embedded, Options};
+use mcp_bridge::sandbox::embedded::{Embedded, Fork, Options};
 use mcp_bridge::sandbox::{Backend, Sandbox, SandboxSpec};
 use tokio::io::AsyncReadExt;
 
@@ -25,6 +25,8 @@ enum Ground {
     /// With an eye on the engine that is not ours.
     Container(engines::Bench),
     Embedded(Embedded),
+    /// Where each program is a child of a parent.
+    Forked(Embedded),
 }
 
 /// How a program ended.
@@ -49,11 +51,17 @@ impl Bench {
         let kind = match name {
             "docker" => Kind::Docker,
             "podman" => Kind::Podman,
-            "embedded" if !root => {
+            "embedded" | "embedded-forked" if !root => {
                 eprintln!("SKIPPED: embedded as root: these tests run as an ordinary user");
                 return None;
             }
-            _ => return Some(Self { name, mark: engines::mark(), kind: Ground::Embedded(embedded()) }),
+            _ => {
+                let kind = match name.ends_with("-forked") {
+                    true => Ground::Forked(embedded(Fork::Always)),
+                    false => Ground::Embedded(embedded(Fork::Never)),
+                };
+                return Some(Self { name, mark: engines::mark(), kind });
+            }
         };
         let Some(bench) = engines::Bench::new(kind).await else {
             assert!(std::env::var_os("CI").is_none(), "{name} is missing");
@@ -63,30 +71,41 @@ impl Bench {
         Some(Self { name, mark: bench.mark().to_owned(), kind: Ground::Container(bench) })
     }
 
+    /// The same test, with another rule for when to fork.
+    pub fn with(&self, fork: Fork) -> Self {
+        Self { name: self.name, mark: self.mark.clone(), kind: Ground::Forked(embedded(fork)) }
+    }
+
     pub fn name(&self) -> &str {
         self.name
     }
 
     /// A program with small limits.
     pub fn spec(&self, program: &str) -> SandboxSpec {
-        engines::spec(program, &self.mark)
+        let spec = engines::spec(program, &self.mark);
+        match self.kind {
+            Ground::Forked(_) => forkable(spec, program, &self.mark),
+            _ => spec,
+        }
     }
 
     pub async fn launch(&self, spec: &SandboxSpec) -> Sandbox {
-        self.backend().launch(spec).await.unwrap_or_else(|error| panic!("{}: {error}", self.name))
+        let sandbox = self.backend().launch(spec).await.unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        assert_eq!(sandbox.booted, matches!(self.kind, Ground::Forked(_)), "{}", sandbox.handle.describe());
+        sandbox
     }
 
     pub fn backend(&self) -> &dyn Backend {
         match &self.kind {
             Ground::Container(bench) => &bench.engine,
-            Ground::Embedded(embedded) => embedded,
+            Ground::Embedded(embedded) | Ground::Forked(embedded) => embedded,
         }
     }
 
     /// Kills what holds the sandbox together, as an administrator might: the keeper, or PID 1 itself.
     pub fn kill(&self) {
         let all = processes(&self.mark);
-        let keeper = all.iter().find(|(_, line)| line.contains("\0__sandbox\0"));
+        let keeper = all.iter().find(|(_, line)| line.contains("\0__sandbox\0") || line.contains("\0__nursery\0"));
         let (pid, _) = keeper.or(all.first()).expect("it runs");
         let pid = nix::unistd::Pid::from_raw(i32::try_from(*pid).expect("a pid"));
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("killed");
@@ -111,27 +130,28 @@ impl Bench {
         self.run(&self.spec(program)).await.out
     }
 
-    /// Waits (at most ten seconds) until nobody knows anything of this test's sandboxes.
+    /// Waits (at most ten seconds) until nobody knows anything of this test's sandboxes, nor of what they came from.
     pub async fn nothing_is_left(&self) {
+        self.no_sandbox_is_left().await;
+        until_none(self.name, || {
+            processes(&self.mark).into_iter().map(|(pid, line)| format!("process {pid}: {line}")).collect()
+        })
+        .await;
+    }
+
+    /// The same; a parent may still be there.
+    pub async fn no_sandbox_is_left(&self) {
         match &self.kind {
             Ground::Container(bench) => bench.engine.settle().await,
-            Ground::Embedded(embedded) => embedded.settle().await,
+            Ground::Embedded(embedded) | Ground::Forked(embedded) => embedded.settle().await,
         }
-        let began = Instant::now();
-        loop {
-            let left = self.traces();
-            if left.is_empty() {
-                return;
-            }
-            assert!(began.elapsed() < PATIENCE, "{}: left behind: {left:?}", self.name);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until_none(self.name, || self.traces()).await;
     }
 
     /// All that is seen of this test's sandboxes from outside: processes, mounts, control groups, folders, containers.
     pub fn traces(&self) -> Vec<String> {
         let mark = self.mark.as_str();
-        let processes = processes(mark).into_iter().map(|(pid, line)| format!("process {pid}: {line}"));
+        let processes = self.sandboxed().into_iter().map(|(pid, line)| format!("process {pid}: {line}"));
         let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let mounts = mounts.lines().filter(|line| line.contains(mark)).map(|line| format!("mount {line}"));
         let mut folders = Vec::new();
@@ -139,7 +159,7 @@ impl Bench {
         named(&std::env::temp_dir(), mark, 1, &mut folders);
         let containers = match &self.kind {
             Ground::Container(bench) => bench.containers(),
-            Ground::Embedded(_) => Vec::new(),
+            Ground::Embedded(_) | Ground::Forked(_) => Vec::new(),
         };
         let containers = containers.into_iter().map(|id| format!("container {id}"));
         processes.chain(mounts.collect::<Vec<_>>()).chain(folders).chain(containers).collect()
@@ -151,12 +171,40 @@ impl Bench {
             let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
             status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().next()?.parse().ok())
         };
-        processes(&self.mark).into_iter().filter(|(_, line)| line.contains("python3")).filter_map(uid).collect()
+        self.sandboxed().into_iter().filter(|(_, line)| line.contains("python3")).filter_map(uid).collect()
+    }
+
+    /// Processes of sandboxes. A parent and its keeper are none: they stay.
+    fn sandboxed(&self) -> Vec<(u32, String)> {
+        let all = processes(&self.mark).into_iter();
+        match self.kind {
+            Ground::Forked(_) => all.filter(|(pid, _)| depth(*pid) > 2).collect(),
+            _ => all.collect(),
+        }
+    }
+
+    /// The parents and keepers that this test has made.
+    pub fn parents(&self) -> Vec<u32> {
+        let python = |line: &str| line.contains("python3");
+        let all = processes(&self.mark).into_iter();
+        all.filter(|(pid, line)| python(line) && depth(*pid) == 2).map(|(pid, _)| pid).collect()
+    }
+}
+
+async fn until_none(name: &str, look: impl Fn() -> Vec<String>) {
+    let began = Instant::now();
+    loop {
+        let left = look();
+        if left.is_empty() {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "{name}: left behind: {left:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 /// The embedded sandbox as a bridge would make it, with the system's own Python: an ordinary user can read that.
-fn embedded() -> Embedded {
+fn embedded(fork: Fork) -> Embedded {
     Embedded::new(Options {
         binary: env!("CARGO_BIN_EXE_mcp-bridge").into(),
         path: Some("/usr/local/bin:/usr/bin:/bin".into()),
@@ -165,11 +213,54 @@ fn embedded() -> Embedded {
         default_image: engines::spec("", "").image,
         images: "/nonexistent".into(),
         allow_degraded: Vec::new(),
+        fork,
     })
 }
 
+/// The same program, in the place of what the guest is: after a loader, in a child of a parent that has imported nothing of ours.
+fn forkable(spec: SandboxSpec, program: &str, mark: &str) -> SandboxSpec {
+    const LOADER: &str = include_str!("../../runtime-py/mcp_bridge_guest/loader.py");
+    const BOOT: &str = include_str!("../../runtime-py/mcp_bridge_guest/boot.py");
+    const NURSERY: &str = include_str!("../../runtime-py/mcp_bridge_guest/nursery.py");
+    // As `python3 -c` does it.
+    let split = format!(
+        "import os, sys, threading, traceback
+def main(modules, compiled):
+    code = 0
+    try:
+        exec(compile({}, '<string>', 'exec'), {{'__name__': '__main__'}})
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    threading._shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+",
+        serde_json::Value::from(program)
+    );
+    let sources = serde_json::json!({
+        "mcp_bridge_guest": "",
+        "mcp_bridge_guest.nursery": NURSERY,
+        "mcp_bridge_guest.worker": "def import_asyncio(): pass",
+        "mcp_bridge_guest.split": split,
+    });
+    let text = format!("SOURCES = {sources}\n{BOOT}");
+    let boot = [&(text.len() as u32).to_be_bytes()[..], text.as_bytes()].concat();
+    let command = ["python3", "-c", &format!("{LOADER}\n# {mark}")].map(String::from).to_vec();
+    SandboxSpec { command, boot: boot.into(), ..spec }
+}
+
+/// In how many PID namespaces a process has a number, as seen from here: a child of a parent is one deeper than it.
+fn depth(pid: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.lines().find_map(|line| line.strip_prefix("NSpid:")).map_or(0, |line| line.split_whitespace().count())
+}
+
 /// Runs the test of this name again as an ordinary user, if this is root; `false`: this is one already.
-pub fn again_as_user(test: &str) -> bool {
+pub fn again_as_user(test: &str, backend: &str) -> bool {
     if !nix::unistd::geteuid().is_root() {
         return false;
     }
@@ -179,7 +270,7 @@ pub fn again_as_user(test: &str) -> bool {
     let output = Command::new("setpriv")
         .args(user)
         .arg(std::env::current_exe().expect("this program"))
-        .args(["--exact", &format!("{test}::embedded_user"), "--nocapture"])
+        .args(["--exact", &format!("{test}::{backend}"), "--nocapture"])
         .current_dir("/")
         .output()
         .expect("setpriv of util-linux");
@@ -196,7 +287,8 @@ fn processes(mark: &str) -> Vec<(u32, String)> {
     let text = |pid: u32| (pid, String::from_utf8_lossy(&line(pid)).into_owned());
     let ours = |line: &str| {
         line.contains("python3") && line.contains(&format!("# {mark}\0"))
-            || line.contains("\0__sandbox\0") && line.contains(&format!("{mark}-"))
+            || ["\0__sandbox\0", "\0__nursery\0"].iter().any(|kind| line.contains(kind))
+                && line.contains(&format!("{mark}-"))
     };
     pids.filter(|pid| *pid != std::process::id()).map(text).filter(|(_, line)| ours(line)).collect()
 }
@@ -252,8 +344,20 @@ macro_rules! contract {
 
             #[tokio::test]
             async fn embedded_user() {
-                if !$crate::bench::again_as_user(TEST) {
+                if !$crate::bench::again_as_user(TEST, "embedded_user") {
                     on("embedded-user").await;
+                }
+            }
+
+            #[tokio::test]
+            async fn embedded_forked() {
+                on("embedded-forked").await;
+            }
+
+            #[tokio::test]
+            async fn embedded_user_forked() {
+                if !$crate::bench::again_as_user(TEST, "embedded_user_forked") {
+                    on("embedded-user-forked").await;
                 }
             }
         }

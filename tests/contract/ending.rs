@@ -57,7 +57,7 @@ contract!(hanging_up_is_noticed_inside_and_cleaned_up_after, async |bench: &Benc
     assert_eq!(both(sandbox.program, sandbox.supervisor).await.0, "hung up\n");
     // Neither destroyed nor dropped: forgotten, as when the bridge is killed.
     std::mem::forget(sandbox.handle);
-    bench.nothing_is_left().await;
+    bench.no_sandbox_is_left().await;
 });
 
 contract!(children_that_hide_end_with_the_run, async |bench: &Bench| {

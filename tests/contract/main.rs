@@ -9,6 +9,7 @@ mod engines;
 
 mod bench;
 mod ending;
+mod forked;
 mod limits;
 mod promises;
 mod streams;

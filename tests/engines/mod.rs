@@ -211,6 +211,7 @@ pub fn spec(program: &str, mark: &str) -> SandboxSpec {
             workspace: 8 << 20,
             open_files: 256,
         },
+        boot: bytes::Bytes::new(),
     }
 }
 

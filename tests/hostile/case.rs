@@ -8,7 +8,7 @@
 //!
 //! Known keys: `status`, `verdict`, `error` (its type), `timeout` (seconds to ask for; default 20) and, last on the line because
 //! it takes the rest, `result` (JSON; left out, any will do). The first line holds on every backend but those that are named;
-//! `embedded` names it as root and as an ordinary user (`embedded_user`) alike.
+//! `embedded` names it as root and as an ordinary user (`embedded_user`) alike, started cold or forked (`embedded_forked`).
 
 use std::path::Path;
 
@@ -68,11 +68,8 @@ impl Case {
 
     /// What must come of it on this backend.
     pub fn on(&self, backend: &str) -> &Expected {
-        let named = |whole: bool| {
-            let is = move |name: &str| if whole { backend == name } else { backend.starts_with(name) };
-            self.exceptions.iter().find(|exception| is(&exception.backend))
-        };
-        let exception = named(true).or_else(|| named(false));
+        let named = self.exceptions.iter().filter(|exception| backend.starts_with(&exception.backend));
+        let exception = named.max_by_key(|exception| exception.backend.len());
         exception.map_or(&self.expected, |exception| &exception.expected)
     }
 

@@ -17,7 +17,9 @@ const SPINS: &str = "await mcp_slow.here()\nimport itertools\nsum(itertools.repe
 const WRITES: &str = "await mcp_slow.here()\nimport time\nwhile True:\n    print('more')\n    time.sleep(0.001)";
 
 fn with_slow_server(engine: &Engine) -> (Home, Events) {
-    Home::on(engine).watched("slow", &json!({"tools": ["wait", "here"], "calls": {"wait": {"silent": true}}}))
+    // What waits in the pool would be counted with what is to be gone.
+    let home = Home::on(engine).env("MCP_BRIDGE_POOL", "0");
+    home.watched("slow", &json!({"tools": ["wait", "here"], "calls": {"wait": {"silent": true}}}))
 }
 
 fn cancel(client: &mut Client, id: u64) {
@@ -51,7 +53,7 @@ every_engine!(a_cancelled_run_is_not_answered_and_its_sandbox_is_gone, |engine| 
 });
 
 every_engine!(a_run_is_cancelled_at_whatever_moment_of_its_start, |engine| {
-    let home = Home::on(engine).env("MCP_BRIDGE_MAX_RUNS", "3");
+    let home = Home::on(engine).env("MCP_BRIDGE_MAX_RUNS", "3").env("MCP_BRIDGE_POOL", "0");
     let mut client = home.serve();
     // The first run looks at the engine, and finds what later ones know.
     let mut ids = vec![client.send_call(json!({"code": "import time\ntime.sleep(100)", "timeout": 100}))];

@@ -139,6 +139,7 @@ mod tests {
                 workspace: 2000,
                 open_files: 256,
             },
+            boot: bytes::Bytes::new(),
         }
     }
 

@@ -62,7 +62,15 @@ async fn started(engine: &Arc<Inner>, spec: &SandboxSpec) -> Result<Sandbox, San
     let (program, supervisor, ended) = streams::split(attached.output);
     container.output_ended = Some(ended);
     let input = Box::pin(streams::Input::new(attached.input, engine.removals.clone()));
-    Ok(Sandbox { input, program, supervisor, weaknesses, origin: runs.origin(), handle: Box::new(container) })
+    Ok(Sandbox {
+        input,
+        program,
+        supervisor,
+        weaknesses,
+        origin: runs.origin(),
+        booted: false,
+        handle: Box::new(container),
+    })
 }
 
 /// An engine answers "no such program" at the start (Podman: at the attachment), in the runtime's words.

@@ -32,6 +32,7 @@ pub(super) async fn compile(embedded: &Embedded, store: &Store, image: &str) -> 
         command: ["python3", "-I", "-B", "-c", PROGRAM].map(String::from).into(),
         env: Vec::new(),
         limits: limits(),
+        boot: bytes::Bytes::new(),
     };
     let sandbox = embedded.launch(&spec).await?;
     // The input stays open: its end is a hang-up.

@@ -27,7 +27,7 @@ const SYS_ADMIN: u64 = 1 << 21;
 /// A capability beyond the last one is refused; there are 41 today, and 64 bits to number them.
 const CAPABILITIES: u64 = 64;
 /// linux/securebits.h: root is nobody special, identities keep nothing, nothing is raised; each with its lock.
-const SECURE_BITS: u64 = 0b1110_1111;
+pub(super) const SECURE_BITS: u64 = 0b1110_1111;
 
 /// Does what the step says. `keeper`: a pipe whose other end the keeper alone holds.
 pub(super) fn carry_out(step: &Step, keeper: BorrowedFd<'_>) -> io::Result<()> {
@@ -78,11 +78,13 @@ pub(super) fn carry_out(step: &Step, keeper: BorrowedFd<'_>) -> io::Result<()> {
         Step::Landlock { write, devices } => landlock(write, devices).map_err(io::Error::other),
         Step::Seccomp(filter) => sys::install_filter(filter),
         Step::WorkingFolder(path) => Ok(chdir(path)?),
-        Step::Exec { program, arguments, environment } => Err(exec(program, arguments, environment)),
+        Step::Exec { program, arguments, environment, descriptors } => {
+            Err(exec(program, arguments, environment, *descriptors))
+        }
     }
 }
 
-fn flag(name: Namespace) -> CloneFlags {
+pub(super) fn flag(name: Namespace) -> CloneFlags {
     match name {
         Namespace::Cgroup => CloneFlags::CLONE_NEWCGROUP,
         Namespace::Ipc => CloneFlags::CLONE_NEWIPC,
@@ -95,7 +97,7 @@ fn flag(name: Namespace) -> CloneFlags {
     }
 }
 
-fn number(resource: Resource) -> libc::c_uint {
+pub(super) fn number(resource: Resource) -> libc::c_uint {
     match resource {
         Resource::Core => libc::RLIMIT_CORE as _,
         Resource::Data => libc::RLIMIT_DATA as _,
@@ -220,9 +222,9 @@ fn landlock(write: &[PathBuf], devices: &[PathBuf]) -> Result<(), landlock::Rule
         .map(drop)
 }
 
-fn exec(program: &Path, arguments: &[String], environment: &[(String, String)]) -> io::Error {
-    // The three pipes are 0 to 2 by now.
-    if let Err(error) = sys::close_from_on_exec(3) {
+fn exec(program: &Path, arguments: &[String], environment: &[(String, String)], descriptors: u32) -> io::Error {
+    // What it is to have is in its place by now.
+    if let Err(error) = sys::close_from_on_exec(descriptors) {
         return error;
     }
     let mut command = Command::new(program);

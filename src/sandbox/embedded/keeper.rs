@@ -16,6 +16,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::cgroup::{Fault, Group, Version};
+use super::nursery::{self, NURSERY_KEEPER};
 use super::step::{Last, Plan, Step, Watch, Word};
 use super::sys::{self, Forked};
 use super::{init, watch};
@@ -24,6 +25,8 @@ use super::{init, watch};
 pub(super) const CGROUP: &str = "cgroup: ";
 /// Bytes of a plan: twenty times the largest seen, and no reason to take more.
 const LARGEST_PLAN: u64 = 4 << 20;
+/// Descriptors that come with one message: three pipes and a socket.
+const MOST_DESCRIPTORS: usize = 4;
 
 /// What the keeper's process runs, from its first line to its last. False when it was not spoken to as a keeper is.
 pub fn main() -> bool {
@@ -32,14 +35,18 @@ pub fn main() -> bool {
     sys::default_signals();
     let Ok(socket) = io::stdin().as_fd().try_clone_to_owned() else { return false };
     let bridge = UnixStream::from(socket);
-    let Ok((plan, pipes)) = receive(&bridge) else { return false };
+    if std::env::args_os().nth(1).is_some_and(|first| first == NURSERY_KEEPER) {
+        return nursery::keep(&bridge);
+    }
+    let Ok((text, pipes)) = receive(&bridge, 3) else { return false };
+    let Ok(plan) = serde_json::from_slice::<Plan>(&text) else { return false };
     let last = match keep(&plan, pipes, &bridge) {
         Ok(mut last) => {
-            last.left = clear(&plan);
+            last.left = clear(&plan.groups);
             Word::Ended(last)
         }
         Err(Failure { step, error }) => {
-            clear(&plan);
+            clear(&plan.groups);
             Word::Failed { step, errno: error.raw_os_error().unwrap_or(0), reason: error.to_string() }
         }
     };
@@ -49,19 +56,20 @@ pub fn main() -> bool {
 }
 
 /// A step that failed.
-struct Failure {
-    step: String,
-    error: io::Error,
+pub(super) struct Failure {
+    pub step: String,
+    pub error: io::Error,
 }
 
-fn failed(step: impl ToString) -> impl FnOnce(io::Error) -> Failure {
+pub(super) fn failed(step: impl ToString) -> impl FnOnce(io::Error) -> Failure {
     move |error| Failure { step: step.to_string(), error }
 }
 
-/// The plan is preceded by its length, four bytes, with which the pipes come: the program's input, output and the supervisor's.
-fn receive(mut bridge: &UnixStream) -> io::Result<(Plan, Vec<OwnedFd>)> {
+/// A text is preceded by its length, four bytes, with which so many descriptors come: for a plan the program's input, output and
+/// the supervisor's.
+pub(super) fn receive(mut bridge: &UnixStream, count: usize) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     let mut length = [0; 4];
-    let mut space = cmsg_space!([RawFd; 3]);
+    let mut space = cmsg_space!([RawFd; MOST_DESCRIPTORS]);
     let mut buffers = [IoSliceMut::new(&mut length)];
     let message = recvmsg::<()>(
         bridge.as_raw_fd(),
@@ -76,25 +84,50 @@ fn receive(mut bridge: &UnixStream) -> io::Result<(Plan, Vec<OwnedFd>)> {
             pipes.extend(sys::adopt(&raw));
         }
     }
-    if received != length.len() || pipes.len() != 3 {
+    if received != length.len() || pipes.len() != count {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     let mut text = Vec::new();
     Read::by_ref(&mut bridge).take(u64::from(u32::from_be_bytes(length)).min(LARGEST_PLAN)).read_to_end(&mut text)?;
-    Ok((serde_json::from_slice(&text)?, pipes))
+    Ok((text, pipes))
 }
 
-fn say(mut bridge: &UnixStream, word: &Word) -> io::Result<()> {
+pub(super) fn say(mut bridge: &UnixStream, word: &Word) -> io::Result<()> {
     let mut line = serde_json::to_vec(word)?;
     line.push(b'\n');
     bridge.write_all(&line)
 }
 
 fn keep(plan: &Plan, pipes: Vec<OwnedFd>, bridge: &UnixStream) -> Result<Last, Failure> {
-    for group in &plan.groups {
+    make(&plan.groups)?;
+    let init = start(plan, pipes)?;
+    if say(bridge, &Word::Started).is_err() {
+        init.end();
+        return Ok(Last::default());
+    }
+    let last = init.wait(bridge, plan.watch.as_ref()).map_err(failed("wait"));
+    let mut last = match last {
+        Ok(last) => last,
+        Err(failure) => {
+            init.end();
+            return Err(failure);
+        }
+    };
+    last.memory_kills += plan.groups.iter().map(|group| group.counters().oom_kills).sum::<u64>();
+    Ok(last)
+}
+
+/// Makes the groups of one sandbox.
+pub(super) fn make(groups: &[Group]) -> Result<(), Failure> {
+    for group in groups {
         let refused = |fault: Fault| failed(format!("{CGROUP}{}", fault.step))(io::Error::other(fault.reason));
         group.make().map_err(refused)?;
     }
+    Ok(())
+}
+
+/// Carries the plan out up to the moment in which the program runs. Its groups are made already.
+pub(super) fn start(plan: &Plan, pipes: Vec<OwnedFd>) -> Result<Init, Failure> {
     let (complaint, complain) = io::pipe().map_err(failed("pipe"))?;
     for step in &plan.keeper {
         init::carry_out(step, complain.as_fd()).map_err(failed(step))?;
@@ -114,29 +147,26 @@ fn keep(plan: &Plan, pipes: Vec<OwnedFd>, bridge: &UnixStream) -> Result<Last, F
     let mut text = String::new();
     // Ends when the program runs, which closes the other end, or with what went wrong.
     File::from(OwnedFd::from(complaint)).read_to_string(&mut text).map_err(failed("hear of PID 1"))?;
-    if !text.is_empty() {
-        init.end();
-        let (step, errno) = text.split_once('\0').unwrap_or((&text, "0"));
-        let error = match errno.parse() {
-            Ok(errno @ 1..) => io::Error::from_raw_os_error(errno),
-            _ => io::Error::other(errno.to_owned()),
-        };
-        return Err(Failure { step: step.to_owned(), error });
-    }
-    if say(bridge, &Word::Started).is_err() {
-        init.end();
-        return Ok(Last::default());
-    }
-    let last = init.wait(bridge, plan.watch.as_ref()).map_err(failed("wait"));
-    let mut last = match last {
-        Ok(last) => last,
-        Err(failure) => {
+    match complaint_of(&text) {
+        Some(failure) => {
             init.end();
-            return Err(failure);
+            Err(failure)
         }
+        None => Ok(init),
+    }
+}
+
+/// `step NUL errno-or-text`, or nothing.
+pub(super) fn complaint_of(text: &str) -> Option<Failure> {
+    if text.is_empty() {
+        return None;
+    }
+    let (step, errno) = text.split_once('\0').unwrap_or((text, "0"));
+    let error = match errno.parse() {
+        Ok(errno @ 1..) => io::Error::from_raw_os_error(errno),
+        _ => io::Error::other(errno.to_owned()),
     };
-    last.memory_kills += plan.groups.iter().map(|group| group.counters().oom_kills).sum::<u64>();
-    Ok(last)
+    Some(Failure { step: step.to_owned(), error })
 }
 
 /// What is done after the fork. Says on `complain` what failed, as `step NUL errno-or-text`, and never returns.
@@ -159,7 +189,7 @@ fn prepare(steps: &[Step], pipes: Vec<OwnedFd>, keeper: BorrowedFd<'_>) -> Resul
 }
 
 /// The sandbox's first process, whose end is the end of all of them.
-struct Init {
+pub(super) struct Init {
     pid: i32,
 }
 
@@ -199,7 +229,7 @@ impl Init {
 
     /// The kernel ends every process of the namespace with its first one, before that one can be reaped. Returns the exit code
     /// of a PID 1 that had ended by itself already.
-    fn end(&self) -> Option<i32> {
+    pub fn end(&self) -> Option<i32> {
         let _ = kill(Pid::from_raw(self.pid), Signal::SIGKILL);
         match self.wait_for_end() {
             Some(WaitStatus::Signaled(_, Signal::SIGKILL, _)) => None,
@@ -228,7 +258,7 @@ fn code(status: Option<WaitStatus>) -> Option<i32> {
 }
 
 /// Takes the groups away; names what would not go.
-fn clear(plan: &Plan) -> Vec<String> {
+pub(super) fn clear(groups: &[Group]) -> Vec<String> {
     let stays = |group: &Group| group.remove().err().map(|fault| format!("{}: {}", fault.step, fault.reason));
-    plan.groups.iter().filter_map(stays).collect()
+    groups.iter().filter_map(stays).collect()
 }

@@ -1,16 +1,17 @@
 //! Starting one sandbox: a keeper is spawned, told its plan, and heard.
 
-use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::io::{self, IoSlice, PipeReader, PipeWriter};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::pin::Pin;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-use tokio::io::{AsyncBufReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
@@ -19,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use super::cgroup::Group;
+use super::nursery::Nursery;
 use super::step::{Last, Plan, Word};
 use super::watch;
 use crate::sandbox::{DESTROY_LIMIT, Ended, Handle, MEASURE_LIMIT, Sandbox, SandboxError};
@@ -32,7 +34,17 @@ pub(super) enum Refusal {
     Other(SandboxError),
 }
 
-fn other(step: &'static str) -> impl Fn(io::Error) -> Refusal {
+impl Refusal {
+    /// In words, for a log.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Step { step, reason, .. } => format!("{step}: {reason}"),
+            Self::Other(error) => error.to_string(),
+        }
+    }
+}
+
+pub(super) fn other(step: &'static str) -> impl Fn(io::Error) -> Refusal {
     move |error| Refusal::Other(SandboxError::LaunchFailed { step, reason: error.to_string() })
 }
 
@@ -45,16 +57,28 @@ pub(super) async fn launch(
     endings: &TaskTracker,
 ) -> Result<Sandbox, Refusal> {
     let text = serde_json::to_vec(plan).map_err(|error| other("plan")(error.into()))?;
+    let (pipes, inside) = Pipes::new()?;
+    let (ours, keeper) = spawn(binary, KEEPER, &name)?;
+    // From here on whoever drops it ends it.
+    let hold = Hold { bridge: BufReader::new(ours), source: Source::Cold(keeper), groups: plan.groups.clone() };
+    let mut kept = Kept::new(hold, name, endings);
+    let Some(Hold { bridge, .. }) = &mut kept.hold else { return Err(other("keeper")(io::ErrorKind::NotFound.into())) };
+    let handed = inside.each_ref().map(|pipe| pipe.as_raw_fd());
+    send(bridge.get_ref(), &text, &handed).await.map_err(other("plan"))?;
+    bridge.get_mut().write_all(&text).await.map_err(other("plan"))?;
+    drop(inside);
+    pipes.sandbox(kept, false).await
+}
+
+/// A keeper, and our end of the socket that is its standard input.
+pub(super) fn spawn(binary: &Path, kind: &str, name: &str) -> Result<(UnixStream, Child), Refusal> {
     let (ours, theirs) = UnixStream::pair().map_err(other("socket"))?;
-    let (inside_input, input) = io::pipe().map_err(other("pipe"))?;
-    let (program, inside_program) = io::pipe().map_err(other("pipe"))?;
-    let (supervisor, inside_supervisor) = io::pipe().map_err(other("pipe"))?;
     let theirs = OwnedFd::from(
         theirs.into_std().and_then(|socket| socket.set_nonblocking(false).map(|()| socket)).map_err(other("socket"))?,
     );
     let keeper = Command::new(binary)
         // The name is for people who look at the process list.
-        .args([KEEPER, &name])
+        .args([kind, name])
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::from(theirs))
@@ -62,35 +86,57 @@ pub(super) async fn launch(
         .stderr(Stdio::null())
         .spawn()
         .map_err(other("keeper"))?;
-    // From here on whoever drops it ends it.
-    let mut kept = Kept {
-        hold: Some(Hold { bridge: BufReader::new(ours), keeper, groups: plan.groups.clone() }),
-        name,
-        endings: endings.clone(),
-        runtime: Runtime::current(),
-    };
-    let Some(Hold { bridge, .. }) = &mut kept.hold else { return Err(other("keeper")(io::ErrorKind::NotFound.into())) };
-    let pipes = [inside_input.as_fd(), inside_program.as_fd(), inside_supervisor.as_fd()].map(|pipe| pipe.as_raw_fd());
-    send(bridge.get_ref(), &text, &pipes).await.map_err(other("plan"))?;
-    bridge.get_mut().write_all(&text).await.map_err(other("plan"))?;
-    drop((inside_input, inside_program, inside_supervisor));
-    match hear(bridge).await.map_err(other("keeper"))? {
-        Word::Started => {}
-        Word::Failed { step, errno, reason } => return Err(Refusal::Step { step, errno, reason }),
-        Word::Ended(_) => return Err(other("keeper")(io::ErrorKind::UnexpectedEof.into())),
+    Ok((ours, keeper))
+}
+
+/// Our ends of a sandbox's three pipes.
+pub(super) struct Pipes {
+    input: PipeWriter,
+    program: PipeReader,
+    supervisor: PipeReader,
+}
+
+impl Pipes {
+    /// And the sandbox's ends, in the order of its descriptors.
+    pub fn new() -> Result<(Self, [OwnedFd; 3]), Refusal> {
+        let (inside_input, input) = io::pipe().map_err(other("pipe"))?;
+        let (program, inside_program) = io::pipe().map_err(other("pipe"))?;
+        let (supervisor, inside_supervisor) = io::pipe().map_err(other("pipe"))?;
+        let inside = [inside_input.into(), inside_program.into(), inside_supervisor.into()];
+        Ok((Self { input, program, supervisor }, inside))
     }
-    Ok(Sandbox {
-        input: Box::pin(Input(Some(pipe::Sender::from_owned_fd(input.into()).map_err(other("pipe"))?))),
-        program: Box::pin(pipe::Receiver::from_owned_fd(program.into()).map_err(other("pipe"))?),
-        supervisor: Box::pin(pipe::Receiver::from_owned_fd(supervisor.into()).map_err(other("pipe"))?),
-        weaknesses: Vec::new(),
-        origin: String::new(),
-        handle: Box::new(kept),
-    })
+
+    /// The sandbox, once its keeper says that it runs.
+    pub async fn sandbox(self, mut kept: Kept, booted: bool) -> Result<Sandbox, Refusal> {
+        let word = match &mut kept.hold {
+            Some(Hold { bridge, .. }) => hear(bridge).await,
+            None => Err(io::ErrorKind::NotFound.into()),
+        };
+        let refusal = match word {
+            Ok(Word::Started) => None,
+            Ok(Word::Failed { step, errno, reason }) => Some(Refusal::Step { step, errno, reason }),
+            Ok(Word::Ended(_)) => Some(other("keeper")(io::ErrorKind::UnexpectedEof.into())),
+            Err(error) => Some(other("keeper")(error)),
+        };
+        if let Some(refusal) = refusal {
+            // Nothing of this try may be in the way of another one.
+            let _ = Box::new(kept).destroy().await;
+            return Err(refusal);
+        }
+        Ok(Sandbox {
+            input: Box::pin(Input(Some(pipe::Sender::from_owned_fd(self.input.into()).map_err(other("pipe"))?))),
+            program: Box::pin(pipe::Receiver::from_owned_fd(self.program.into()).map_err(other("pipe"))?),
+            supervisor: Box::pin(pipe::Receiver::from_owned_fd(self.supervisor.into()).map_err(other("pipe"))?),
+            weaknesses: Vec::new(),
+            origin: String::new(),
+            booted,
+            handle: Box::new(kept),
+        })
+    }
 }
 
 /// The length of the plan, with the pipes.
-async fn send(socket: &UnixStream, text: &[u8], pipes: &[i32]) -> io::Result<()> {
+pub(super) async fn send(socket: &UnixStream, text: &[u8], pipes: &[i32]) -> io::Result<()> {
     let length = u32::try_from(text.len()).map_err(io::Error::other)?.to_be_bytes();
     let message = || {
         let rights = [ControlMessage::ScmRights(pipes)];
@@ -102,7 +148,7 @@ async fn send(socket: &UnixStream, text: &[u8], pipes: &[i32]) -> io::Result<()>
     socket.try_io(tokio::io::Interest::WRITABLE, message)
 }
 
-async fn hear(bridge: &mut BufReader<UnixStream>) -> io::Result<Word> {
+pub(super) async fn hear(bridge: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Word> {
     let mut line = Vec::new();
     bridge.read_until(b'\n', &mut line).await?;
     if line.is_empty() {
@@ -112,7 +158,7 @@ async fn hear(bridge: &mut BufReader<UnixStream>) -> io::Result<Word> {
 }
 
 /// The bridge's hold on a keeper. Dropping it ends the sandbox in the background.
-struct Kept {
+pub(super) struct Kept {
     hold: Option<Hold>,
     name: String,
     endings: TaskTracker,
@@ -120,14 +166,26 @@ struct Kept {
     runtime: Runtime,
 }
 
-struct Hold {
+pub(super) struct Hold {
     bridge: BufReader<UnixStream>,
-    keeper: Child,
+    source: Source,
     /// What the keeper takes away; ours to do when somebody has killed it.
     groups: Vec<Group>,
 }
 
+/// Whose work the sandbox is.
+enum Source {
+    /// A keeper of its own.
+    Cold(Child),
+    /// A nursery's, which does not end before this has.
+    Forked { _nursery: Arc<Nursery> },
+}
+
 impl Kept {
+    pub fn new(hold: Hold, name: String, endings: &TaskTracker) -> Self {
+        Self { hold: Some(hold), name, endings: endings.clone(), runtime: Runtime::current() }
+    }
+
     /// Ends in a task of its own, so that a caller who gives up does not leave it half-way.
     fn end(&mut self) -> Option<JoinHandle<Result<Ended, SandboxError>>> {
         let hold = self.hold.take()?;
@@ -163,11 +221,16 @@ impl Handle for Kept {
     }
 
     fn describe(&self) -> String {
-        format!("embedded {}", self.name)
+        let forked = self.hold.as_ref().is_some_and(|hold| matches!(hold.source, Source::Forked { .. }));
+        format!("embedded {}{}", self.name, if forked { " (forked)" } else { "" })
     }
 
     fn memory(&self) -> BoxFuture<'static, Option<u64>> {
-        let keeper = self.hold.as_ref().and_then(|hold| hold.keeper.id());
+        let keeper = self.hold.as_ref().and_then(|hold| match &hold.source {
+            Source::Cold(keeper) => keeper.id(),
+            // Most of its memory is its parent's, and counted there.
+            Source::Forked { .. } => None,
+        });
         async move {
             // Its keeper included.
             let look = tokio::task::spawn_blocking(move || keeper.map(watch::resident));
@@ -184,11 +247,18 @@ impl Drop for Kept {
 }
 
 impl Hold {
+    /// On a child of a nursery, by its socket to the keeper.
+    pub fn forked(bridge: UnixStream, nursery: Arc<Nursery>, groups: Vec<Group>) -> Self {
+        Self { bridge: BufReader::new(bridge), source: Source::Forked { _nursery: nursery }, groups }
+    }
+
     async fn end(mut self) -> io::Result<Last> {
         // The hang-up. A keeper that has ended already has said its last word.
         let _ = self.bridge.get_mut().shutdown().await;
         let word = hear(&mut self.bridge).await;
-        self.keeper.wait().await?;
+        if let Source::Cold(keeper) = &mut self.source {
+            keeper.wait().await?;
+        }
         let Ok(word) = word else { return self.clear().await };
         match word {
             Word::Ended(last) => Ok(last),

@@ -14,6 +14,7 @@ pub mod image;
 mod init;
 mod keeper;
 mod launch;
+pub mod nursery;
 pub mod plan;
 pub mod python;
 pub mod root;
@@ -42,8 +43,9 @@ use cgroup::Cgroups;
 use host::Mechanism;
 use image::Store;
 pub use keeper::main as keep;
-pub use launch::KEEPER;
-use launch::Refusal;
+use launch::{KEEPER, Refusal};
+pub use nursery::Fork;
+use nursery::{Attempt, NURSERY_KEEPER, Nurseries};
 use plan::Facts;
 use root::Root;
 use seccomp::Memory;
@@ -65,7 +67,12 @@ pub struct Options {
     pub images: PathBuf,
     /// Promises (see [`crate::sandbox::NEGOTIABLE`]) that the operator accepts to lose on this host.
     pub allow_degraded: Vec<String>,
+    /// Whether sandboxes are forked from a prepared parent.
+    pub fork: Fork,
 }
+
+/// The first arguments by which our binary knows that it is to be a keeper, and of what.
+pub const KEEPERS: [&str; 2] = [KEEPER, NURSERY_KEEPER];
 
 /// The embedded sandbox. Cheap to clone.
 #[derive(Clone)]
@@ -80,6 +87,7 @@ struct Inner {
     /// The host's Python, once it has been looked at.
     python: Mutex<Option<Arc<Root>>>,
     host: OnceCell<Host>,
+    nurseries: Nurseries,
 }
 
 /// What is found out once: it does not change under a running bridge.
@@ -91,7 +99,13 @@ struct Host {
 impl Embedded {
     /// Does no I/O.
     pub fn new(options: Options) -> Self {
-        let inner = Inner { options, host: OnceCell::new(), python: Mutex::default(), endings: TaskTracker::new() };
+        let inner = Inner {
+            options,
+            host: OnceCell::new(),
+            python: Mutex::default(),
+            endings: TaskTracker::new(),
+            nurseries: Nurseries::default(),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -106,8 +120,9 @@ impl Embedded {
         self.root(image).await.map(drop)
     }
 
-    /// Waits until every sandbox that was dropped is really gone.
+    /// Waits until every sandbox that was dropped is really gone, and the parent that they were forked from.
     pub async fn settle(&self) {
+        self.inner.nurseries.close();
         self.inner.endings.close();
         self.inner.endings.wait().await;
         self.inner.endings.reopen();
@@ -133,6 +148,25 @@ impl Embedded {
         found
     }
 
+    /// Are sandboxes of this kind forked here? Tries it.
+    pub async fn check_fork(&self, spec: &SandboxSpec) -> Check {
+        const NAME: &str = "fork";
+        const COLD: &str = "nothing has to be done: every sandbox starts cold, which takes longer";
+        if self.inner.options.fork == Fork::Never {
+            return Check::new(NAME, Level::Ok, "off: every sandbox starts cold", "");
+        }
+        let host = self.host().await;
+        let tried = async {
+            let root = self.root(&spec.image).await.map_err(Refusal::Other)?;
+            let sandbox = self.attempt(spec, host, &root, Fork::Always).await?;
+            sandbox.handle.destroy().await.map_err(Refusal::Other)
+        };
+        match tried.await {
+            Ok(_) => Check::new(NAME, Level::Ok, "sandboxes are forked from a prepared parent", ""),
+            Err(refusal) => Check::new(NAME, Level::Warn, refusal.reason(), COLD),
+        }
+    }
+
     async fn host(&self) -> &Host {
         let look = || async {
             // A few milliseconds of files and one process: not on a thread that others wait for. An orderly end waits for it, or a
@@ -153,14 +187,15 @@ impl Embedded {
         let weaknesses = weaknesses(host, &spec.limits)?;
         promise::require(&weaknesses, &self.inner.options.allow_degraded)?;
         let mut root = self.root(&spec.image).await?;
-        let mut launched = self.attempt(spec, host, &root).await;
+        let fork = self.inner.options.fork;
+        let mut launched = self.attempt(spec, host, &root, fork).await;
         if let Err(Refusal::Step { step, errno: libc::ENOENT, .. }) = &launched
             && step.starts_with("bind")
         {
             // The host's Python was updated under us: what it consists of is looked up again.
             *self.inner.python.lock().unwrap_or_else(PoisonError::into_inner) = None;
             root = self.root(&spec.image).await?;
-            launched = self.attempt(spec, host, &root).await;
+            launched = self.attempt(spec, host, &root, fork).await;
         }
         match launched {
             Ok(sandbox) => Ok(Sandbox { weaknesses, origin: origin(&root), ..sandbox }),
@@ -172,7 +207,7 @@ impl Embedded {
         }
     }
 
-    async fn attempt(&self, spec: &SandboxSpec, host: &Host, root: &Root) -> Result<Sandbox, Refusal> {
+    async fn attempt(&self, spec: &SandboxSpec, host: &Host, root: &Root, fork: Fork) -> Result<Sandbox, Refusal> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = cgroup::name(&format!("{}-{count}", spec.run));
@@ -180,7 +215,21 @@ impl Embedded {
         let memory = if facts.watch_memory { Memory::Uncounted } else { Memory::Counted };
         let filter = seccomp::filter(memory).map_err(Refusal::Other)?;
         let plan = plan::plan(spec, root, &facts, filter).map_err(Refusal::Other)?;
-        launch::launch(&self.inner.options.binary, &plan, name, &self.inner.endings).await
+        let options = &self.inner.options;
+        let attempt = Attempt {
+            spec,
+            plan: &plan,
+            name: &name,
+            fork,
+            memory,
+            host: &host.kernel,
+            binary: &options.binary,
+            endings: &self.inner.endings,
+        };
+        if let Some(forked) = self.inner.nurseries.launch(root, attempt).await.map_err(Refusal::Other)? {
+            return Ok(forked);
+        }
+        launch::launch(&options.binary, &plan, name, &self.inner.endings).await
     }
 
     /// A folder that the operator names, an image that was pulled, or the host's own Python, in this order.

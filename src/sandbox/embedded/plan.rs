@@ -48,6 +48,8 @@ const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 const PASSWD: &str = "root:x:0:0:root:/workspace:/sbin/nologin\nnobody:x:65534:65534:nobody:/workspace:/sbin/nologin\n";
 const GROUP: &str = "root:x:0:\nnogroup:x:65534:\n";
 const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
+/// The sandbox's input, the program's output, the supervisor's.
+const PIPES: u32 = 3;
 /// Where a folder of the host is covered for the moment of the pivot. It exists on every Linux, and nothing of it is needed then.
 const ANY_FOLDER: &str = "/dev";
 
@@ -105,7 +107,7 @@ pub fn plan(spec: &SandboxSpec, root: &Root, facts: &Facts, filter: &Filter) -> 
     Ok(Plan { groups: facts.groups.clone(), keeper, init, watch })
 }
 
-fn ids(user: &str) -> Result<(u32, u32), SandboxError> {
+pub(super) fn ids(user: &str) -> Result<(u32, u32), SandboxError> {
     let parsed = user.split_once(':').and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)));
     parsed.ok_or_else(|| SandboxError::Refused {
         step: "choosing the user",
@@ -117,7 +119,7 @@ fn ids(user: &str) -> Result<(u32, u32), SandboxError> {
 
 /// One user and one group exist in the namespace, by these numbers inside and outside. Giving up `setgroups` is the kernel's
 /// condition (user_namespaces(7)).
-fn identity(inside: (u32, u32), outside: (u32, u32)) -> [Step; 3] {
+pub(super) fn identity(inside: (u32, u32), outside: (u32, u32)) -> [Step; 3] {
     let write = |file: &str, text: String| Step::Write { path: format!("/proc/self/{file}").into(), text };
     [
         write("setgroups", "deny".into()),
@@ -217,5 +219,5 @@ fn exec(spec: &SandboxSpec, root: &Root) -> Step {
         Some(first) => PathBuf::from(&*first),
         None => root.python.clone(),
     };
-    Step::Exec { program, arguments, environment }
+    Step::Exec { program, arguments, environment, descriptors: PIPES }
 }

@@ -112,11 +112,12 @@ pub enum Step {
     },
     Seccomp(Filter),
     WorkingFolder(PathBuf),
-    /// Becomes the program; every descriptor above 2 is closed.
+    /// Becomes the program, which has the first so many `descriptors`; every other one is closed.
     Exec {
         program: PathBuf,
         arguments: Vec<String>,
         environment: Vec<(String, String)>,
+        descriptors: u32,
     },
 }
 

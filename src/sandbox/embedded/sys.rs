@@ -80,6 +80,18 @@ pub(super) fn pidfd(pid: i32) -> io::Result<OwnedFd> {
     unsafe { check(libc::syscall(libc::SYS_pidfd_open, pid, 0)).map(|fd| OwnedFd::from_raw_fd(fd as RawFd)) }
 }
 
+/// Ends the process that a descriptor of [`pidfd`]'s kind stands for; one that has ended is ended.
+pub(super) fn kill(process: BorrowedFd<'_>) -> io::Result<()> {
+    let none = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: no memory is passed.
+    let sent =
+        unsafe { check(libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), libc::SIGKILL, none, 0)) };
+    match sent {
+        Err(error) if error.raw_os_error() != Some(libc::ESRCH) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Makes `fd` be descriptor `number`, which is closed first; not closed by exec.
 pub(super) fn place(fd: OwnedFd, number: RawFd) -> io::Result<()> {
     // SAFETY: plain numbers. Where both are the same, dup2 does nothing and the flag is taken away by hand.

@@ -19,7 +19,7 @@ pub struct Engine {
 impl Engine {
     /// The engine of this name; a missing one is skipped aloud, and is a failure in CI.
     pub fn get(name: &'static str) -> Option<Self> {
-        if name == "embedded" && !nix::unistd::geteuid().is_root() {
+        if ["embedded", "embedded_forked"].contains(&name) && !nix::unistd::geteuid().is_root() {
             eprintln!("SKIPPED: {name} as root (this is an ordinary user: see `embedded_user`)");
             return None;
         }
@@ -46,9 +46,14 @@ impl Engine {
         if self.is_embedded() { "embedded" } else { self.name }
     }
 
+    /// What `MCP_BRIDGE_FORK` says: each path of the embedded sandbox is a backend of its own.
+    pub fn fork(&self) -> &'static str {
+        if self.name.ends_with("_forked") { "always" } else { "off" }
+    }
+
     /// The user that a bridge on this backend is, where it is not the one who runs the tests.
     pub fn user(&self) -> Option<u32> {
-        (self.name == "embedded_user" && nix::unistd::geteuid().is_root()).then_some(USER)
+        (self.name.starts_with("embedded_user") && nix::unistd::geteuid().is_root()).then_some(USER)
     }
 
     /// The Docker command line on this engine: an observer that is not us.
@@ -61,7 +66,9 @@ impl Engine {
     /// Ids of sandboxes of the bridge with this process id.
     pub fn sandboxes_of(&self, pid: u32) -> Vec<String> {
         if self.is_embedded() {
-            return [keepers_of(pid), groups_of(pid)].concat();
+            let children = children_of(pid);
+            let forked = children.iter().map(|pid| format!("{CHILD}{pid}")).collect();
+            return if children.is_empty() { [keepers_of(pid), groups_of(pid)].concat() } else { forked };
         }
         let ids =
             self.docker(&["ps", "-a", "--no-trunc", "--filter", "label=mcp-bridge.instance", "--format", "{{.ID}}"]);
@@ -71,7 +78,7 @@ impl Engine {
     /// Every process of every sandbox of that bridge, as the host numbers them, and of what keeps embedded ones.
     pub fn processes_of(&self, pid: u32) -> Vec<i32> {
         let mut found: Vec<i32> = if self.is_embedded() {
-            keepers().into_iter().filter(|(_, name)| of_bridge(name, pid)).map(|(keeper, _)| keeper).collect()
+            keepers().filter(|keeper| of_bridge(&keeper.name, pid)).map(|keeper| keeper.pid).collect()
         } else {
             let ids = self.sandboxes_of(pid);
             let first = |id: &String| {
@@ -96,8 +103,11 @@ impl Engine {
             self.docker(&["kill", id]);
             return;
         }
-        let (keeper, _) = keepers().into_iter().find(|(_, name)| name == id).expect("a keeper");
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(keeper), nix::sys::signal::Signal::SIGKILL).expect("killed");
+        let pid = match id.strip_prefix(CHILD) {
+            Some(child) => child.parse().expect("a number"),
+            None => keepers().find(|keeper| keeper.name == id).expect("a keeper").pid,
+        };
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).expect("killed");
     }
 
     fn belongs(&self, id: &str, pid: u32) -> bool {
@@ -128,6 +138,9 @@ impl Engine {
     }
 }
 
+/// What stands before the number of a forked sandbox's first process, which is all the name that it has.
+const CHILD: &str = "child ";
+
 /// The mark of a bridge in the name of each of its sandboxes: an owner ends with its process id and start.
 fn of_bridge(name: &str, pid: u32) -> bool {
     name.strip_prefix("mcp-bridge.")
@@ -146,19 +159,38 @@ fn words_of(pid: i32) -> Vec<String> {
     String::from_utf8_lossy(&line).split('\0').map(str::to_owned).collect()
 }
 
-/// Sandboxes whose keeper runs, by the name on its command line.
+/// Sandboxes whose keeper runs, by the name on its command line. The keeper of a nursery runs as long as its bridge does.
 fn keepers_of(pid: u32) -> Vec<String> {
-    keepers().into_iter().map(|(_, name)| name).filter(|name| of_bridge(name, pid)).collect()
+    let runs = std::path::Path::new(&format!("/proc/{pid}/exe")).exists();
+    let counts = |keeper: &Keeper| (keeper.kind == "__sandbox" || !runs) && of_bridge(&keeper.name, pid);
+    keepers().filter(counts).map(|keeper| keeper.name).collect()
 }
 
-/// Every keeper that runs: its number, and the name of its sandbox.
-fn keepers() -> Vec<(i32, String)> {
-    let keeper = |pid: i32| {
+/// What keeps a sandbox, or a nursery, and runs.
+struct Keeper {
+    pid: i32,
+    kind: String,
+    name: String,
+}
+
+fn keepers() -> impl Iterator<Item = Keeper> {
+    numbers().filter_map(|pid| {
         let mut words = words_of(pid).into_iter().skip(1);
-        (words.next()? == "__sandbox").then_some(())?;
-        Some((pid, words.next()?))
+        let kind = words.next().filter(|kind| ["__sandbox", "__nursery"].contains(&kind.as_str()))?;
+        Some(Keeper { pid, kind, name: words.next()? })
+    })
+}
+
+/// Sandboxes that were forked, by process: the parent is their parent, and its own is the keeper of a nursery. They have no names.
+fn children_of(pid: u32) -> Vec<i32> {
+    let parent = |pid: i32| -> Option<i32> {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
     };
-    numbers().filter_map(keeper).collect()
+    let of_this = |keeper: &Keeper| keeper.kind == "__nursery" && of_bridge(&keeper.name, pid);
+    let nurseries: Vec<i32> = keepers().filter(of_this).map(|keeper| keeper.pid).collect();
+    let grandparent = |pid: i32| parent(pid).and_then(parent);
+    numbers().filter(|pid| grandparent(*pid).is_some_and(|it| nurseries.contains(&it))).collect()
 }
 
 /// Control groups of sandboxes whose keeper is gone.
@@ -198,6 +230,7 @@ macro_rules! every_engine {
             $crate::support::on_engine!(docker, $(#[$meta])*, $body);
             $crate::support::on_engine!(podman, $(#[$meta])*, $body);
             $crate::support::on_engine!(embedded, $(#[$meta])*, $body);
+            $crate::support::on_engine!(embedded_forked, $(#[$meta])*, $body);
         }
     };
     ($(#[$meta:meta])* $name:ident, $body:expr) => {
@@ -207,7 +240,9 @@ macro_rules! every_engine {
             $crate::support::on_engine!(docker, $(#[$meta])*, $body);
             $crate::support::on_engine!(podman, $(#[$meta])*, $body);
             $crate::support::on_engine!(embedded, $(#[$meta])*, $body);
+            $crate::support::on_engine!(embedded_forked, $(#[$meta])*, $body);
             $crate::support::on_engine!(embedded_user, $(#[$meta])*, $body);
+            $crate::support::on_engine!(embedded_user_forked, $(#[$meta])*, $body);
         }
     };
 }

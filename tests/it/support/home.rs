@@ -96,7 +96,7 @@ impl Home {
         }
         match &self.engine {
             // The host's own Python.
-            Some(engine) if engine.is_embedded() => {}
+            Some(engine) if engine.is_embedded() => drop(command.env("MCP_BRIDGE_FORK", engine.fork())),
             Some(engine) => {
                 command.env("MCP_BRIDGE_IMAGE", IMAGE);
                 command.env(if engine.name == "podman" { "CONTAINER_HOST" } else { "DOCKER_HOST" }, &engine.host);

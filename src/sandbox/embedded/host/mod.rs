@@ -10,7 +10,10 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, Scope};
+use nix::sys::resource::{Resource, getrlimit};
 use serde::{Deserialize, Serialize};
+
+use super::nursery::Kernel;
 
 pub use explain::explain;
 pub(super) use mechanism::checks;
@@ -51,6 +54,10 @@ pub struct Host {
     pub swap: bool,
     /// Processors that this process may run on.
     pub cpus: u32,
+    /// The number of the last capability; `None` where the kernel does not say.
+    pub last_capability: Option<u32>,
+    /// Hard limits of this process, which what it starts cannot raise: processes, signals that are queued, open files.
+    pub most: [u64; 3],
 }
 
 impl Host {
@@ -77,6 +84,8 @@ impl Host {
             uids: ids(&read("/proc/self/uid_map")),
             swap: read("/proc/swaps").lines().count() > 1,
             cpus: listed(field("Cpus_allowed_list:")),
+            last_capability: read("/proc/sys/kernel/cap_last_cap").trim().parse().ok(),
+            most: [Resource::RLIMIT_NPROC, Resource::RLIMIT_SIGPENDING, Resource::RLIMIT_NOFILE].map(most),
         }
     }
 
@@ -89,9 +98,35 @@ impl Host {
         [FIRST + slot % COUNT, NOBODY].into_iter().find(|id| self.uids.iter().any(|range| range.contains(id)))
     }
 
+    /// Why sandboxes cannot be forked here, as far as it is known without a try.
+    pub(super) fn cannot_fork(&self) -> Option<&'static str> {
+        match self.last_capability {
+            // Before 5.14 all processes of a user counted together, in whatever namespace: one sandbox would starve the others.
+            _ if self.kernel < (5, 14) => Some("it needs Linux 5.14"),
+            None => Some("the kernel does not say which capabilities it has (/proc/sys/kernel/cap_last_cap)"),
+            Some(_) => None,
+        }
+    }
+
+    pub(super) fn for_children(&self) -> Kernel {
+        Kernel {
+            landlock: self.landlock,
+            // Not used where it is unknown: `cannot_fork`.
+            last_capability: self.last_capability.unwrap_or_default(),
+            most_processes: self.most[0],
+            most_signals: self.most[1],
+            most_open_files: self.most[2],
+        }
+    }
+
     fn root(&self) -> bool {
         self.euid == 0
     }
+}
+
+/// The hard limit of this process; none where it cannot be asked.
+fn most(resource: Resource) -> u64 {
+    getrlimit(resource).map_or(u64::MAX, |(_, hard)| hard)
 }
 
 /// A link is not followed: a namespace's leads out of every file system, where security modules let nobody go.
@@ -188,6 +223,8 @@ pub(super) mod tests {
             uids: ids("0 0 4294967295"),
             swap: true,
             cpus: 2,
+            last_capability: Some(40),
+            most: [u64::MAX; 3],
         }
     }
 

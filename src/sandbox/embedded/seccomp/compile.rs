@@ -43,8 +43,18 @@ enum Answer {
 
 /// The program for one architecture.
 pub(super) fn filter(policy: &Policy, architecture: Architecture, memory: Memory) -> Filter {
+    assemble(policy, architecture, policy.groups(memory))
+}
+
+/// The program for parents of sandboxes.
+pub(super) fn parents(policy: &Policy, architecture: Architecture, memory: Memory) -> Filter {
+    assemble(policy, architecture, policy.groups(memory).chain(policy.parents()))
+}
+
+/// A later group's word on a call goes before an earlier one's.
+fn assemble<'a>(policy: &Policy, architecture: Architecture, groups: impl Iterator<Item = &'a Group>) -> Filter {
     let mut answers = BTreeMap::new();
-    for group in policy.groups(memory) {
+    for group in groups {
         for number in group.calls.iter().filter_map(|call| policy.numbers.get(call)?.on(architecture)) {
             answers.insert(number, answer(group));
         }

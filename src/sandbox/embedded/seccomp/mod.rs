@@ -87,6 +87,16 @@ pub fn filter(memory: Memory) -> Result<&'static Filter, SandboxError> {
     made.as_ref().ok_or(SandboxError::NoFilter { architecture: std::env::consts::ARCH })
 }
 
+/// The filter for a parent of sandboxes, which makes namespaces and mounts. Each child adds its own, [`filter`], which then has
+/// the last word.
+///
+/// # Errors
+/// Those of [`filter`].
+pub fn parents(memory: Memory) -> Result<Filter, SandboxError> {
+    let here = Architecture::HERE.map(|here| compile::parents(Policy::ours(), here, memory));
+    here.ok_or(SandboxError::NoFilter { architecture: std::env::consts::ARCH })
+}
+
 fn here(memory: Memory) -> Option<Filter> {
     Some(compile::filter(Policy::ours(), Architecture::HERE?, memory))
 }

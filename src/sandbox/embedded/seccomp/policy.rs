@@ -39,6 +39,9 @@ pub struct Group {
     /// Where the group holds; without it, everywhere.
     #[serde(rename = "where")]
     pub memory: Option<Memory>,
+    /// Holds for parents of sandboxes only, in place of what other groups say of these calls.
+    #[serde(default)]
+    pub parents: bool,
     pub reason: String,
     pub calls: Vec<String>,
     /// Allowed only if the argument is one of these; else [`Group::otherwise`].
@@ -123,8 +126,13 @@ impl Policy {
         &OURS
     }
 
-    /// The groups that hold, with or without a cgroup.
+    /// The groups that hold for programs, with or without a cgroup.
     pub fn groups(&self, memory: Memory) -> impl Iterator<Item = &Group> {
-        self.groups.iter().filter(move |group| group.memory.is_none_or(|at| at == memory))
+        self.groups.iter().filter(move |group| !group.parents && group.memory.is_none_or(|at| at == memory))
+    }
+
+    /// The groups that hold for parents of sandboxes before those for programs.
+    pub fn parents(&self) -> impl Iterator<Item = &Group> {
+        self.groups.iter().filter(|group| group.parents)
     }
 }

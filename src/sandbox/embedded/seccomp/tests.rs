@@ -115,6 +115,24 @@ fn every_call_gets_the_answer_that_the_data_gives() {
 }
 
 #[test]
+fn a_parent_may_do_what_its_group_says_and_else_what_programs_may() {
+    let policy = Policy::ours();
+    for (architecture, memory, filter) in each() {
+        let parents = super::compile::parents(policy, architecture, memory);
+        let calls = policy.parents().flat_map(|group| &group.calls);
+        let more: BTreeSet<u32> = calls.filter_map(|call| policy.numbers[call].on(architecture)).collect();
+        assert!(more.len() > 5, "{architecture:?}");
+        for number in 0..1024 {
+            for arguments in arguments(group_of(architecture, memory, number)) {
+                let call = Call { architecture: audit(architecture), number, arguments };
+                let wanted = if more.contains(&number) { ALLOW } else { run(&filter, call).0 };
+                assert_eq!(run(&parents, call).0, wanted, "{architecture:?} {memory:?} {number}");
+            }
+        }
+    }
+}
+
+#[test]
 fn calls_of_another_architecture_kill() {
     const I386: u32 = 0x4000_0003;
     for (architecture, _, filter) in each() {
