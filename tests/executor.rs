@@ -63,6 +63,7 @@ impl Backend for Bare {
                 supervisor: Box::pin(child.stderr.take().expect("stderr")),
                 weaknesses: vec![Weakness { what: "network", warning: "there are no walls here".into() }],
                 origin: "this machine".into(),
+                booted: false,
                 handle: Box::new(Bound { child, alive: self.alive.clone() }),
             })
         }
