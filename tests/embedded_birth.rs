@@ -70,7 +70,7 @@ fn it_is_in_its_group_without_having_entered() {
     tell(words.get_ref(), &plan, &[inside.as_raw_fd(), null.as_raw_fd(), null.as_raw_fd()]);
     drop((inside, null));
 
-    assert_eq!(hear(&mut words), Word::Started);
+    assert!(matches!(hear(&mut words), Word::Started { .. }));
     let members = fs::read_to_string(&procs).expect("the group");
     drop(input);
     assert!(matches!(hear(&mut words), Word::Ended(last) if last.exit_code == Some(0) && last.left.is_empty()));
@@ -115,7 +115,7 @@ def main(modules, compiled):
         .write_all(&(text.len() as u32).to_be_bytes())
         .and_then(|()| input.write_all(text.as_bytes()))
         .expect("booted");
-    assert_eq!(hear(&mut words), Word::Started);
+    assert!(matches!(hear(&mut words), Word::Started { .. }));
 
     let (ours, theirs) = UnixStream::pair().expect("sockets");
     let (inside, input) = std::io::pipe().expect("a pipe");
@@ -125,7 +125,7 @@ def main(modules, compiled):
     tell(words.get_ref(), &json!({"groups": [group], "calls": [], "watch": null}), &pipes);
     drop((inside, program, null, theirs));
     let mut child = BufReader::new(ours);
-    assert_eq!(hear(&mut child), Word::Started);
+    assert!(matches!(hear(&mut child), Word::Started { .. }));
     let members = fs::read_to_string(&procs).expect("the group");
     drop(input);
     let mut told = String::new();

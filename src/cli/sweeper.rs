@@ -15,7 +15,7 @@ use crate::settings::{Environment, Runtime, Settings};
 /// The hidden command.
 pub(super) const SWEEPER: &str = "__sweep";
 
-/// When it sweeps, after the bridge's end and after the sweep before: what the engine was about to create then comes later.
+/// When it sweeps, after the bridge's end and after the sweep before: what the engine was about to create comes later.
 const ROUNDS: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(3)];
 
 /// Keeps a sweeper waiting; dropping it, in whatever way, lets it sweep.
@@ -58,14 +58,15 @@ pub(super) fn main() -> Exit {
     let Ok(settings) = Settings::read(&env) else { return Exit::Usage };
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return Exit::Error };
     runtime.block_on(async {
-        #[cfg(unix)]
-        crate::control::sweep(&settings.state_dir).await;
-        if settings.runtime == Runtime::Embedded {
-            return;
-        }
         let backends = Backends::new(&env, &settings);
         for wait in ROUNDS {
             tokio::time::sleep(wait).await;
+            // A process that dies closes its descriptors one after another: its door may look open at the first look.
+            #[cfg(unix)]
+            crate::control::sweep(&settings.state_dir).await;
+            if settings.runtime == Runtime::Embedded {
+                continue;
+            }
             // Nobody hears a complaint; the next round, and every later bridge, tries again.
             if let Ok(engine) = backends.engine().await {
                 let _ = crate::sandbox::Backend::sweep(&engine).await;

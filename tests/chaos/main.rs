@@ -24,6 +24,8 @@ use random::Random;
 const TEN_SECONDS: Duration = Duration::from_secs(10);
 /// Blows for each backend unless asked for more: each kind twice or so, within half a minute.
 const BLOWS: u64 = 10;
+/// Sandboxes that wait.
+const POOL: usize = 2;
 /// The latest moment of a blow: later than any start of a sandbox on a quiet machine.
 const LATEST: u64 = 700;
 
@@ -45,7 +47,7 @@ fn blows() -> u64 {
 
 fn home(engine: &Engine) -> (Home, Events) {
     let script = json!({"tools": ["echo"], "calls": {"echo": {}}});
-    Home::on(engine).env("MCP_BRIDGE_POOL", "2").watched("up", &script)
+    Home::on(engine).env("MCP_BRIDGE_POOL", &POOL.to_string()).watched("up", &script)
 }
 
 every_engine!(whatever_is_killed_nothing_is_left_and_the_next_run_works, |engine| {
@@ -93,7 +95,14 @@ fn is_true(report: &Value, story: &str) {
 
 #[track_caller]
 fn works(client: &mut Client, story: &str) {
-    // The server may have been killed: whoever called it first then hears of it, and the next one has a new one.
-    let report = client.report(json!({"code": "6 * 7"}));
+    let mut report = client.report(json!({"code": "6 * 7"}));
+    for _ in 0..POOL {
+        if report["status"] == "success" {
+            break;
+        }
+        // A sandbox that waited was struck while it was handed over, before the bridge could hear of it: that run says so.
+        is_true(&report, story);
+        report = client.report(json!({"code": "6 * 7"}));
+    }
     assert_eq!((&report["status"], &report["result"]), (&json!("success"), &json!(42)), "{story}: {report:#}");
 }

@@ -101,7 +101,7 @@ pub(super) fn say(mut bridge: &UnixStream, word: &Word) -> io::Result<()> {
 fn keep(plan: &Plan, pipes: Vec<OwnedFd>, bridge: &UnixStream) -> Result<Last, Failure> {
     make(&plan.groups)?;
     let init = start(plan, pipes)?;
-    if say(bridge, &Word::Started).is_err() {
+    if say(bridge, &Word::Started { init: init.pid.try_into().ok() }).is_err() {
         init.end();
         return Ok(Last::default());
     }

@@ -113,7 +113,10 @@ impl Pipes {
             None => Err(io::ErrorKind::NotFound.into()),
         };
         let refusal = match word {
-            Ok(Word::Started) => None,
+            Ok(Word::Started { init }) => {
+                kept.init = init;
+                None
+            }
             Ok(Word::Failed { step, errno, reason }) => Some(Refusal::Step { step, errno, reason }),
             Ok(Word::Ended(_)) => Some(other("keeper")(io::ErrorKind::UnexpectedEof.into())),
             Err(error) => Some(other("keeper")(error)),
@@ -161,6 +164,8 @@ pub(super) async fn hear(bridge: &mut (impl AsyncBufRead + Unpin)) -> io::Result
 pub(super) struct Kept {
     hold: Option<Hold>,
     name: String,
+    /// PID 1 of the sandbox, as the host numbers it.
+    init: Option<u32>,
     endings: TaskTracker,
     /// Where the ending runs: a drop may happen on a thread that knows no runtime.
     runtime: Runtime,
@@ -183,7 +188,7 @@ enum Source {
 
 impl Kept {
     pub fn new(hold: Hold, name: String, endings: &TaskTracker) -> Self {
-        Self { hold: Some(hold), name, endings: endings.clone(), runtime: Runtime::current() }
+        Self { hold: Some(hold), name, init: None, endings: endings.clone(), runtime: Runtime::current() }
     }
 
     /// Ends in a task of its own, so that a caller who gives up does not leave it half-way.
@@ -226,14 +231,9 @@ impl Handle for Kept {
     }
 
     fn memory(&self) -> BoxFuture<'static, Option<u64>> {
-        let keeper = self.hold.as_ref().and_then(|hold| match &hold.source {
-            Source::Cold(keeper) => keeper.id(),
-            // Most of its memory is its parent's, and counted there.
-            Source::Forked { .. } => None,
-        });
+        let init = self.init;
         async move {
-            // Its keeper included.
-            let look = tokio::task::spawn_blocking(move || keeper.map(watch::resident));
+            let look = tokio::task::spawn_blocking(move || init.map(watch::resident));
             tokio::time::timeout(MEASURE_LIMIT, look).await.ok()?.ok()?.filter(|bytes| *bytes > 0)
         }
         .boxed()
@@ -263,7 +263,7 @@ impl Hold {
         match word {
             Word::Ended(last) => Ok(last),
             Word::Failed { step, reason, .. } => Err(io::Error::other(format!("{step}: {reason}"))),
-            Word::Started => Err(io::ErrorKind::InvalidData.into()),
+            Word::Started { .. } => Err(io::ErrorKind::InvalidData.into()),
         }
     }
 

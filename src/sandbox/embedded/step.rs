@@ -189,8 +189,8 @@ impl fmt::Display for Step {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Word {
-    /// PID 1 is the program now.
-    Started,
+    /// PID 1 is the program now; its number on the host, where it is known by now.
+    Started { init: Option<u32> },
     /// A step failed; nothing is left. `errno` is 0 where it was no system call that failed.
     Failed { step: String, errno: i32, reason: String },
     /// Everything has ended and is taken away.

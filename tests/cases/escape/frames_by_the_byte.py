@@ -3,6 +3,7 @@
 import gc
 import time
 
+gc.unfreeze()
 pipe = next(each for each in gc.get_objects() if type(each).__name__ == "Channel")._write
 os.set_blocking(pipe, True)
 os.write(pipe, b"\x00\x10\x00\x00C")

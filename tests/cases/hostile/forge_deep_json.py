@@ -3,6 +3,7 @@
 import gc
 import os
 
+gc.unfreeze()
 pipe = next(each for each in gc.get_objects() if type(each).__name__ == "Channel")._write
 os.set_blocking(pipe, True)
 body = b'F{"outcome": "ok", "result": ' + b"[" * 1_000_000

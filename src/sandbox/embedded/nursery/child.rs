@@ -60,7 +60,8 @@ impl Running {
                 self.complaint = None;
                 if self.complained == STANDS {
                     // Nobody listens: then the hang-up has come as well.
-                    let _ = say(&self.bridge, &Word::Started);
+                    let init = self.process.as_ref().map(|(_, pid)| *pid);
+                    let _ = say(&self.bridge, &Word::Started { init });
                 }
             }
         }

@@ -133,7 +133,7 @@ impl Nursery<'_> {
             }
             _ => return Err(failed("prepare the parent")(io::Error::other("it ended before it was ready"))),
         }
-        say(self.bridge, &Word::Started).map_err(failed("tell the bridge"))
+        say(self.bridge, &Word::Started { init: None }).map_err(failed("tell the bridge"))
     }
 
     /// Until the bridge has gone (`Ok`) or the parent has.

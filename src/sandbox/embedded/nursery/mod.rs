@@ -112,7 +112,7 @@ impl Nursery {
         let _ = input.write_all(boot).await;
         drop(input);
         match hear(&mut BufReader::new(&mut *orders)).await.map_err(other("keeper"))? {
-            Word::Started => {}
+            Word::Started { .. } => {}
             Word::Failed { step, errno, reason } => return Err(Refusal::Step { step, errno, reason }),
             Word::Ended(_) => return Err(other("keeper")(io::ErrorKind::UnexpectedEof.into())),
         }
