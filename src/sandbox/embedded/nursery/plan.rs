@@ -31,6 +31,11 @@ const BORN_IN: [Namespace; 6] =
 /// Standard descriptors, and the socket to the keeper.
 const DESCRIPTORS: u32 = 4;
 
+/// Bytes that a child has of its parent, at most: a Python with all its imports, and room to spare. They count towards the limit
+/// on each process's data and hardly towards the watched sum, where every child has a share; and it is the sum that must be met
+/// first, because it ends a program that one refused allocation after another does not.
+const INHERITED: u64 = 64 << 20;
+
 /// The parent's part of a sandbox's plan. `filter` is the one for parents.
 pub fn parent(sandbox: &Plan, filter: &Filter) -> Plan {
     Plan {
@@ -45,6 +50,9 @@ fn of_the_parent(step: &Step, filter: &Filter) -> Option<Step> {
     Some(match step {
         Step::Enter(_) | Step::Tmpfs { .. } | Step::Landlock { .. } | Step::Affinity(_) => return None,
         Step::Limit { resource, .. } if of_a_child(*resource) => return None,
+        Step::Limit { resource: Resource::Data, value } => {
+            Step::Limit { resource: Resource::Data, value: value.saturating_add(INHERITED) }
+        }
         // Groups are named from the outside, so that a child can be born in one.
         Step::Unshare(names) => {
             Step::Unshare(names.iter().copied().filter(|name| *name != Namespace::Cgroup).collect())
