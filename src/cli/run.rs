@@ -11,7 +11,7 @@ use super::serve::mode;
 use super::{Exit, RunArgs, paint};
 use crate::execution::{Caller, RunRequest};
 use crate::output::{Report, Status, render, render_value};
-use crate::settings::{Environment, Settings, clamp_timeout};
+use crate::settings::{Environment, Fork, Settings, clamp_timeout};
 
 pub(super) async fn run(env: Environment, settings: Settings, args: RunArgs) -> Exit {
     let request = match request(&settings, &args) {
@@ -22,8 +22,9 @@ pub(super) async fn run(env: Environment, settings: Settings, args: RunArgs) -> 
         }
     };
     let found = bridge::discover(&env, &settings);
-    // One run: nothing needs to wait for a second.
-    let settings = Settings { pool: 0, ..settings };
+    // One run: nothing needs to wait for a second, nor to be made for one.
+    let fork = if settings.fork == Fork::Auto { Fork::Off } else { settings.fork };
+    let settings = Settings { pool: 0, fork, ..settings };
     let bridge = Bridge::new(&env, &settings, &found);
     let mut request = request;
     if let Err(error) = bridge.resolve(&mut request) {
