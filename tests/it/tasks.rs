@@ -28,7 +28,8 @@ fn with_gate(engine: &Engine) -> (Home, Events) {
     let script = json!({"tools": ["wait", "open", "never"],
         "calls": {"wait": {"hold": "gate"}, "open": {"releases": "gate"}, "never": {"silent": true}}});
     let (home, events) = Home::on(engine).watched("slow", &script);
-    (home.env("MCP_BRIDGE_TASK_AFTER", "1ms"), events)
+    // What waits in the pool would be counted with what is to be gone.
+    (home.env("MCP_BRIDGE_TASK_AFTER", "1ms").env("MCP_BRIDGE_POOL", "0"), events)
 }
 
 /// Starts a program that must become a task, and returns that.
