@@ -49,7 +49,8 @@ os.setgid(os.getgid())
 os.setresuid(*ids[0])
 os.setresgid(*ids[1])
 os.umask(os.umask(0o22))
-assert os.getpgid(0) and os.getsid(0) and os.getpgrp() and os.getppid() >= 0
+# A group or session whose leader is outside this PID namespace is shown as 0.
+assert os.getpgid(0) >= 0 and os.getsid(0) >= 0 and os.getpgrp() >= 0 and os.getppid() >= 0
 
 libc = ctypes.CDLL(None, use_errno=True)
 name = ctypes.create_string_buffer(16)
