@@ -118,12 +118,7 @@ class Channel:
 
     def ring(self) -> None:
         """Let PID 1 know that a program has ended and has printed what it had to print."""
-        try:
-            os.write(self._bell, b"1")
-        except BlockingIOError:
-            pass  # so full that it is heard
-        except OSError:
-            leave(EXIT_PIPE_CLOSED)
+        nudge(self._bell)
 
     async def ask(self, operands: str) -> bytes:
         """Send a call, a JSON object without `id`, and wait for its reply."""
@@ -291,12 +286,7 @@ class Channel:
                 self._wake_leader()
 
     def _wake_leader(self) -> None:
-        try:
-            os.write(self._wake_write, b"1")
-        except BlockingIOError:
-            pass  # so full that it will wake
-        except OSError:
-            leave(EXIT_PIPE_CLOSED)
+        nudge(self._wake_write)
 
     def _pass_the_lead(self) -> None:
         """Another thread that waits must read now."""
@@ -305,6 +295,16 @@ class Channel:
                 if isinstance(waiter, ThreadWaiter):
                     waiter.wake()
                     return
+
+
+def nudge(pipe: int) -> None:
+    """Let whoever reads this pipe know that there is something to look at."""
+    try:
+        os.write(pipe, b"1")
+    except BlockingIOError:
+        pass  # so full that it is noticed
+    except OSError:
+        leave(EXIT_PIPE_CLOSED)
 
 
 def reply_id(payload: bytes) -> int:

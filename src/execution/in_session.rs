@@ -65,7 +65,7 @@ impl Executor {
             },
         };
         let number = turn.begin();
-        let request = RunRequest { filename: numbered(&request.filename, number), ..request.clone() };
+        let filename = numbered(&request.filename, number);
         let by_hand = turn.ended();
         let stopped = async {
             tokio::select! {
@@ -73,7 +73,7 @@ impl Executor {
                 () = by_hand.cancelled() => {}
             }
         };
-        let mut spoken = self.converse(&mut resident.prepared, &request, stopped).await;
+        let mut spoken = self.converse(&mut resident.prepared, request, &filename, stopped).await;
         let counted = spoken.ending.exited.clone().unwrap_or_default();
         if let Some(exited) = &mut spoken.ending.exited {
             *exited = since(exited, &resident.counted);
@@ -81,13 +81,13 @@ impl Executor {
         let weaknesses = resident.prepared.weaknesses.clone();
         let mut report = if spoken.ending.alive {
             drop(place);
-            let report = self.close(&request, spoken, &Default::default(), &weaknesses);
+            let report = self.close(request, spoken, &Default::default(), &weaknesses);
             let told = turn.told();
             turn.keep(Resident { counted, ..resident });
             with_told(report, &wanted.name, told)
         } else {
             let ended = self.take_down(resident.prepared.handle, &spoken.ending, place).await;
-            let mut report = self.close(&request, spoken, &ended, &weaknesses);
+            let mut report = self.close(request, spoken, &ended, &weaknesses);
             let by_hand = by_hand.is_cancelled() && !cancel.is_cancelled();
             if let Some(verdict) = report.verdict.as_mut().filter(|_| by_hand && report.status == Status::Cancelled) {
                 verdict.message = format!("session \"{}\": {ENDED_BY_HAND}", wanted.name);

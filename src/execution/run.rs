@@ -144,7 +144,7 @@ impl Executor {
             Ok(prepared) => prepared,
             Err(report) => return report,
         };
-        let spoken = self.converse(&mut prepared, request, cancel.cancelled()).await;
+        let spoken = self.converse(&mut prepared, request, &request.filename, cancel.cancelled()).await;
         let ended = self.take_down(prepared.handle, &spoken.ending, place).await;
         self.close(request, spoken, &ended, &prepared.weaknesses)
     }
@@ -161,11 +161,12 @@ impl Executor {
         }
     }
 
-    /// Runs the program in this sandbox, until its end, its deadline, or `stopped` resolves.
+    /// Runs the program in this sandbox, under this name, until its end, its deadline, or `stopped` resolves.
     pub(super) async fn converse(
         &self,
         prepared: &mut Prepared,
         request: &RunRequest,
+        filename: &str,
         stopped: impl Future<Output = ()> + Send,
     ) -> Spoken {
         let deadline = Instant::now() + request.timeout;
@@ -177,7 +178,7 @@ impl Executor {
         let start = Start {
             version: 1,
             run: prepared.run.clone(),
-            filename: request.filename.clone(),
+            filename: filename.to_owned(),
             code: request.code.clone(),
             servers: broker.servers(),
             requested: broker.requested(),

@@ -116,6 +116,13 @@ every_engine!(sigkill_ends_a_server_that_reads_its_stdin, |engine| {
     gone_within(&events.lock, FIVE_SECONDS);
 });
 
+/// The one container of a bridge, and the label by which it is that bridge's.
+fn container_of(engine: &Engine, client: &Client) -> (String, String) {
+    let [id] = &engine.sandboxes_of(client.child.id())[..] else { panic!("one container") };
+    let format = r#"{{index .Config.Labels "mcp-bridge.instance"}}"#;
+    (id.clone(), engine.docker(&["inspect", "--format", format, id]).trim().to_owned())
+}
+
 /// Makes a container that looks as if the bridge `label` had died between creating and starting it.
 fn leave_behind(engine: &Engine, label: &str) -> String {
     let labels = [format!("mcp-bridge.instance={label}"), "mcp-bridge.run=0-0".into()];
@@ -129,9 +136,7 @@ every_engine!(containers: the_next_start_sweeps_what_a_dead_bridge_left, |engine
     let home = home.env("MCP_BRIDGE_POOL", "0");
     let mut client = home.serve();
     started(&mut client, &events, WAITS);
-    let [id] = &engine.sandboxes_of(client.child.id())[..] else { panic!("one container") };
-    let format = r#"{{index .Config.Labels "mcp-bridge.instance"}}"#;
-    let living = engine.docker(&["inspect", "--format", format, id]).trim().to_owned();
+    let (id, living) = container_of(engine, &client);
     // The same bridge in another life: a process number that the kernel never gives.
     let pid = client.child.id().to_string();
     let dead: Vec<&str> = living.split(' ').map(|word| if word == pid { "99999999" } else { word }).collect();
@@ -157,9 +162,7 @@ every_engine!(containers: what_a_killed_bridge_had_only_created_goes_without_ano
     let home = home.env("MCP_BRIDGE_POOL", "0");
     let mut client = home.serve();
     started(&mut client, &events, WAITS);
-    let [id] = &engine.sandboxes_of(client.child.id())[..] else { panic!("one container") };
-    let format = r#"{{index .Config.Labels "mcp-bridge.instance"}}"#;
-    let own = engine.docker(&["inspect", "--format", format, id]).trim().to_owned();
+    let (_, own) = container_of(engine, &client);
     // As if the bridge had been killed between creating and starting it: it has no input whose end it could notice.
     let created = leave_behind(engine, &own);
     client.signal(Signal::SIGKILL);

@@ -45,9 +45,9 @@ pub fn main() -> bool {
             last.left = clear(&plan.groups);
             Word::Ended(last)
         }
-        Err(Failure { step, error }) => {
+        Err(failure) => {
             clear(&plan.groups);
-            Word::Failed { step, errno: error.raw_os_error().unwrap_or(0), reason: error.to_string() }
+            failure.into()
         }
     };
     // Nobody may be listening any more.
@@ -59,6 +59,12 @@ pub fn main() -> bool {
 pub(super) struct Failure {
     pub step: String,
     pub error: io::Error,
+}
+
+impl From<Failure> for Word {
+    fn from(Failure { step, error }: Failure) -> Self {
+        Self::Failed { step, errno: error.raw_os_error().unwrap_or(0), reason: error.to_string() }
+    }
 }
 
 pub(super) fn failed(step: impl ToString) -> impl FnOnce(io::Error) -> Failure {

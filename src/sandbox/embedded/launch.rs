@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use super::cgroup::Group;
 use super::nursery::Nursery;
 use super::step::{Last, Plan, Word};
-use super::watch;
+use super::{keeper, watch};
 use crate::sandbox::{DESTROY_LIMIT, Ended, Handle, MEASURE_LIMIT, Sandbox, SandboxError};
 
 /// The argument by which our binary knows that it is to be a keeper.
@@ -64,8 +64,7 @@ pub(super) async fn launch(
     let mut kept = Kept::new(hold, name, endings);
     let Some(Hold { bridge, .. }) = &mut kept.hold else { return Err(other("keeper")(io::ErrorKind::NotFound.into())) };
     let handed = inside.each_ref().map(|pipe| pipe.as_raw_fd());
-    send(bridge.get_ref(), &text, &handed).await.map_err(other("plan"))?;
-    bridge.get_mut().write_all(&text).await.map_err(other("plan"))?;
+    tell(bridge.get_mut(), &text, &handed).await.map_err(other("plan"))?;
     drop(inside);
     pipes.sandbox(kept, false).await
 }
@@ -108,23 +107,17 @@ impl Pipes {
 
     /// The sandbox, once its keeper says that it runs.
     pub async fn sandbox(self, mut kept: Kept, booted: bool) -> Result<Sandbox, Refusal> {
-        let word = match &mut kept.hold {
-            Some(Hold { bridge, .. }) => hear(bridge).await,
-            None => Err(io::ErrorKind::NotFound.into()),
+        let begun = match &mut kept.hold {
+            Some(Hold { bridge, .. }) => started(bridge).await,
+            None => Err(other("keeper")(io::ErrorKind::NotFound.into())),
         };
-        let refusal = match word {
-            Ok(Word::Started { init }) => {
-                kept.init = init;
-                None
+        match begun {
+            Ok(init) => kept.init = init,
+            Err(refusal) => {
+                // Nothing of this try may be in the way of another one.
+                let _ = Box::new(kept).destroy().await;
+                return Err(refusal);
             }
-            Ok(Word::Failed { step, errno, reason }) => Some(Refusal::Step { step, errno, reason }),
-            Ok(Word::Ended(_)) => Some(other("keeper")(io::ErrorKind::UnexpectedEof.into())),
-            Err(error) => Some(other("keeper")(error)),
-        };
-        if let Some(refusal) = refusal {
-            // Nothing of this try may be in the way of another one.
-            let _ = Box::new(kept).destroy().await;
-            return Err(refusal);
         }
         Ok(Sandbox {
             input: Box::pin(Input(Some(pipe::Sender::from_owned_fd(self.input.into()).map_err(other("pipe"))?))),
@@ -138,20 +131,30 @@ impl Pipes {
     }
 }
 
-/// The length of the plan, with the pipes.
-pub(super) async fn send(socket: &UnixStream, text: &[u8], pipes: &[i32]) -> io::Result<()> {
+/// Tells a keeper something: the text's length, with descriptors, then the text.
+pub(super) async fn tell(socket: &mut UnixStream, text: &[u8], descriptors: &[i32]) -> io::Result<()> {
     let length = u32::try_from(text.len()).map_err(io::Error::other)?.to_be_bytes();
     let message = || {
-        let rights = [ControlMessage::ScmRights(pipes)];
+        let rights = [ControlMessage::ScmRights(descriptors)];
         let sent = sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(&length)], &rights, MsgFlags::MSG_NOSIGNAL, None)?;
         // A fresh socket takes four bytes at once.
         if sent == length.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     };
     socket.writable().await?;
-    socket.try_io(tokio::io::Interest::WRITABLE, message)
+    socket.try_io(tokio::io::Interest::WRITABLE, message)?;
+    socket.write_all(text).await
 }
 
-pub(super) async fn hear(bridge: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Word> {
+/// Waits for a keeper's first word: the number of PID 1, where it is known, or what refused.
+pub(super) async fn started(bridge: &mut (impl AsyncBufRead + Unpin)) -> Result<Option<u32>, Refusal> {
+    match hear(bridge).await.map_err(other("keeper"))? {
+        Word::Started { init } => Ok(init),
+        Word::Failed { step, errno, reason } => Err(Refusal::Step { step, errno, reason }),
+        Word::Ended(_) => Err(other("keeper")(io::ErrorKind::UnexpectedEof.into())),
+    }
+}
+
+async fn hear(bridge: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Word> {
     let mut line = Vec::new();
     bridge.read_until(b'\n', &mut line).await?;
     if line.is_empty() {
@@ -270,8 +273,7 @@ impl Hold {
     /// The kernel has ended the sandbox together with its keeper; how it ended, nobody saw.
     async fn clear(self) -> io::Result<Last> {
         let groups = self.groups;
-        let stays = |group: &Group| group.remove().err().map(|fault| format!("{}: {}", fault.step, fault.reason));
-        let left = tokio::task::spawn_blocking(move || groups.iter().filter_map(stays).collect()).await;
+        let left = tokio::task::spawn_blocking(move || keeper::clear(&groups)).await;
         Ok(Last { left: left.map_err(io::Error::other)?, ..Last::default() })
     }
 }

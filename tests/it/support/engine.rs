@@ -215,35 +215,23 @@ fn groups_of(pid: u32) -> Vec<String> {
 /// that are no container engine, `own:` the other user, who may not start what the tests' user has installed.
 #[allow(unused_macros)]
 macro_rules! every_engine {
-    (containers: $(#[$meta:meta])* $name:ident, $body:expr) => {
+    (containers: $name:ident, $body:expr) => {
+        $crate::support::every_engine!([docker, podman] $name, $body);
+    };
+    (own: $name:ident, $body:expr) => {
+        $crate::support::every_engine!([docker, podman, embedded, embedded_forked] $name, $body);
+    };
+    ([$($engine:ident),*] $name:ident, $body:expr) => {
         mod $name {
             #[allow(unused_imports)]
             use super::*;
-            $crate::support::on_engine!(docker, $(#[$meta])*, $body);
-            $crate::support::on_engine!(podman, $(#[$meta])*, $body);
+            $($crate::support::on_engine!($engine, $body);)*
         }
     };
-    (own: $(#[$meta:meta])* $name:ident, $body:expr) => {
-        mod $name {
-            #[allow(unused_imports)]
-            use super::*;
-            $crate::support::on_engine!(docker, $(#[$meta])*, $body);
-            $crate::support::on_engine!(podman, $(#[$meta])*, $body);
-            $crate::support::on_engine!(embedded, $(#[$meta])*, $body);
-            $crate::support::on_engine!(embedded_forked, $(#[$meta])*, $body);
-        }
-    };
-    ($(#[$meta:meta])* $name:ident, $body:expr) => {
-        mod $name {
-            #[allow(unused_imports)]
-            use super::*;
-            $crate::support::on_engine!(docker, $(#[$meta])*, $body);
-            $crate::support::on_engine!(podman, $(#[$meta])*, $body);
-            $crate::support::on_engine!(embedded, $(#[$meta])*, $body);
-            $crate::support::on_engine!(embedded_forked, $(#[$meta])*, $body);
-            $crate::support::on_engine!(embedded_user, $(#[$meta])*, $body);
-            $crate::support::on_engine!(embedded_user_forked, $(#[$meta])*, $body);
-        }
+    ($name:ident, $body:expr) => {
+        $crate::support::every_engine!(
+            [docker, podman, embedded, embedded_forked, embedded_user, embedded_user_forked] $name, $body
+        );
     };
 }
 #[allow(unused_imports)]
@@ -251,8 +239,7 @@ pub(crate) use every_engine;
 
 #[allow(unused_macros)]
 macro_rules! on_engine {
-    ($engine:ident, $(#[$meta:meta])*, $body:expr) => {
-        $(#[$meta])*
+    ($engine:ident, $body:expr) => {
         #[test]
         fn $engine() {
             if let Some(engine) = $crate::support::Engine::get(stringify!($engine)) {

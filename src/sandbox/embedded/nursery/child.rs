@@ -93,10 +93,9 @@ impl Running {
         let _ = say(&self.bridge, &Word::Ended(last));
     }
 
-    pub fn close_failed(self, Failure { step, error }: Failure) {
+    pub fn close_failed(self, failure: Failure) {
         clear(&self.order.groups);
-        let errno = error.raw_os_error().unwrap_or(0);
-        let _ = say(&self.bridge, &Word::Failed { step, errno, reason: error.to_string() });
+        let _ = say(&self.bridge, &failure.into());
     }
 }
 

@@ -76,9 +76,7 @@ pub(in super::super) fn keep(bridge: &UnixStream) -> bool {
     let Ok(task) = serde_json::from_slice::<Task>(&text) else { return false };
     let last = match raise(&task, boot, bridge) {
         Ok(()) => Word::Ended(Last::default()),
-        Err(Failure { step, error }) => {
-            Word::Failed { step, errno: error.raw_os_error().unwrap_or(0), reason: error.to_string() }
-        }
+        Err(failure) => failure.into(),
     };
     let _ = say(bridge, &last);
     true

@@ -26,9 +26,9 @@ use tokio::runtime::Handle as Runtime;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::launch::{Hold, Kept, Pipes, Refusal, hear, other, send, spawn};
+use super::launch::{self, Hold, Kept, Pipes, Refusal, other, spawn, tell};
 use super::seccomp::Filter;
-use super::step::{Plan, Word};
+use super::step::Plan;
 use crate::sandbox::{Sandbox, SandboxSpec};
 pub use call::{Argument, Call, Hexadecimal, Kernel};
 use child::Order;
@@ -79,8 +79,7 @@ impl Nursery {
         let started = Self::started(&binary, &name, &task, &spec.boot, endings);
         match tokio::time::timeout(START_LIMIT, started).await {
             Ok(Ok(nursery)) => Ok(Arc::new(nursery)),
-            Ok(Err(Refusal::Step { step, reason, .. })) => Err(format!("{step}: {reason}")),
-            Ok(Err(Refusal::Other(error))) => Err(error.to_string()),
+            Ok(Err(refusal)) => Err(refusal.reason()),
             Err(_) => Err(format!("the parent was not ready within {} s", START_LIMIT.as_secs())),
         }
     }
@@ -104,18 +103,13 @@ impl Nursery {
         };
         let (inside, input) = io::pipe().map_err(other("pipe"))?;
         let mut orders = nursery.orders.lock().await;
-        send(&orders, &text, &[inside.as_fd().as_raw_fd()]).await.map_err(other("plan"))?;
-        orders.write_all(&text).await.map_err(other("plan"))?;
+        tell(&mut orders, &text, &[inside.as_fd().as_raw_fd()]).await.map_err(other("plan"))?;
         drop(inside);
         let mut input = pipe::Sender::from_owned_fd(input.into()).map_err(other("pipe"))?;
         // A parent that has gone says why in a word.
         let _ = input.write_all(boot).await;
         drop(input);
-        match hear(&mut BufReader::new(&mut *orders)).await.map_err(other("keeper"))? {
-            Word::Started { .. } => {}
-            Word::Failed { step, errno, reason } => return Err(Refusal::Step { step, errno, reason }),
-            Word::Ended(_) => return Err(other("keeper")(io::ErrorKind::UnexpectedEof.into())),
-        }
+        launch::started(&mut BufReader::new(&mut *orders)).await?;
         drop(orders);
         Ok(nursery)
     }
@@ -134,8 +128,7 @@ impl Nursery {
             let mut orders = self.orders.lock().await;
             let [input, program, supervisor] = inside.each_ref().map(|pipe| pipe.as_raw_fd());
             let handed = [input, program, supervisor, theirs.as_raw_fd()];
-            send(&orders, &text, &handed).await.map_err(other("order"))?;
-            orders.write_all(&text).await.map_err(other("order"))?;
+            tell(&mut orders, &text, &handed).await.map_err(other("order"))?;
         }
         drop((inside, theirs));
         let hold = Hold::forked(ours, Arc::clone(&self), plan.groups.clone());
