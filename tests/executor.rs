@@ -180,6 +180,27 @@ async fn when_the_engine_goes_the_run_hears_its_error_and_when_it_is_back_runs_w
     ready(&executor, 2).await;
 }
 
+/// Nobody can have heard of its end yet: the process that would tell it sleeps.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_sandbox_that_is_gone_before_it_takes_the_program_costs_no_run() {
+    use nix::sys::signal::Signal::{SIGKILL, SIGSTOP};
+    let bare = Arc::new(Bare::default());
+    let (executor, _state) = executor(&bare, 1);
+    executor.prepare();
+    ready(&executor, 1).await;
+    let guest = bare.guests.lock().expect("not poisoned")[0];
+    let children = std::fs::read_to_string(format!("/proc/{guest}/task/{guest}/children")).expect("its children");
+    let worker: u32 = children.trim().parse().expect("one");
+    for (process, signal) in [(guest, SIGSTOP), (worker, SIGKILL)] {
+        let process = nix::unistd::Pid::from_raw(i32::try_from(process).expect("a number"));
+        nix::sys::signal::kill(process, signal).expect("it lives");
+    }
+    let report = run(&executor, "6 * 7").await;
+    assert_eq!((report.status, report.result), (Status::Success, Some(42.into())));
+    assert_eq!(bare.launches.load(Ordering::SeqCst), 3, "the one that was lost, the one that ran it, the next");
+}
+
 #[tokio::test]
 async fn a_cancelled_run_takes_no_sandbox_and_at_the_end_nothing_is_left() {
     let bare = Arc::new(Bare::default());

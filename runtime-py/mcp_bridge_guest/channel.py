@@ -116,6 +116,12 @@ class Channel:
         # Threads that an earlier program of the session left may be waiting too.
         return self._wait(START, waiter)
 
+    def begin(self) -> None:
+        """Say that the program was taken: from here on it may have done something."""
+        with self._lock:
+            self._outgoing += encode(b"B", b"{}")
+            self._send()
+
     def ring(self) -> None:
         """Let PID 1 know that a program has ended and has printed what it had to print."""
         nudge(self._bell)

@@ -94,6 +94,7 @@ class Program:
         """Run one program and report; whether another one may come."""
         order = json.loads(start)
         self.begin(order)
+        self.channel.begin()
         value: Any = None
         error: BaseException | None = None
         try:

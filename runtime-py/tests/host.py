@@ -82,6 +82,7 @@ class Run:
         self.hello: dict[str, Any] | None = None
         self.drained: list[dict[str, Any]] = []
         self.awaiting = 0
+        self.begun = 0
         self.output: list[tuple[str, bytes]] = []
         self._buffers = {"program": b"", "supervisor": b""}
         self._greeted = False
@@ -185,7 +186,7 @@ class Run:
         self._buffers[stream] = buffer
 
     def _frame(self, stream: str, kind: str, payload: bytes) -> None:
-        assert kind in {"program": "ACXF", "supervisor": "HOEDZ"}[stream], (stream, kind)
+        assert kind in {"program": "ABCXF", "supervisor": "HOEDZ"}[stream], (stream, kind)
         if kind in "OE":
             self.output.append((kind, payload))
             return
@@ -198,6 +199,8 @@ class Run:
             self.drained.append(body)
         elif kind == "A":
             self.awaiting += 1
+        elif kind == "B":
+            self.begun += 1
         elif kind == "F":
             assert self.finished is None
             self.finished = body

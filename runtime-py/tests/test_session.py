@@ -12,11 +12,12 @@ from host import Held, Run, run, structured
 def test_a_guest_says_when_a_program_may_come() -> None:
     guest = Run()
     guest.until(lambda: guest.hello and guest.awaiting == 1)
+    assert guest.begun == 0
     assert guest.next("print('a'); 1 + 1", session=False).result == 2
     assert guest.stdout == "a\n"
     guest.end()
     assert guest.exited and guest.exited["code"] == 0
-    assert guest.awaiting == 1
+    assert guest.awaiting == guest.begun == 1
 
 
 def test_variables_imports_functions_and_the_folder_stay() -> None:

@@ -105,6 +105,8 @@ pub(super) struct Backends {
     images: PathBuf,
     found: Arc<OnceCell<Found>>,
     sweeper: Arc<Mutex<Option<Sweeper>>>,
+    /// Settings of the embedded sandbox that were given.
+    for_embedded: Vec<&'static str>,
 }
 
 impl Backends {
@@ -154,6 +156,13 @@ impl Backends {
             images: settings.state_dir.join("images"),
             found: Arc::default(),
             sweeper: Arc::default(),
+            for_embedded: [
+                ("MCP_BRIDGE_ROOTFS", settings.rootfs.is_some()),
+                ("MCP_BRIDGE_PYTHON", settings.python.is_some()),
+            ]
+            .into_iter()
+            .filter_map(|(variable, given)| given.then_some(variable))
+            .collect(),
         }
     }
 
@@ -164,6 +173,9 @@ impl Backends {
             tracing::info!("sandboxes: {}", found.describe());
             if let Found::Engine(_) = found {
                 self.be_swept();
+                for variable in &self.for_embedded {
+                    tracing::warn!("{variable} has no effect: it is for MCP_BRIDGE_RUNTIME=embedded, and an engine was found");
+                }
             }
             let sweeper = found.backend();
             tokio::spawn(async move {

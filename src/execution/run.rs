@@ -25,6 +25,9 @@ use crate::output::{Cut, ErrorReport, Report, Status, Truncated, Verdict, Verdic
 use crate::sandbox::{Backend, Ended, Handle, Limits, Weakness};
 
 const SIGKILL: i32 = 9;
+/// Sandboxes that may be gone before they take a program, one after another, before that is told. Whatever ends those that wait
+/// ends a few at once; what ends every one is for the report.
+const MOST_LOST: usize = 3;
 /// Bytes of the last expression's value that may come through the pipe; what the report keeps is less.
 const RESULT_LIMIT: u64 = 16 << 20;
 
@@ -140,11 +143,18 @@ impl Executor {
             Ok(place) => place,
             Err(report) => return report,
         };
-        let mut prepared = match self.sandbox(cancel).await {
-            Ok(prepared) => prepared,
-            Err(report) => return report,
+        let mut others = 0..MOST_LOST;
+        let (prepared, spoken) = loop {
+            let mut prepared = match self.sandbox(cancel).await {
+                Ok(prepared) => prepared,
+                Err(report) => return report,
+            };
+            let spoken = self.converse(&mut prepared, request, &request.filename, cancel.cancelled()).await;
+            if !spoken.ending.is_untouched() || others.next().is_none() {
+                break (prepared, spoken);
+            }
+            tracing::info!(sandbox = prepared.handle.describe(), "gone before it took the program, which another one runs");
         };
-        let spoken = self.converse(&mut prepared, request, &request.filename, cancel.cancelled()).await;
         let ended = self.take_down(prepared.handle, &spoken.ending, place).await;
         self.close(request, spoken, &ended, &prepared.weaknesses)
     }

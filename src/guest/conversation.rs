@@ -57,8 +57,18 @@ pub struct Ending {
     pub stopped: Option<Stop>,
     /// The guest broke the protocol, or never spoke it: what was wrong.
     pub violation: Option<String>,
+    /// The worker took the program. Where it did not, the program has done nothing, and may be given to another guest.
+    pub begun: bool,
     /// The program has ended and its process lives: in a session, another program may follow.
     pub alive: bool,
+}
+
+impl Ending {
+    /// A guest that was well ended before it took the program: nothing of the program was done.
+    pub fn is_untouched(&self) -> bool {
+        let told = self.finished.is_some() || self.stopped.is_some() || self.violation.is_some();
+        self.hello.is_some() && !self.begun && !told
+    }
 }
 
 /// How long the last words of a guest may take once its program has ended or was told to: draining two full pipes and

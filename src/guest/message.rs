@@ -9,6 +9,7 @@ pub(super) mod kind {
     pub const START: u8 = b'S';
     pub const REPLY: u8 = b'R';
     pub const AWAITING: u8 = b'A';
+    pub const BEGUN: u8 = b'B';
     pub const CALL: u8 = b'C';
     pub const CANCEL: u8 = b'X';
     pub const FINISHED: u8 = b'F';

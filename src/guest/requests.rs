@@ -134,6 +134,7 @@ impl Requests {
             }
             // It waits for its next program; the host knows that anyway, but for the first one.
             kind::AWAITING => {}
+            kind::BEGUN => ending.begun = true,
             kind::FINISHED => match message::read(&frame.payload) {
                 Ok(finished) => ending.finished = Some(finished),
                 Err(error) => ending.violation = Some(format!("the program's report cannot be read: {error}")),

@@ -95,14 +95,6 @@ fn is_true(report: &Value, story: &str) {
 
 #[track_caller]
 fn works(client: &mut Client, story: &str) {
-    let mut report = client.report(json!({"code": "6 * 7"}));
-    for _ in 0..POOL {
-        if report["status"] == "success" {
-            break;
-        }
-        // A sandbox that waited was struck while it was handed over, before the bridge could hear of it: that run says so.
-        is_true(&report, story);
-        report = client.report(json!({"code": "6 * 7"}));
-    }
+    let report = client.report(json!({"code": "6 * 7"}));
     assert_eq!((&report["status"], &report["result"]), (&json!("success"), &json!(42)), "{story}: {report:#}");
 }
