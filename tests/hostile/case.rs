@@ -6,7 +6,7 @@
 //! # The idea in one sentence (where it is publicly known from)
 //! ```
 //!
-//! Known keys: `status`, `verdict`, `error` (its type), `timeout` (seconds to ask for; default 20) and, last on the line because
+//! Known keys: `status`, `verdict`, `error` (its type; with a `?` behind it: or none), `timeout` (seconds to ask for; default 20) and, last on the line because
 //! it takes the rest, `result` (JSON; left out, any will do). The first line holds on every backend but those that are named;
 //! `embedded` names it as root and as an ordinary user (`embedded_user`) alike, started cold or forked (`embedded_forked`).
 
@@ -117,8 +117,16 @@ impl Expected {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         report["status"] == self.status.as_str()
             && text(&report["verdict"]["kind"]) == self.verdict
-            && text(&report["error"]["type"]) == self.error
+            && self.fits_error(report["error"]["type"].as_str())
             && self.result.as_ref().is_none_or(|result| report.get("result") == Some(result))
+    }
+
+    fn fits_error(&self, found: Option<&str>) -> bool {
+        match self.error.as_deref().map(|error| error.strip_suffix('?').ok_or(error)) {
+            None => found.is_none(),
+            Some(Ok(possible)) => found.is_none_or(|found| found == possible),
+            Some(Err(certain)) => found == Some(certain),
+        }
     }
 }
 
