@@ -37,6 +37,11 @@ impl Instance {
         Self { machine, place, pid, started: started(pid).unwrap_or(0) }
     }
 
+    /// Is `other` this very process, as far as that can be told?
+    pub(super) fn is(&self, other: &Self) -> bool {
+        !self.machine.is_empty() && self == other
+    }
+
     /// Is the process that wrote `other` gone? Asked by `self`, with what the system says of a PID.
     pub(super) fn judge(&self, other: &Self, started: impl Fn(u32) -> Option<u64>) -> Owner {
         if self.machine.is_empty() || self.machine != other.machine {
