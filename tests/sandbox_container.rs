@@ -181,6 +181,30 @@ async fn a_podman_program_without_a_socket_is_enough() {
     assert!(engine.image("localhost/no-such-image").await.expect("it answers").is_none());
     let left = || std::fs::read_dir(folder.path()).expect("read").count();
     assert_eq!(left(), 1, "its socket");
+    // Killed, it is started again by the next launch; its store has no such image, which only an engine can know.
+    let service = service_of(folder.path());
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(service), nix::sys::signal::Signal::SIGKILL).expect("killed");
+    // One that has ended has no command line any more.
+    while std::fs::read(format!("/proc/{service}/cmdline")).is_ok_and(|line| !line.is_empty()) {
+        tokio::task::yield_now().await;
+    }
+    let mut spec = engines::spec("", "revived");
+    spec.image = "localhost/no-such-image".into();
+    let error = engine.launch(&spec).await.err().expect("there is no such image");
+    assert_eq!(error.code(), "sandbox.image_missing", "{error}");
+    assert_ne!(service_of(folder.path()), service);
+    assert_eq!(left(), 1, "its socket");
     drop(engine);
     assert_eq!(left(), 0);
+}
+
+/// The process that serves a socket in this folder.
+#[cfg(target_os = "linux")]
+fn service_of(folder: &std::path::Path) -> i32 {
+    let serves = |pid: &i32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(&format!("unix://{}", folder.display()))
+    };
+    let numbers = std::fs::read_dir("/proc").expect("processes").flatten();
+    numbers.filter_map(|it| it.file_name().to_str()?.parse().ok()).find(serves).expect("a service")
 }

@@ -21,7 +21,7 @@ pub struct Mortal<'a> {
     idle: BTreeSet<String>,
     /// Containers of which something was seen.
     known: BTreeSet<String>,
-    /// Those whose conmon was killed: Podman leaves their empty control groups, also when told by hand to remove the container.
+    /// Those that the engine itself has lost: see [`Mortal::forsake`].
     forsaken: BTreeSet<String>,
 }
 
@@ -111,6 +111,35 @@ impl<'a> Mortal<'a> {
         }
     }
 
+    /// What an engine loses by itself, whoever removes the container, is taken away here and counted. Killed in the moment in which it
+    /// has a container made, Docker's containerd forgets a shim without a process in it, and Podman (4.3) a conmon with `runc init`, which
+    /// waits for a start that nobody orders. Podman leaves empty control groups where a conmon was killed, too. What runs a program
+    /// is not excused.
+    pub fn forsake(&mut self) {
+        let there = self.engine.docker(&["ps", "-a", "--no-trunc", "--quiet"]);
+        for keeper in self.beside() {
+            let children =
+                std::fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).unwrap_or_default();
+            let children: Vec<i32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+            let words = line(keeper);
+            let id = words.split(' ').skip_while(|word| !["-c", "-id"].contains(word)).nth(1).unwrap_or_default();
+            let unborn = |pid: &i32| line(*pid).ends_with("runc init ");
+            if id.is_empty() || there.contains(id) || !children.iter().all(unborn) {
+                continue;
+            }
+            self.forsaken.insert(id.to_owned());
+            for pid in children.iter().chain([&keeper]) {
+                // It may have ended by itself by now.
+                let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+            }
+        }
+    }
+
+    /// How many containers the engine itself has lost.
+    pub fn lost(&self) -> usize {
+        self.forsaken.len()
+    }
+
     /// What is left of containers: of those remembered, and of any in this engine's folder.
     pub fn left(&self) -> Vec<String> {
         let beside = self.beside().into_iter().map(|pid| format!("process {pid}: {}", line(pid)));
@@ -147,7 +176,8 @@ impl<'a> Mortal<'a> {
     fn mounts(&self) -> impl Iterator<Item = String> {
         let (table, place) = (std::fs::read_to_string("/proc/self/mountinfo").expect("mounts"), self.folder());
         let points: Vec<String> = table.lines().filter_map(|line| line.split(' ').nth(4).map(str::to_owned)).collect();
-        points.into_iter().filter(move |point| point.contains(&place))
+        // Podman's store is mounted on itself.
+        points.into_iter().filter(move |point| point.contains(&place) && !point.ends_with("/graph/overlay"))
     }
 
     fn services(&self) -> Vec<i32> {

@@ -33,6 +33,7 @@ pub(super) async fn launch(engine: Arc<Inner>, spec: SandboxSpec) -> Result<Sand
 /// An engine is asked once what it cannot enforce (Podman takes 0.2 s to say), while it makes the first sandbox. Nothing of
 /// the program's runs before both are known: programs are sent to a sandbox by whoever it is handed to.
 async fn steps(engine: Arc<Inner>, spec: &SandboxSpec) -> Result<Sandbox, SandboxError> {
+    engine.revive().await?;
     let (weaknesses, sandbox) = tokio::join!(engine.weaknesses(), started(&engine, spec));
     let weaknesses = weaknesses?;
     promise::require(weaknesses, &engine.options.allow_degraded)?;
@@ -42,7 +43,6 @@ async fn steps(engine: Arc<Inner>, spec: &SandboxSpec) -> Result<Sandbox, Sandbo
 }
 
 async fn started(engine: &Arc<Inner>, spec: &SandboxSpec) -> Result<Sandbox, SandboxError> {
-    engine.revive().await?;
     let runs = engine.image_to_run(&spec.image).await?;
     let body = create::body(spec, &runs.image, engine.kind, &engine.instance);
     let stake = Stake::new(&spec.run);

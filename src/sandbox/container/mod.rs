@@ -2,7 +2,7 @@
 //!
 //! [`Engine::connect`] finds an engine as its own command line would, [`Engine`] is the [`Backend`]. Each file has one
 //! part: where engines listen (`find`, `context`, `service`, `machine`), what is asked for one sandbox (`create`), how one
-//! is started and ended (`launch`, `streams`), whose they are (`instance`, `stake`, `sweep`, and `debt` when the engine was gone), images
+//! is started and ended (`launch`, `streams`, `keyrings`), whose they are (`instance`, `stake`, `sweep`, and `debt` when the engine was gone), images
 //! (`image`, `compiled`), whether promises hold (`warnings`, `check`), and one plain request where the client library is in the way
 //! (`raw`).
 
@@ -15,6 +15,7 @@ mod credentials;
 mod debt;
 mod find;
 mod image;
+mod keyrings;
 mod launch;
 mod machine;
 mod programs;
@@ -141,7 +142,7 @@ impl Backend for Engine {
     }
 
     fn sweep(&self) -> BoxFuture<'_, Result<usize, SandboxError>> {
-        async { sweep::round(&self.inner).await.map(|swept| swept.removed) }.boxed()
+        sweep::sweep(&self.inner).boxed()
     }
 }
 

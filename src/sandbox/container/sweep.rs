@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use futures::StreamExt;
 use serde::Deserialize;
 
 use super::{Inner, launch, raw, stake};
@@ -22,28 +23,24 @@ struct Listed {
     labels: HashMap<String, String>,
 }
 
-/// What came of one sweep.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Swept {
-    pub removed: usize,
-    /// Left for the next sweep.
-    pub resisted: usize,
-}
+/// Removals at the same time: an engine in trouble keeps each one waiting, and should not keep the others.
+const TOGETHER: usize = 8;
 
-pub(super) async fn round(engine: &Inner) -> Result<Swept, SandboxError> {
+/// Returns how many were removed.
+///
+/// # Errors
+/// The engine does not tell what there is, or one resists; the others are removed all the same.
+pub(super) async fn sweep(engine: &Inner) -> Result<usize, SandboxError> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     engine.revive().await?;
-    let mut swept = Swept::default();
-    for container in list(engine).await? {
-        if stale(&container, &engine.instance, now, stake::is_held) {
-            match launch::remove(&engine.docker, &container.id).await {
-                Ok(()) => swept.removed += 1,
-                Err(_) => swept.resisted += 1,
-            }
-        }
-    }
-    Ok(swept)
+    let mut stale_ones = list(engine).await?;
+    stale_ones.retain(|container| stale(container, &engine.instance, now, stake::is_held));
+    let removals =
+        stale_ones.into_iter().map(|container| async move { launch::remove(&engine.docker, &container.id).await });
+    let outcomes: Vec<_> = futures::stream::iter(removals).buffer_unordered(TOGETHER).collect().await;
+    let removed = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    outcomes.into_iter().collect::<Result<Vec<()>, _>>().map(|_| removed)
 }
 
 async fn list(engine: &Inner) -> Result<Vec<Listed>, SandboxError> {
