@@ -184,8 +184,7 @@ async fn a_podman_program_without_a_socket_is_enough() {
     // Killed, it is started again by the next launch; its store has no such image, which only an engine can know.
     let service = service_of(folder.path());
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(service), nix::sys::signal::Signal::SIGKILL).expect("killed");
-    // One that has ended has no command line any more.
-    while std::fs::read(format!("/proc/{service}/cmdline")).is_ok_and(|line| !line.is_empty()) {
+    while !has_ended(service) {
         tokio::task::yield_now().await;
     }
     let mut spec = engines::spec("", "revived");
@@ -207,4 +206,12 @@ fn service_of(folder: &std::path::Path) -> i32 {
     };
     let numbers = std::fs::read_dir("/proc").expect("processes").flatten();
     numbers.filter_map(|it| it.file_name().to_str()?.parse().ok()).find(serves).expect("a service")
+}
+
+/// It is a zombie, and the last of its threads is: only now can its parent know.
+#[cfg(target_os = "linux")]
+fn has_ended(pid: i32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    stat.rsplit_once(')').is_some_and(|(_, fields)| fields.trim_start().starts_with('Z')) && threads <= 1
 }

@@ -39,9 +39,10 @@ fn home(engine: &Engine) -> (Home, Events) {
     Home::on(engine).env("MCP_BRIDGE_LOG_LEVEL", "debug").watched("up", &script)
 }
 
+/// Waits until one is ready, after so many were used.
 #[track_caller]
-fn ready(client: &Client) {
-    client.logged("ready=1 starting=0 queued=0");
+fn ready(client: &Client, used: u64) {
+    client.logged(&format!("ready=1 starting=0 queued=0 used={used} "));
 }
 
 /// What a run finds, which must have found what is certainly there.
@@ -62,7 +63,7 @@ fn found(client: &mut Client, code: &str, session: Option<&str>) -> Vec<String> 
 every_engine!(nothing_of_a_run_is_there_for_the_next, |engine| {
     let (home, _events) = home(engine);
     let mut client = home.serve();
-    ready(&client);
+    ready(&client, 0);
     let secret = secret();
     let all = found(&mut client, &format!("{}\n{}", holds(&secret), scans(&secret)), None);
     let certain = [
@@ -80,8 +81,8 @@ every_engine!(nothing_of_a_run_is_there_for_the_next, |engine| {
     ];
     assert!(certain.iter().all(|what| all.iter().any(|it| it == what)), "of what was left, only this is seen: {all:?}");
     // One that waited meanwhile, and one that was made later.
-    for _ in 0..2 {
-        ready(&client);
+    for used in 1..3 {
+        ready(&client, used);
         assert_eq!(found(&mut client, &scans(&secret), None), Vec::<String>::new());
     }
     // Handed back as a result, which the next run must not find either.
@@ -114,7 +115,7 @@ every_engine!(what_outlives_a_run_never_has_its_memory, |engine| {
     let mut client = home.serve();
     let bridge = client.child.id();
     // From the second run on there is a parent, where there are parents.
-    ready(&client);
+    ready(&client, 0);
     client.python("1");
     let secret = secret();
     let code = format!("{}\nawait mcp_up.keep(text=secret)", holds(&secret));
@@ -130,7 +131,7 @@ every_engine!(what_outlives_a_run_never_has_its_memory, |engine| {
     );
     client.notify("notifications/cancelled", json!({"requestId": id}));
     client.python("1");
-    ready(&client);
+    ready(&client, 3);
     let gone = |pid: &i32| !during.contains(pid);
     let after: Vec<i32> = engine.processes_of(bridge).into_iter().filter(gone).collect();
     assert!(!after.is_empty(), "what waits, at least");
