@@ -52,6 +52,7 @@ every_engine!(containers: when_it_is_back_nothing_is_left_and_the_next_run_works
             no_more_than_wait(engine, &client, &story);
             spent.on("clean");
         }
+        spent.sometimes(engine.name, round);
     }
     let pid = client.child.id();
     client.close_stdin();

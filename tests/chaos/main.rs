@@ -65,6 +65,7 @@ every_engine!(whatever_is_killed_nothing_is_left_and_the_next_run_works, |engine
         }
         work::works(&mut client, &story);
         spent.on("next run");
+        spent.sometimes(engine.name, round);
     }
     let pid = client.child.id();
     client.close_stdin();

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+/// Blows between two lines: a minute or two.
+const OFTEN: u64 = 25;
+
 /// Sums of time, each with what it was spent on.
 pub struct Spent {
     since: Instant,
@@ -19,6 +22,13 @@ impl Spent {
         match self.sums.iter_mut().find(|(name, _)| *name == what) {
             Some((_, sum)) => *sum += passed,
             None => self.sums.push((what, passed)),
+        }
+    }
+
+    /// A long round tells every now and then how far it is.
+    pub fn sometimes(&self, name: &str, round: u64) {
+        if (round + 1).is_multiple_of(OFTEN) {
+            self.told(name, round + 1);
         }
     }
 
