@@ -181,6 +181,37 @@ async fn a_podman_program_without_a_socket_is_enough() {
     assert!(engine.image("localhost/no-such-image").await.expect("it answers").is_none());
     let left = || std::fs::read_dir(folder.path()).expect("read").count();
     assert_eq!(left(), 1, "its socket");
+    // Killed, it is started again by the next launch; its store has no such image, which only an engine can know.
+    let service = service_of(folder.path());
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(service), nix::sys::signal::Signal::SIGKILL).expect("killed");
+    while !has_ended(service) {
+        tokio::task::yield_now().await;
+    }
+    let mut spec = engines::spec("", "revived");
+    spec.image = "localhost/no-such-image".into();
+    let error = engine.launch(&spec).await.err().expect("there is no such image");
+    assert_eq!(error.code(), "sandbox.image_missing", "{error}");
+    assert_ne!(service_of(folder.path()), service);
+    assert_eq!(left(), 1, "its socket");
     drop(engine);
     assert_eq!(left(), 0);
+}
+
+/// The process that serves a socket in this folder.
+#[cfg(target_os = "linux")]
+fn service_of(folder: &std::path::Path) -> i32 {
+    let serves = |pid: &i32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(&format!("unix://{}", folder.display()))
+    };
+    let numbers = std::fs::read_dir("/proc").expect("processes").flatten();
+    numbers.filter_map(|it| it.file_name().to_str()?.parse().ok()).find(serves).expect("a service")
+}
+
+/// It is a zombie, and the last of its threads is: only now can its parent know.
+#[cfg(target_os = "linux")]
+fn has_ended(pid: i32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    stat.rsplit_once(')').is_some_and(|(_, fields)| fields.trim_start().starts_with('Z')) && threads <= 1
 }

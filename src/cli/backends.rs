@@ -1,7 +1,7 @@
 //! Which kind of sandbox runs programs here: found when it is first needed, and kept.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
@@ -58,12 +58,15 @@ impl Found {
         }
     }
 
-    /// Waits until every sandbox that was dropped is really gone.
-    pub async fn settle(&self) {
+    /// Waits until every sandbox that was dropped is really gone. `false`: something may be left, because the engine does not answer.
+    pub async fn settle(&self) -> bool {
         match self {
             Self::Engine(engine) => engine.settle().await,
             #[cfg(target_os = "linux")]
-            Self::Embedded(embedded) => embedded.settle().await,
+            Self::Embedded(embedded) => {
+                embedded.settle().await;
+                true
+            }
         }
     }
 }
@@ -173,8 +176,13 @@ impl Backends {
             tracing::info!("sandboxes: {}", found.describe());
             if let Found::Engine(_) = found {
                 self.be_swept();
+                if let Some(sweeper) = self.sweeper().as_mut() {
+                    sweeper.wait_for_engine();
+                }
                 for variable in &self.for_embedded {
-                    tracing::warn!("{variable} has no effect: it is for MCP_BRIDGE_RUNTIME=embedded, and an engine was found");
+                    tracing::warn!(
+                        "{variable} has no effect: it is for MCP_BRIDGE_RUNTIME=embedded, and an engine was found"
+                    );
                 }
             }
             let sweeper = found.backend();
@@ -268,7 +276,7 @@ impl Backends {
 
     /// From here on something is left behind should this process be killed: a sweeper waits for that.
     pub fn be_swept(&self) {
-        let mut sweeper = self.sweeper.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sweeper = self.sweeper();
         if sweeper.is_none() {
             match Sweeper::start() {
                 Ok(started) => *sweeper = Some(started),
@@ -281,12 +289,22 @@ impl Backends {
     pub async fn settle(&self) {
         #[cfg(target_os = "linux")]
         self.embedded.settle().await;
-        if let Some(found) = self.found.get() {
-            found.settle().await;
+        let settled = match self.found.get() {
+            Some(found) => found.settle().await,
+            None => true,
+        };
+        match self.sweeper().take() {
+            Some(sweeper) if settled => sweeper.dismiss(),
+            // Dropping it lets it sweep, when the engine is back.
+            Some(_) => {
+                tracing::warn!("the engine does not answer; a sandbox that is left there is removed when it does")
+            }
+            None => {}
         }
-        if let Some(sweeper) = self.sweeper.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            sweeper.dismiss();
-        }
+    }
+
+    fn sweeper(&self) -> MutexGuard<'_, Option<Sweeper>> {
+        self.sweeper.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// For the executor, which asks at every run.

@@ -18,7 +18,9 @@ pub(super) async fn image(env: &Environment, settings: &Settings, command: Image
         match Backends::new(env, settings).images().await? {
             Images::Engine(engine) => {
                 let done = carry_out(&engine, settings, command).await;
-                engine.settle().await;
+                if !engine.settle().await {
+                    tracing::warn!("the engine does not answer; what is left there is removed by the next bridge");
+                }
                 done
             }
             #[cfg(target_os = "linux")]

@@ -2,7 +2,8 @@
 //! for `mcp-bridge sessions`, and what it had asked an engine for. A sandbox that runs ends by itself when its input closes; one
 //! that was created and never started has no input.
 //!
-//! It waits on its stdin and costs nothing until then. Embedded sandboxes need none: their keepers outlive the bridge, too.
+//! It waits on its stdin and costs nothing until then. An engine that is away at that moment is waited for, some minutes. Embedded
+//! sandboxes need no sweeper: their keepers outlive the bridge, too.
 
 use std::io::{Read, Write};
 use std::process::{ChildStdin, Command, Stdio};
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use super::Exit;
 use super::backends::Backends;
+use crate::sandbox::SandboxError;
 use crate::settings::{Environment, Runtime, Settings};
 
 /// The hidden command.
@@ -17,6 +19,15 @@ pub(super) const SWEEPER: &str = "__sweep";
 
 /// When it sweeps, after the bridge's end and after the sweep before: what the engine was about to create comes later.
 const ROUNDS: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(3)];
+
+/// How long an engine is waited for that does not answer: a restart takes seconds, an update of its package a minute or two. After that
+/// the next bridge sweeps.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// Between two looks for it: an engine that is back has ten seconds to be clean.
+const PAUSE: Duration = Duration::from_secs(2);
+/// What the bridge may say: that there is an engine to wait for, and that nothing is left to sweep.
+const ENGINE: u8 = b'e';
+const NOTHING: u8 = b'0';
 
 /// Keeps a sweeper waiting; dropping it, in whatever way, lets it sweep.
 #[derive(Debug)]
@@ -42,18 +53,27 @@ impl Sweeper {
         stdin.map(Self).ok_or_else(|| std::io::ErrorKind::BrokenPipe.into())
     }
 
+    /// An engine is used: should it be away when the time comes, that will pass.
+    pub fn wait_for_engine(&mut self) {
+        // One that is gone already needs no word.
+        let _ = self.0.write_all(&[ENGINE]);
+    }
+
     /// Nothing is left to sweep.
     pub fn dismiss(mut self) {
-        // One that is gone already needs no word.
-        let _ = self.0.write_all(b"0");
+        let _ = self.0.write_all(&[NOTHING]);
     }
 }
 
 /// What the sweeper's process does, from its first line to its last.
 pub(super) fn main() -> Exit {
-    if !matches!(std::io::stdin().read(&mut [0]), Ok(0)) {
+    let mut said = Vec::new();
+    // The end of a pipe that is lost is an end.
+    let _ = std::io::stdin().read_to_end(&mut said);
+    if said.contains(&NOTHING) {
         return Exit::Success;
     }
+    let patience = if said.contains(&ENGINE) { PATIENCE } else { Duration::ZERO };
     let env = Environment::of_process();
     let Ok(settings) = Settings::read(&env) else { return Exit::Usage };
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return Exit::Error };
@@ -67,11 +87,16 @@ pub(super) fn main() -> Exit {
             if settings.runtime == Runtime::Embedded {
                 continue;
             }
+            let until = tokio::time::Instant::now() + patience;
             // Nobody hears a complaint; the next round, and every later bridge, tries again.
-            if let Ok(engine) = backends.engine().await {
-                let _ = crate::sandbox::Backend::sweep(&engine).await;
+            while swept(&backends).await.is_err() && tokio::time::Instant::now() < until {
+                tokio::time::sleep(PAUSE).await;
             }
         }
     });
     Exit::Success
+}
+
+async fn swept(backends: &Backends) -> Result<usize, SandboxError> {
+    crate::sandbox::Backend::sweep(&backends.engine().await?).await
 }

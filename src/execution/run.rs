@@ -153,7 +153,10 @@ impl Executor {
             if !spoken.ending.is_untouched() || others.next().is_none() {
                 break (prepared, spoken);
             }
-            tracing::info!(sandbox = prepared.handle.describe(), "gone before it took the program, which another one runs");
+            tracing::info!(
+                sandbox = prepared.handle.describe(),
+                "gone before it took the program, which another one runs"
+            );
         };
         let ended = self.take_down(prepared.handle, &spoken.ending, place).await;
         self.close(request, spoken, &ended, &prepared.weaknesses)

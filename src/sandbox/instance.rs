@@ -37,6 +37,11 @@ impl Instance {
         Self { machine, place, pid, started: started(pid).unwrap_or(0) }
     }
 
+    /// Is `other` this very process, as far as that can be told?
+    pub(super) fn is(&self, other: &Self) -> bool {
+        !self.machine.is_empty() && self == other
+    }
+
     /// Is the process that wrote `other` gone? Asked by `self`, with what the system says of a PID.
     pub(super) fn judge(&self, other: &Self, started: impl Fn(u32) -> Option<u64>) -> Owner {
         if self.machine.is_empty() || self.machine != other.machine {
@@ -75,12 +80,15 @@ impl FromStr for Instance {
     }
 }
 
-/// When a process started, if it exists: `Some(0)` where only its existence can be told.
+/// When a process started, if it runs: `Some(0)` where only its existence can be told. One that has ended and whose parent does not ask
+/// for it, as a client may not, is gone.
 #[cfg(target_os = "linux")]
 pub(super) fn started(pid: u32) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold anything; the start time is the 20th field after it (proc_pid_stat(5), field 22).
-    text.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    // The name in parentheses may hold anything; the state is the first field after it, the start time the 20th (proc_pid_stat(5)).
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
+    fields.next().filter(|state| !["Z", "X"].contains(state))?;
+    fields.nth(18)?.parse().ok()
 }
 
 #[cfg(all(unix, not(target_os = "linux")))]
@@ -137,6 +145,18 @@ mod tests {
         for text in ["", "1 a b c d", "2 a b 1 1", "1 a b 1", "1 a b -1 1"] {
             assert_eq!(text.parse::<Instance>(), Err(()), "{text}");
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_that_has_ended_is_gone_though_nobody_has_asked_for_it() {
+        use nix::sys::wait::{Id, WaitPidFlag, waitid};
+        let mut child = std::process::Command::new("true").spawn().expect("started");
+        let id = Id::Pid(nix::unistd::Pid::from_raw(child.id() as i32));
+        waitid(id, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).expect("ended");
+        assert!(std::path::Path::new(&format!("/proc/{}/stat", child.id())).exists());
+        assert_eq!(started(child.id()), None);
+        child.wait().expect("asked for");
     }
 
     #[test]

@@ -100,7 +100,8 @@ pub trait Backend: Send + Sync {
     fn launch<'a>(&'a self, spec: &'a SandboxSpec) -> BoxFuture<'a, Result<Sandbox, SandboxError>>;
     /// Makes starts from this image faster, where it can: called once it is known that its standard library has no compiled files.
     fn compile<'a>(&'a self, image: &'a str) -> BoxFuture<'a, Result<(), SandboxError>>;
-    /// Removes what earlier bridges left behind (by label, only where that bridge is dead). Returns how many.
+    /// Removes what earlier bridges left behind (by label, only where that bridge is dead), and what this one could not remove when it
+    /// should have. Returns how many; one that resists is an error, after all others were removed.
     fn sweep(&self) -> BoxFuture<'_, Result<usize, SandboxError>>;
 }
 

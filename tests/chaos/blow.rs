@@ -25,6 +25,11 @@ impl Blow {
         [Self::Terminate, Self::Kill, Self::HangUp, Self::Sandbox, Self::Upstream][random.below(5) as usize]
     }
 
+    /// One that ends the bridge.
+    pub fn deadly(random: &mut Random) -> Self {
+        [Self::Terminate, Self::Kill, Self::HangUp][random.below(3) as usize]
+    }
+
     /// The bridge does not outlive it.
     pub fn is_deadly(self) -> bool {
         !matches!(self, Self::Sandbox | Self::Upstream)

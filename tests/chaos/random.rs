@@ -1,6 +1,6 @@
 //! Numbers that can be had again.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
 pub struct Random(u64);
@@ -18,6 +18,11 @@ impl Random {
     /// The seed that repeats all that follows.
     pub fn state(&self) -> u64 {
         self.0
+    }
+
+    /// The moment is the point: anywhere within so many milliseconds.
+    pub fn wait(&mut self, milliseconds: u64) {
+        std::thread::sleep(Duration::from_millis(self.below(milliseconds)));
     }
 
     pub fn below(&mut self, bound: u64) -> u64 {

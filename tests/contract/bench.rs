@@ -142,7 +142,7 @@ impl Bench {
     /// The same; a parent may still be there.
     pub async fn no_sandbox_is_left(&self) {
         match &self.kind {
-            Ground::Container(bench) => bench.engine.settle().await,
+            Ground::Container(bench) => assert!(bench.engine.settle().await, "the engine answers"),
             Ground::Embedded(embedded) | Ground::Forked(embedded) => embedded.settle().await,
         }
         until_none(self.name, || self.traces()).await;

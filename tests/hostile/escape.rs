@@ -84,11 +84,9 @@ every_engine!(runs_of_different_callers_see_nothing_of_each_other, |engine| {
     let held = plants.send_call(json!({"code": format!("{PRELUDE}{PLANTS}"), "timeout": 60}));
     events.called("waits");
     let look = format!("{PRELUDE}{LOOKS}");
-    // Podman's own filter lets keyctl through, and a keyring belongs to the user that all sandboxes of an engine share.
-    let seen = if engine.name == "podman" { json!(["keyring"]) } else { json!([]) };
     // Another caller at the same time, the same caller at the same time, and the same caller afterwards.
-    assert_eq!(looks.value(&look), seen, "another bridge");
-    assert_eq!(plants.value(&look), seen, "another run of the same bridge");
+    assert_eq!(looks.value(&look), json!([]), "another bridge");
+    assert_eq!(plants.value(&look), json!([]), "another run of the same bridge");
     plants.value("await mcp_stub.releases()\nNone");
     let report = plants.result(held)["structuredContent"].take();
     let planted: Vec<&str> = report["result"].as_array().expect("marks").iter().filter_map(Value::as_str).collect();

@@ -21,67 +21,26 @@ fn ready(client: &Client, count: usize) {
     client.logged(&format!("ready={count} starting=0 queued=0"));
 }
 
+/// In the line about a run's sandbox and in no other: the pool, too, says how many were prepared, and which of the two is first
+/// nobody knows.
+const TAKEN: &str = " waited_us=";
+
 /// Runs a program and tells whether its sandbox was ready before it was asked for.
 #[track_caller]
 fn prepared(client: &mut Client, code: &str) -> (serde_json::Value, bool) {
     let result = client.report(json!({"code": code}));
     assert_eq!(result["status"], "success", "{result:#}");
-    (result["result"].clone(), client.logged(" prepared=").contains("prepared=true"))
+    (result["result"].clone(), client.logged(TAKEN).contains(" prepared=true "))
 }
 
 every_engine!(a_run_uses_a_sandbox_that_was_waiting_and_another_takes_its_place, |engine| {
     let mut client = with_pool(engine, 2).serve();
+    ready(&client, 2);
     for n in 0..3 {
-        ready(&client, 2);
-        assert_eq!(prepared(&mut client, &format!("{n} + 1")), (json!(n + 1), true));
-    }
-});
-
-const PLANTS: &str = r"
-import builtins, os, subprocess, sys
-for folder in ('/tmp', '/workspace', '/dev/shm'):
-    try:
-        with open(folder + '/mark', 'w') as file:
-            file.write('mark')
-    except OSError:
-        pass
-os.environ['MARK'] = 'mark'
-sys.modules['mark'] = sys
-sys.path.append('/mark')
-builtins.mark = 'mark'
-mark = 'mark'
-subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)', 'mark'], start_new_session=True)
-os.getpid() > 0";
-
-const LOOKS: &str = r"
-import builtins, os, sys
-found = [f for f in ('/tmp/mark', '/workspace/mark', '/dev/shm/mark') if os.path.exists(f)]
-found += [what for what, there in {
-    'environment': 'MARK' in os.environ,
-    'module': 'mark' in sys.modules,
-    'path': '/mark' in sys.path,
-    'builtin': hasattr(builtins, 'mark'),
-    'variable': 'mark' in globals(),
-}.items() if there]
-for pid in filter(str.isdigit, os.listdir('/proc')):
-    try:
-        with open(f'/proc/{pid}/cmdline', 'rb') as file:
-            if b'\0mark' in file.read():
-                found.append('process')
-    except OSError:
-        pass
-found";
-
-every_engine!(nothing_of_a_run_is_there_for_the_next, |engine| {
-    let mut client = with_pool(engine, 1).serve();
-    ready(&client, 1);
-    let (planted, was_prepared) = prepared(&mut client, &format!("{PLANTS}\n{}", LOOKS.trim()));
-    assert!(was_prepared);
-    let planted = planted.as_array().expect("a list").len();
-    assert!(planted >= 8, "of what is planted, only {planted} can be found");
-    for _ in 0..2 {
-        ready(&client, 1);
-        assert_eq!(prepared(&mut client, LOOKS), (json!([]), true));
+        assert_eq!(client.value(&format!("{n} + 1")), n + 1);
+        // Another may have taken its place before the run says which one it has.
+        let lines = client.logged_each(&[TAKEN, &format!("ready=2 starting=0 queued=0 used={} ", n + 1)]);
+        assert!(lines[0].contains(" prepared=true "), "{lines:#?}");
     }
 });
 

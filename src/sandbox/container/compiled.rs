@@ -13,11 +13,14 @@ use bollard::models::{ContainerConfig, ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{CommitContainerOptions, ListImagesOptions, RemoveImageOptions, WaitContainerOptions};
 use futures::StreamExt;
 
-use super::{Engine, Inner, launch, refused, status, words};
+use super::stake::Stake;
+use super::{Engine, Inner, debt, launch, refused, status, words};
 use crate::sandbox::SandboxError;
 use crate::sandbox::instance;
 
 const REPOSITORY: &str = "localhost/mcp-bridge-compiled";
+/// Stands for a run in the labels of a container that compiles.
+const COMPILES: &str = "compile";
 /// The label on a twin that carries the id of its base.
 const LABEL: &str = "mcp-bridge.compiled-from";
 /// The standard library alone takes 4 s on one processor; an image with large packages ten times that. Three times that.
@@ -129,8 +132,15 @@ impl Engine {
         let failed = |reason: String| SandboxError::ImageBuildFailed { image: twin.to_owned(), reason };
         let docker = &self.inner.docker;
         let body = compiler(base, &self.inner.instance);
-        let id = docker.create_container(None, body).await.map_err(|error| failed(words(&error)))?.id;
-        let removed = launch::Discard::new(self.inner.clone(), id.clone());
+        let stake = Stake::new(COMPILES);
+        let created = docker.create_container(None, body).await.map_err(|error| {
+            if status(&error).is_none() {
+                debt::owe(&self.inner, &tokio::runtime::Handle::current());
+            }
+            failed(words(&error))
+        });
+        let id = created?.id;
+        let removed = launch::Discard::new(self.inner.clone(), id.clone(), stake);
         docker.start_container(&id, None).await.map_err(|error| failed(words(&error)))?;
         let condition = WaitContainerOptions { condition: "not-running".into() };
         let mut ends = docker.wait_container(&id, Some(condition));
@@ -189,7 +199,8 @@ fn twin_of(base: &str) -> String {
 }
 
 fn compiler(base: &str, owner: &instance::Instance) -> ContainerCreateBody {
-    let labels = [(instance::LABEL.to_owned(), owner.to_string()), (LABEL.to_owned(), base.to_owned())];
+    let labels = [(instance::LABEL, &*owner.to_string()), (instance::RUN_LABEL, COMPILES), (LABEL, base)]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
     ContainerCreateBody {
         image: Some(base.to_owned()),
         entrypoint: Some(Vec::new()),

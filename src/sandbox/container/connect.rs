@@ -64,9 +64,10 @@ impl Engine {
             options,
             instance: crate::sandbox::instance::Instance::current(),
             removals: Default::default(),
+            debt: Default::default(),
             weaknesses: Default::default(),
             compiled: Default::default(),
-            _service: service,
+            service: service.map(Into::into),
         };
         Self { inner: inner.into() }
     }

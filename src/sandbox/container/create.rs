@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bollard::models::{ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, ResourcesUlimits};
 
-use super::Kind;
+use super::{Kind, keyrings};
 use crate::sandbox::SandboxSpec;
 use crate::sandbox::instance::{self, Instance};
 
@@ -29,7 +29,7 @@ pub(super) fn body(spec: &SandboxSpec, image: &str, kind: Kind, owner: &Instance
         image: Some(image.to_owned()),
         // An empty entry point replaces the image's own.
         entrypoint: Some(Vec::new()),
-        cmd: Some(spec.command.clone()),
+        cmd: Some(command(spec, kind)),
         env: Some(spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
         user: Some(spec.limits.user.clone()),
         working_dir: Some("/workspace".into()),
@@ -48,6 +48,13 @@ pub(super) fn body(spec: &SandboxSpec, image: &str, kind: Kind, owner: &Instance
         labels: Some(HashMap::from(labels)),
         host_config: Some(walls(spec, kind)),
         ..Default::default()
+    }
+}
+
+fn command(spec: &SandboxSpec, kind: Kind) -> Vec<String> {
+    match kind {
+        Kind::Docker => spec.command.clone(),
+        Kind::Podman => keyrings::without(&spec.command),
     }
 }
 

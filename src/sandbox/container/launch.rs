@@ -12,7 +12,8 @@ use tokio::runtime::Handle as Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{Inner, create, refused, status, streams, warnings, words};
+use super::stake::Stake;
+use super::{Inner, create, debt, refused, status, streams, warnings, words};
 use crate::sandbox::promise;
 use crate::sandbox::{DESTROY_LIMIT, Ended, Handle, MEASURE_LIMIT, Sandbox, SandboxError, SandboxSpec};
 
@@ -32,6 +33,7 @@ pub(super) async fn launch(engine: Arc<Inner>, spec: SandboxSpec) -> Result<Sand
 /// An engine is asked once what it cannot enforce (Podman takes 0.2 s to say), while it makes the first sandbox. Nothing of
 /// the program's runs before both are known: programs are sent to a sandbox by whoever it is handed to.
 async fn steps(engine: Arc<Inner>, spec: &SandboxSpec) -> Result<Sandbox, SandboxError> {
+    engine.revive().await?;
     let (weaknesses, sandbox) = tokio::join!(engine.weaknesses(), started(&engine, spec));
     let weaknesses = weaknesses?;
     promise::require(weaknesses, &engine.options.allow_degraded)?;
@@ -43,14 +45,23 @@ async fn steps(engine: Arc<Inner>, spec: &SandboxSpec) -> Result<Sandbox, Sandbo
 async fn started(engine: &Arc<Inner>, spec: &SandboxSpec) -> Result<Sandbox, SandboxError> {
     let runs = engine.image_to_run(&spec.image).await?;
     let body = create::body(spec, &runs.image, engine.kind, &engine.instance);
-    let created = engine.docker.create_container(None, body).await.map_err(|error| {
-        if status(&error) == Some(404) {
+    let stake = Stake::new(&spec.run);
+    let created = match engine.docker.create_container(None, body).await {
+        Ok(created) => created,
+        Err(error) if status(&error) == Some(404) => {
             engine.compiled.forget(&spec.image);
-            return SandboxError::ImageMissing { image: spec.image.clone(), engine: engine.kind.name() };
+            return Err(SandboxError::ImageMissing { image: spec.image.clone(), engine: engine.kind.name() });
         }
-        SandboxError::LaunchFailed { step: "create", reason: words(&error) }
-    })?;
-    let mut container = Container::new(engine.clone(), created.id);
+        Err(error) => {
+            if status(&error).is_none() {
+                // It may have been made all the same.
+                drop(stake);
+                debt::owe(engine, &Runtime::current());
+            }
+            return Err(SandboxError::LaunchFailed { step: "create", reason: words(&error) });
+        }
+    };
+    let mut container = Container::new(Discard::new(engine.clone(), created.id, stake));
     let weaknesses = warnings::of_creation(&created.warnings);
     promise::require(&weaknesses, &engine.options.allow_degraded)?;
     let options =
@@ -86,14 +97,16 @@ fn not_started(error: Error) -> SandboxError {
 pub(super) struct Discard {
     engine: Arc<Inner>,
     id: String,
+    stake: Option<Stake>,
     /// Where the removal runs: a drop may happen on a thread that knows no runtime.
     runtime: Runtime,
     gone: bool,
 }
 
 impl Discard {
-    pub(super) fn new(engine: Arc<Inner>, id: String) -> Self {
-        Self { engine, id, runtime: Runtime::current(), gone: false }
+    /// `stake` was taken before the container was asked for.
+    pub(super) fn new(engine: Arc<Inner>, id: String, stake: Stake) -> Self {
+        Self { engine, id, stake: Some(stake), runtime: Runtime::current(), gone: false }
     }
 }
 
@@ -102,10 +115,13 @@ impl Drop for Discard {
         if self.gone {
             return;
         }
-        let (engine, id) = (self.engine.clone(), std::mem::take(&mut self.id));
+        let (engine, id, stake) = (self.engine.clone(), std::mem::take(&mut self.id), self.stake.take());
+        let runtime = self.runtime.clone();
         let removal = async move {
             if let Err(error) = remove(&engine.docker, &id).await {
-                tracing::warn!(%error, sandbox = short(&id), "a sandbox could not be removed; the next sweep tries again");
+                tracing::warn!(%error, sandbox = short(&id), "a sandbox could not be removed yet; it is swept when the engine answers");
+                drop(stake);
+                debt::owe(&engine, &runtime);
             }
         };
         self.engine.removals.spawn_on(removal, &self.runtime);
@@ -120,8 +136,8 @@ struct Container {
 }
 
 impl Container {
-    fn new(engine: Arc<Inner>, id: String) -> Self {
-        Self { discard: Discard::new(engine, id), exit: None, output_ended: None }
+    fn new(discard: Discard) -> Self {
+        Self { discard, exit: None, output_ended: None }
     }
 
     /// Begins to wait for the end, before the start: the engine forgets the exit code with the container. The other
@@ -233,6 +249,14 @@ pub(super) async fn remove(docker: &Docker, id: &str) -> Result<(), SandboxError
 }
 
 impl Inner {
+    /// An engine that we have started ourselves runs.
+    pub(super) async fn revive(&self) -> Result<(), SandboxError> {
+        match &self.service {
+            Some(service) => service.lock().await.revive(&self.docker).await,
+            None => Ok(()),
+        }
+    }
+
     /// What the engine's status says it cannot enforce; asked once.
     pub(super) async fn weaknesses(&self) -> Result<&[crate::sandbox::Weakness], SandboxError> {
         let ask = || async {

@@ -2,8 +2,9 @@
 //!
 //! [`Engine::connect`] finds an engine as its own command line would, [`Engine`] is the [`Backend`]. Each file has one
 //! part: where engines listen (`find`, `context`, `service`, `machine`), what is asked for one sandbox (`create`), how one
-//! is started and ended (`launch`, `streams`), whose they are (`instance`, `sweep`), images (`image`, `compiled`), whether
-//! promises hold (`warnings`, `check`), and one plain request where the client library is in the way (`raw`).
+//! is started and ended (`launch`, `streams`, `keyrings`), whose they are (`instance`, `stake`, `sweep`, and `debt` when the engine was gone), images
+//! (`image`, `compiled`), whether promises hold (`warnings`, `check`), and one plain request where the client library is in the way
+//! (`raw`).
 
 mod check;
 mod compiled;
@@ -11,13 +12,16 @@ mod connect;
 mod context;
 mod create;
 mod credentials;
+mod debt;
 mod find;
 mod image;
+mod keyrings;
 mod launch;
 mod machine;
 mod programs;
 mod raw;
 mod service;
+mod stake;
 mod streams;
 mod sweep;
 mod tar;
@@ -89,11 +93,13 @@ struct Inner {
     instance: Instance,
     /// Removals in the background, so that an orderly end can wait for them.
     removals: TaskTracker,
+    /// What the engine did not answer to.
+    debt: debt::Debt,
     /// What the engine says of itself cannot change under us: asked once.
     weaknesses: tokio::sync::OnceCell<Vec<crate::sandbox::Weakness>>,
     compiled: compiled::Known,
     /// A Podman service that we started; ends when this is dropped.
-    _service: Option<service::Service>,
+    service: Option<tokio::sync::Mutex<service::Service>>,
 }
 
 impl Engine {
@@ -107,11 +113,13 @@ impl Engine {
         format!("{} {} at {}", self.inner.kind.name(), self.inner.version, self.inner.endpoint)
     }
 
-    /// Waits until every sandbox that was dropped is really gone. For an orderly end of the process.
-    pub async fn settle(&self) {
+    /// Waits until every sandbox that was dropped is really gone. For an orderly end of the process. `false`: something may be left,
+    /// because the engine does not answer.
+    pub async fn settle(&self) -> bool {
         self.inner.removals.close();
         self.inner.removals.wait().await;
         self.inner.removals.reopen();
+        debt::settled(&self.inner).await
     }
 }
 

@@ -21,6 +21,8 @@ const LINGER: &str = "10";
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 pub(super) struct Service {
+    program: PathBuf,
+    folder: PathBuf,
     socket: PathBuf,
     child: Child,
     held: Option<AbortHandle>,
@@ -50,7 +52,8 @@ impl Service {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| failed(error.to_string()))?;
-        let mut service = Self { socket: socket.clone(), child, held: None };
+        let mut service =
+            Self { program: program.to_owned(), folder: folder.to_owned(), socket: socket.clone(), child, held: None };
         let listening = tokio::time::timeout(START_LIMIT, service.listening()).await;
         let last_line = || {
             let text = std::fs::read_to_string(&log_path).unwrap_or_default();
@@ -86,6 +89,27 @@ impl Service {
     #[cfg(not(unix))]
     async fn connects(&self) -> bool {
         false
+    }
+
+    /// One that has ended, as anything may that is a process, is started again, at the same socket.
+    ///
+    /// # Errors
+    /// It does not start; the next call tries again.
+    pub(super) async fn revive(&mut self, docker: &Docker) -> Result<(), SandboxError> {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            return Ok(());
+        }
+        tracing::warn!("the Podman service that was started for this bridge is gone; it is started again");
+        let (program, folder) = (self.program.clone(), self.folder.clone());
+        let started = Self::start(&program, &folder).await?.hold(docker);
+        let old = std::mem::replace(self, started);
+        old.forget();
+        Ok(())
+    }
+
+    /// Ends without taking the socket's name away, which is another one's by now.
+    fn forget(mut self) {
+        self.socket = PathBuf::new();
     }
 
     pub(super) fn socket(&self) -> &Path {

@@ -1,11 +1,12 @@
 //! Removes what bridges left behind that were killed between creating a container and starting it, or whose engine lost
-//! the hang-up. Everything else ends by itself when its input closes.
+//! the hang-up; and what this bridge holds no more and could not remove (`debt`). Everything else ends by itself when its input closes.
 
 use std::collections::HashMap;
 
+use futures::StreamExt;
 use serde::Deserialize;
 
-use super::{Inner, launch, raw};
+use super::{Inner, launch, raw, stake};
 use crate::sandbox::SandboxError;
 use crate::sandbox::instance::{self, Instance, Owner};
 
@@ -22,17 +23,24 @@ struct Listed {
     labels: HashMap<String, String>,
 }
 
-/// Returns how many were removed; one that resists is left for the next sweep.
+/// Removals at the same time: an engine in trouble keeps each one waiting, and should not keep the others.
+const TOGETHER: usize = 8;
+
+/// Returns how many were removed.
+///
+/// # Errors
+/// The engine does not tell what there is, or one resists; the others are removed all the same.
 pub(super) async fn sweep(engine: &Inner) -> Result<usize, SandboxError> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    let mut removed = 0;
-    for container in list(engine).await? {
-        if stale(&container, &engine.instance, now) {
-            removed += usize::from(launch::remove(&engine.docker, &container.id).await.is_ok());
-        }
-    }
-    Ok(removed)
+    engine.revive().await?;
+    let mut stale_ones = list(engine).await?;
+    stale_ones.retain(|container| stale(container, &engine.instance, now, stake::is_held));
+    let removals =
+        stale_ones.into_iter().map(|container| async move { launch::remove(&engine.docker, &container.id).await });
+    let outcomes: Vec<_> = futures::stream::iter(removals).buffer_unordered(TOGETHER).collect().await;
+    let removed = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    outcomes.into_iter().collect::<Result<Vec<()>, _>>().map(|_| removed)
 }
 
 async fn list(engine: &Inner) -> Result<Vec<Listed>, SandboxError> {
@@ -49,8 +57,11 @@ async fn list(engine: &Inner) -> Result<Vec<Listed>, SandboxError> {
     serde_json::from_slice(&answer.body).map_err(|error| refused(error.to_string()))
 }
 
-fn stale(container: &Listed, here: &Instance, now: i64) -> bool {
+fn stale(container: &Listed, here: &Instance, now: i64, held: impl Fn(&str) -> bool) -> bool {
     let owner = container.labels.get(instance::LABEL).and_then(|text| text.parse::<Instance>().ok());
+    if owner.as_ref().is_some_and(|owner| here.is(owner)) {
+        return container.labels.get(instance::RUN_LABEL).is_some_and(|run| !held(run));
+    }
     match owner.map(|owner| here.judge(&owner, instance::started)) {
         Some(Owner::Dead) => true,
         // From before a boot nothing runs any more; what does run belongs to a bridge in another PID namespace.
@@ -79,7 +90,7 @@ mod tests {
         let here: Instance = "1 machine boot 1 1".parse().expect("a label");
         // No process has this number: Linux counts to four million.
         let (dead, before) = ("1 machine boot 4294967295 1", "1 machine before 1 1");
-        let stale = |label, state, created| stale(&listed(label, state, created), &here, 10_000);
+        let stale = |label, state, created| stale(&listed(label, state, created), &here, 10_000, |_| false);
         assert!(stale(dead, "running", Some(9_999)));
         assert!(stale(before, "exited", Some(1)));
         assert!(!stale(before, "running", Some(1)), "a bridge in another PID namespace has it");
@@ -87,5 +98,16 @@ mod tests {
         assert!(!stale(before, "created", None));
         assert!(!stale("1 far boot 4294967295 1", "exited", Some(1)), "another machine's");
         assert!(!stale("nonsense", "exited", Some(1)));
+    }
+
+    #[test]
+    fn our_own_is_stale_when_nobody_here_holds_it_any_more() {
+        let here = Instance::current();
+        let mut own = listed(&here.to_string(), "running", Some(1));
+        let stale = |own: &Listed, held: bool| stale(own, &here, 10_000, |run| held && run == "7-1");
+        assert!(!stale(&own, false), "nothing says which run it is for");
+        own.labels.insert(instance::RUN_LABEL.to_owned(), "7-1".to_owned());
+        assert!(stale(&own, false));
+        assert!(!stale(&own, true));
     }
 }

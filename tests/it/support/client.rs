@@ -206,6 +206,27 @@ impl Client {
         panic!("{text:?} was never logged:\n{seen}");
     }
 
+    /// Waits for a log line with each of these texts, in whatever order they come.
+    #[track_caller]
+    pub fn logged_each(&self, texts: &[&str]) -> Vec<String> {
+        let until = Instant::now() + PATIENCE;
+        let mut found = vec![None; texts.len()];
+        let mut seen = String::new();
+        while found.iter().any(Option::is_none) {
+            let Ok(line) = self.stderr.recv_timeout(until.saturating_duration_since(Instant::now())) else {
+                panic!("of {texts:?} only {found:?} was logged:\n{seen}");
+            };
+            for (text, found) in texts.iter().zip(&mut found) {
+                if found.is_none() && line.contains(text) {
+                    *found = Some(line.clone());
+                }
+            }
+            seen.push_str(&line);
+            seen.push('\n');
+        }
+        found.into_iter().flatten().collect()
+    }
+
     pub fn close_stdin(&mut self) {
         self.stdin = None;
     }

@@ -97,6 +97,17 @@ impl Engine {
         found
     }
 
+    /// Of these, what stays from one run to the next: keepers, and parents of forked sandboxes.
+    pub fn lasting_of(&self, pid: u32) -> Vec<i32> {
+        if !self.is_embedded() {
+            return Vec::new();
+        }
+        let keepers: Vec<Keeper> = keepers().filter(|keeper| of_bridge(&keeper.name, pid)).collect();
+        let nurseries: Vec<i32> = keepers.iter().filter(|it| it.kind == "__nursery").map(|it| it.pid).collect();
+        let parents = numbers().filter(|pid| parent(*pid).is_some_and(|it| nurseries.contains(&it)));
+        keepers.iter().map(|keeper| keeper.pid).chain(parents).collect()
+    }
+
     /// Kills one of these from outside, as an engine that stops or an administrator does.
     pub fn kill(&self, id: &str) {
         if !self.is_embedded() {
@@ -183,14 +194,15 @@ fn keepers() -> impl Iterator<Item = Keeper> {
 
 /// Sandboxes that were forked, by process: the parent is their parent, and its own is the keeper of a nursery. They have no names.
 fn children_of(pid: u32) -> Vec<i32> {
-    let parent = |pid: i32| -> Option<i32> {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
-    };
     let of_this = |keeper: &Keeper| keeper.kind == "__nursery" && of_bridge(&keeper.name, pid);
     let nurseries: Vec<i32> = keepers().filter(of_this).map(|keeper| keeper.pid).collect();
     let grandparent = |pid: i32| parent(pid).and_then(parent);
     numbers().filter(|pid| grandparent(*pid).is_some_and(|it| nurseries.contains(&it))).collect()
+}
+
+fn parent(pid: i32) -> Option<i32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
 }
 
 /// Control groups of sandboxes whose keeper is gone.
