@@ -22,7 +22,10 @@ const COUNTED: [(&str, &str); 1] = [("MCP_BRIDGE_OUTPUT_FLOOD", "1g")];
 const KEPT: [(&str, &str); 2] = [("MCP_BRIDGE_OUTPUT_FLOOD", "1g"), ("MCP_BRIDGE_OUTPUT_LIMIT", "200m")];
 
 pub fn rows(effort: Effort) -> Vec<Row> {
-    Place::one_of_each().iter().flat_map(|place| [results(effort, place), outputs(effort, place)].concat()).collect()
+    Place::one_of_each()
+        .iter()
+        .flat_map(|place| results(effort, place).into_iter().chain(outputs(effort, place)))
+        .collect()
 }
 
 fn results(effort: Effort, place: &Place) -> Vec<Row> {
@@ -82,7 +85,7 @@ fn outputs(effort: Effort, place: &Place) -> Vec<Row> {
             );
             let (mut ours, mut raw) = (Samples::default(), Samples::default());
             for _ in effort.rounds(5, 2, 8) {
-                bridge.full(0);
+                bridge.settled();
                 let answer = ours.speed(bytes, || bridge.run_unread(&program));
                 assert!((answer as u64 > bytes) == (settings.len() > 1), "an answer of {answer} bytes");
                 raw.speed(bytes, || pipe.bytes(&bytes.to_string(), bytes));

@@ -38,7 +38,7 @@ fn of_image(effort: Effort, place: &Place, image: &str) -> Vec<Row> {
     let Some(engine) = place.engine() else { return Vec::new() };
     let mut bridge = place.serve_image(Home::empty(), image, &[COLD]);
     let home = Home::empty();
-    let mut whole = || {
+    let whole = || {
         let mut command = place.command(&home, image, &["run", "-c", PRINT]);
         let answer = process::finish(command.stdin(Stdio::null()), "a whole `mcp-bridge run`");
         assert!(answer.stdout == b"1\n", "mcp-bridge run: {}", String::from_utf8_lossy(&answer.stderr));
@@ -53,7 +53,7 @@ fn of_image(effort: Effort, place: &Place, image: &str) -> Vec<Row> {
         std::thread::sleep(PAUSE);
         reference.time(|| engine.run(image));
         std::thread::sleep(PAUSE);
-        command.time(&mut whole);
+        command.time(whole);
     }
     let tag = image.rsplit(':').next().unwrap_or(image);
     let name = |what: &str| format!("{} {tag}: {what}", engine.name);
