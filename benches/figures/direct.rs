@@ -41,7 +41,8 @@ impl Rmcp {
 
     /// One call.
     pub fn call(&self, tool: &'static str, arguments: Value) {
-        self.runtime.block_on(timeout(PATIENCE, self.made(tool, arguments))).expect("an answer within 90 s");
+        let call = self.made(tool, arguments);
+        self.runtime.block_on(async { timeout(PATIENCE, call).await.expect("an answer within 90 s") });
     }
 
     /// So many calls of `echo` at the same time.

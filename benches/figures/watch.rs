@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Everything that is waited for ends within seconds; a machine that does other things is given ten times that.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// Everything that is waited for ends within seconds, an installation from PyPI within a minute; a machine that does other things is
+/// given more.
+const PATIENCE: Duration = Duration::from_secs(180);
 const LOOK: Duration = Duration::from_secs(1);
 
 struct Wait {
@@ -40,11 +41,15 @@ fn look() {
     loop {
         std::thread::sleep(LOOK);
         let now = Instant::now();
-        let waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
-        for late in waits.1.iter().filter(|wait| wait.until < now) {
-            eprintln!("waited {} s in vain for {}: process {} is killed", PATIENCE.as_secs(), late.what, late.pid);
-            let _ = kill(Pid::from_raw(late.pid.cast_signed()), Signal::SIGKILL);
-        }
+        let mut waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
+        waits.1.retain(|wait| {
+            let late = wait.until < now;
+            if late {
+                eprintln!("waited {} s in vain for {}: process {} is killed", PATIENCE.as_secs(), wait.what, wait.pid);
+                let _ = kill(Pid::from_raw(wait.pid.cast_signed()), Signal::SIGKILL);
+            }
+            !late
+        });
     }
 }
 
