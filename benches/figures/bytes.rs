@@ -4,33 +4,33 @@ use serde_json::json;
 
 use super::bridge::{Bridge, Home};
 use super::client::Client;
-use super::direct::Rmcp;
 use super::ping;
 use super::place::Place;
 use super::row::{Bar, Row};
 use super::samples::Samples;
-use super::{Effort, echo, proc};
+use super::{Effort, each, echo, proc};
 
 const MEGABYTE: u64 = 1_000_000;
 /// Megabytes a second, end to end.
 const SPEED: Bar = Bar::Least(150.0);
 /// The largest result that one answer of a server may be is 64 MiB; what is larger comes in pieces, as from a server that has pages.
 const PIECE: u64 = 50;
+/// Longer than the default, for a machine that does other things.
+const PATIENT: [(&str, &str); 1] = [("MCP_BRIDGE_CALL_TIMEOUT", "90")];
 /// Room for all that is printed here.
 const COUNTED: [(&str, &str); 1] = [("MCP_BRIDGE_OUTPUT_FLOOD", "1g")];
 /// The same, and the report carries all of it.
 const KEPT: [(&str, &str); 2] = [("MCP_BRIDGE_OUTPUT_FLOOD", "1g"), ("MCP_BRIDGE_OUTPUT_LIMIT", "200m")];
 
 pub fn rows(effort: Effort) -> Vec<Row> {
-    Place::one_of_each()
-        .iter()
-        .flat_map(|place| results(effort, place).into_iter().chain(outputs(effort, place)))
-        .collect()
+    let name = |place: &Place| format!("{}: large values", place.name());
+    let of_place = |place: &Place| results(effort, place).into_iter().chain(outputs(effort, place)).collect();
+    each(Place::one_of_each(), name, of_place)
 }
 
 fn results(effort: Effort, place: &Place) -> Vec<Row> {
-    let mut bridge = place.serve(Home::with_servers(), &[]);
-    let (mut barest, rmcp) = (Client::start(&mut echo::command()), Rmcp::start());
+    let mut bridge = place.serve(Home::with_servers(), &PATIENT);
+    let mut barest = Client::start(&mut echo::command());
     bridge.run_python("await mcp_echo.echo(n=1)");
     let mut rows = Vec::new();
     for megabytes in [10, 100] {
@@ -40,18 +40,16 @@ fn results(effort: Effort, place: &Place) -> Vec<Row> {
              for _ in range({count}):\n    text = await mcp_echo.blob(size={piece})\n    assert len(text) == {piece}\n\
              (time.perf_counter() - begun) * 1e3"
         );
-        let (mut ours, mut plain, mut rust) = (Samples::default(), Samples::default(), Samples::default());
+        let (mut ours, mut plain) = (Samples::default(), Samples::default());
         let bytes = megabytes * MEGABYTE;
         for _ in effort.rounds(6, 2, 10) {
             let took = bridge.run_python(&program)["result"].as_f64();
             ours.extend(took.map(|ms| megabytes as f64 / ms * 1e3));
             plain.speed(bytes, || (0..count).for_each(|_| drop(barest.call("blob", &json!({"size": piece})))));
-            rust.speed(bytes, || (0..count).for_each(|_| rmcp.call("blob", json!({"size": piece}))));
         }
         let pieces = if count > 1 { format!(", in pieces of {PIECE} MB") } else { String::new() };
         let name = format!("{}: results of {megabytes} MB{pieces}", place.name());
-        let row = Row::new(name, "MB/s", ours).bar(SPEED);
-        rows.push(row.beside("barest client, no framework", &plain).beside("rmcp's client", &rust));
+        rows.push(Row::new(name, "MB/s", ours).bar(SPEED).beside("barest client, no framework", &plain));
     }
     rows.push(whole(place, &mut bridge));
     let memory = proc::resident(bridge.pid()).into_iter().collect();

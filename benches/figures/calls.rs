@@ -1,6 +1,8 @@
 //! Tool calls from a program, beside three clients that call the same server directly: the barest there can be, rmcp's own, and the
 //! official one for Python.
 
+use std::cell::RefCell;
+
 use serde_json::{Value, json};
 
 use super::bridge::{self, Bridge, Home};
@@ -10,7 +12,7 @@ use super::place::Place;
 use super::row::{Bar, Row};
 use super::samples::Samples;
 use super::venv::{self, Measures};
-use super::{Effort, echo, proc};
+use super::{Effort, each, echo, proc};
 
 const GATHERED: usize = 1000;
 /// Milliseconds that the way through pipe, bridge and checks may add.
@@ -23,19 +25,24 @@ const RMCP: &str = "rmcp's client";
 const SDK: &str = "official Python client";
 
 pub fn rows(effort: Effort) -> Vec<Row> {
-    let mut sdk = venv::sdk();
-    let mut rows = Vec::new();
-    for place in Place::one_of_each() {
-        let mut bridge = place.serve(Home::with_servers(), &[]);
-        rows.extend(echoed(effort, &place, &mut bridge, sdk.as_mut()));
-        rows.push(gathered(effort, &place, &mut bridge, sdk.as_mut()));
-        match bridge::everything() {
-            Some(entry) => rows.push(real(effort, &place, &mut bridge, &entry)),
-            None => eprintln!("left out: the real server for Node; tests/support/install_servers.sh installs it"),
-        }
-        let memory = proc::resident(bridge.pid()).into_iter().collect();
-        rows.push(Row::new(format!("{}: resident memory after all these calls", place.name()), "MB", memory));
+    let sdk = RefCell::new(venv::sdk());
+    each(
+        Place::one_of_each(),
+        |place| format!("{}: calls", place.name()),
+        |place| of_place(effort, place, sdk.borrow_mut().as_mut()),
+    )
+}
+
+fn of_place(effort: Effort, place: &Place, mut sdk: Option<&mut Measures>) -> Vec<Row> {
+    let mut bridge = place.serve(Home::with_servers(), &[]);
+    let mut rows = echoed(effort, place, &mut bridge, sdk.as_deref_mut());
+    rows.push(gathered(effort, place, &mut bridge, sdk));
+    match bridge::everything() {
+        Some(entry) => rows.push(real(effort, place, &mut bridge, &entry)),
+        None => eprintln!("left out: the real server for Node; tests/support/install_servers.sh installs it"),
     }
+    let memory = proc::resident(bridge.pid()).into_iter().collect();
+    rows.push(Row::new(format!("{}: resident memory after all these calls", place.name()), "MB", memory));
     rows
 }
 

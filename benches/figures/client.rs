@@ -134,7 +134,10 @@ impl Client {
             let report = &answer["structuredContent"];
             if report["status"] != "success" || report["stdout"] != "1\n" {
                 crowd.failed += 1;
-                eprintln!("a run did not succeed: {answer}");
+                // The others will have failed alike.
+                if crowd.failed == 1 {
+                    eprintln!("a run did not succeed: {answer}");
+                }
             }
             if more(begun, count) {
                 sent.insert(self.post("tools/call", &arguments), Instant::now());

@@ -27,7 +27,11 @@ pub fn rows(effort: Effort) -> Vec<Row> {
         (Place::Embedded { user, .. }, Some(bwrap)) => Some(Reference::Bwrap(bwrap, *user)),
         _ => None,
     };
-    Place::usual().iter().flat_map(|place| of_place(effort, place, reference(place).as_ref())).collect()
+    super::each(
+        Place::usual(),
+        |place| format!("{}: many at once", place.name()),
+        |place| of_place(effort, place, reference(place).as_ref()),
+    )
 }
 
 /// What runs beside us.

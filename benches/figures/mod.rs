@@ -30,6 +30,7 @@ mod venv;
 mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use row::Row;
@@ -55,6 +56,25 @@ impl Effort {
         (0..self.of(full, quick)).take_while(move |round| *round < 2 || Instant::now() < until)
     }
 }
+
+/// The rows of each of these; what goes wrong with one of them, which its panic tells, leaves the others standing.
+pub fn each<T>(
+    all: impl IntoIterator<Item = T>,
+    name: impl Fn(&T) -> String,
+    rows: impl Fn(&T) -> Vec<Row>,
+) -> Vec<Row> {
+    let rows_of = |one: T| match catch_unwind(AssertUnwindSafe(|| rows(&one))) {
+        Ok(rows) => rows,
+        Err(_) => {
+            BROKEN.store(true, Ordering::Relaxed);
+            vec![Row::new(format!("{}: DID NOT COME TO ITS END", name(&one)), "-", samples::Samples::default())]
+        }
+    };
+    all.into_iter().flat_map(rows_of).collect()
+}
+
+/// Something did not come to its end: the table is not whole.
+static BROKEN: AtomicBool = AtomicBool::new(false);
 
 /// Measures one group of rows.
 type Group = fn(Effort) -> Vec<Row>;
@@ -93,17 +113,9 @@ pub fn main() {
     let all = !GROUPS.iter().any(|(name, _)| is(name));
     let before = machine::load();
     let mut rows = Vec::new();
-    let mut broken = false;
     for (name, group) in GROUPS.into_iter().filter(|(name, _)| all || is(name)) {
         let begun = Instant::now();
-        // What goes wrong in one group leaves the others standing; the reason was printed by the panic.
-        match catch_unwind(AssertUnwindSafe(|| group(effort))) {
-            Ok(new) => rows.extend(new),
-            Err(_) => {
-                broken = true;
-                rows.push(Row::new(format!("group `{name}` did not come to its end"), "", samples::Samples::default()));
-            }
-        }
+        rows.extend(each([name], |name| format!("group `{name}`"), |_| group(effort)));
         eprintln!("measured: {name}, {:.0} s", begun.elapsed().as_secs_f64());
         if is("write") {
             // After each group, so that nothing is lost.
@@ -111,7 +123,7 @@ pub fn main() {
         }
     }
     println!("{}", pages::text(&machine::facts(&before), &rows));
-    if broken {
+    if BROKEN.load(Ordering::Relaxed) {
         std::process::exit(1);
     }
 }
