@@ -42,7 +42,7 @@ fn results(effort: Effort, place: &Place) -> Vec<Row> {
         );
         let (mut ours, mut plain) = (Samples::default(), Samples::default());
         let bytes = megabytes * MEGABYTE;
-        for _ in effort.rounds(6, 2, 10) {
+        for _ in effort.rounds(6, 2, 6) {
             let took = bridge.run_python(&program)["result"].as_f64();
             ours.extend(took.map(|ms| megabytes as f64 / ms * 1e3));
             plain.speed(bytes, || (0..count).for_each(|_| drop(barest.call("blob", &json!({"size": piece})))));
@@ -82,7 +82,7 @@ fn outputs(effort: Effort, place: &Place) -> Vec<Row> {
                 "import sys\nline = ('x' * 99 + '\\n') * 10000\nfor _ in range({megabytes}): sys.stdout.write(line)"
             );
             let (mut ours, mut raw) = (Samples::default(), Samples::default());
-            for _ in effort.rounds(5, 2, 8) {
+            for _ in effort.rounds(5, 2, 5) {
                 bridge.settled();
                 let answer = ours.speed(bytes, || bridge.run_unread(&program));
                 assert!((answer as u64 > bytes) == (settings.len() > 1), "an answer of {answer} bytes");

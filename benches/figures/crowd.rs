@@ -104,8 +104,8 @@ fn of_place(effort: Effort, place: &Place, reference: Option<&Reference>) -> Vec
     for in_flight in IN_FLIGHT {
         let (mut each, mut pace) = (Samples::default(), Samples::default());
         let (mut their_each, mut their_pace) = (Samples::default(), Samples::default());
-        // Three slices of each, in turn; at an engine's pace what is in flight at the end of one takes longer than the slice.
-        for _ in 0..if engine { effort.of(2, 1) } else { effort.of(3, 1) } {
+        // Slices of each, in turn. At an engine's pace what is in flight at the end of one takes longer than the slice: one.
+        for _ in 0..if engine { 1 } else { effort.of(3, 1) } {
             bridge.settled();
             let crowd = bridge.closed_loop(in_flight, Duration::from_millis(effort.of(2000, 700) as u64));
             failed += crowd.failed;

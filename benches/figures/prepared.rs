@@ -64,7 +64,7 @@ pub fn rows(effort: Effort) -> Vec<Row> {
     let mut pipes = ping::pipes();
     pipes.line("1");
     let (mut raw, mut python, mut theirs) = (Samples::default(), Samples::default(), Samples::default());
-    for round in effort.rounds(150, 15, 110) {
+    for round in effort.rounds(150, 15, 90) {
         for one in &mut measured {
             let times = if one.place.engine().is_some() { 1 } else { MORE };
             for _ in 0..times {
