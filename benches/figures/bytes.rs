@@ -64,7 +64,11 @@ fn whole(place: &Place, bridge: &mut Bridge) -> Row {
     let what = match report["status"].as_str() {
         Some("success") => "passes".to_owned(),
         _ => {
-            format!("is refused ({}, {})", error["type"].as_str().unwrap_or("?"), error["code"].as_str().unwrap_or("?"))
+            format!(
+                "is refused ({}, {})",
+                error["type"].as_str().unwrap_or("?"),
+                error["code"].as_str().unwrap_or("no code")
+            )
         }
     };
     Row::new(format!("{}: one answer of 100 MB {what}; the most is 64 MiB", place.name()), "MB/s", Samples::default())
