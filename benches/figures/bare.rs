@@ -1,15 +1,15 @@
 //! The embedded sandbox alone, without guest and bridge: this very program, started again with [`COMMAND`], runs [`PROGRAM`] in a
 //! new sandbox for every line it reads, and answers with a line when nothing of it is left.
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 
 use mcp_bridge::sandbox::embedded::{Embedded, Fork, Options};
 use mcp_bridge::sandbox::{Backend, Limits, SandboxSpec};
 use tokio::io::AsyncReadExt;
 
 use super::plain::{PATH, PROGRAM};
+use super::process::Talk;
 use super::user::User;
 
 pub const COMMAND: &str = "bare-sandbox";
@@ -17,35 +17,18 @@ pub const COMMAND: &str = "bare-sandbox";
 const IMAGE: &str = "none";
 
 /// One that waits for lines.
-pub struct Bare {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-}
+pub struct Bare(Talk);
 
 impl Bare {
     pub fn start(user: User) -> Self {
         let mut command = Command::new(std::env::current_exe().expect("this program"));
-        command.arg(COMMAND).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = user.runs(&mut command).spawn().expect("starts");
-        let input = child.stdin.take();
-        let output = BufReader::new(child.stdout.take().expect("piped"));
-        Self { child, input, output }
+        command.arg(COMMAND).env_clear();
+        Self(Talk::start(user.runs(&mut command), "a sandbox without guest and bridge"))
     }
 
     /// From the wish for a sandbox to its removal.
     pub fn run(&mut self) {
-        self.input.as_mut().expect("open").write_all(b"\n").expect("sent");
-        let mut line = String::new();
-        self.output.read_line(&mut line).expect("an answer");
-        assert!(line == "done\n", "the bare sandbox does not work");
-    }
-}
-
-impl Drop for Bare {
-    fn drop(&mut self) {
-        drop(self.input.take());
-        let _ = self.child.wait();
+        assert!(self.0.line("") == "done\n", "the bare sandbox does not work");
     }
 }
 

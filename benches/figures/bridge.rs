@@ -1,16 +1,23 @@
 //! The bridge under measurement: the real binary, with an environment and a home of its own.
 
+use std::io::{BufRead, BufReader};
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
-use std::process::Command;
+use std::process::{ChildStderr, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use super::client::Client;
 use super::echo;
-use super::engine::Engine;
-#[cfg(target_os = "linux")]
 use super::user::User;
+
+/// The pool's default size, stated so that it is known here.
+pub const POOL: u64 = 4;
+/// How long the pool may take to be full again: four containers on a busy machine.
+const FULL: Duration = Duration::from_secs(60);
 
 /// A home with a config file; deleted when dropped.
 pub struct Home(TempDir);
@@ -24,56 +31,113 @@ impl Home {
         Self(folder)
     }
 
-    /// A home without servers that belongs to this user.
-    #[cfg(target_os = "linux")]
-    pub fn of(user: User) -> Self {
-        let home = Self::new(Map::new());
-        user.owns(home.0.path());
-        user.owns(&home.0.path().join("servers.json"));
-        home
+    /// A home without servers.
+    pub fn empty() -> Self {
+        Self::new(Map::new())
     }
 
-    /// The echo server, and the real one for Node if the tests' servers are installed.
+    /// A home with the echo server, and the real one for Node if the tests' servers are installed.
     pub fn with_servers() -> Self {
-        let mut servers = Map::new();
-        servers.insert("echo".into(), echo::entry());
-        if let Some(entry) = everything() {
-            servers.insert("everything".into(), entry);
-        }
-        Self::new(servers)
+        let real = everything().map(|entry| ("everything".to_owned(), entry));
+        Self::new([("echo".to_owned(), echo::entry())].into_iter().chain(real).collect())
+    }
+
+    /// Makes it this user's.
+    pub fn of(self, user: User) -> Self {
+        user.owns(self.0.path());
+        user.owns(&self.0.path().join("servers.json"));
+        self
     }
 
     /// `mcp-bridge WORDS` with nothing from outside but the PATH.
-    pub fn command(&self, engine: Option<&Engine>, image: &str, words: &[&str]) -> Command {
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-bridge"));
         command.args(words).current_dir(self.0.path()).env_clear();
         command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.env("HOME", self.0.path()).env("MCP_BRIDGE_STATE_DIR", self.0.path().join("state"));
         command.env("MCP_SERVERS_CONFIG", self.0.path().join("servers.json"));
-        command.env("MCP_BRIDGE_LOG_LEVEL", "error").env("MCP_BRIDGE_TIMEOUT", "120");
-        command.env("MCP_BRIDGE_IMAGE", image);
-        if let Some(engine) = engine {
-            let variable = if engine.name == "docker" { "DOCKER_HOST" } else { "CONTAINER_HOST" };
-            command.env("MCP_BRIDGE_RUNTIME", engine.name).env(variable, &engine.endpoint);
-        }
+        // The pool's own lines, by which it is known when it is full.
+        command.env("MCP_BRIDGE_LOG_LEVEL", "error,mcp_bridge::execution::pool=debug");
+        command.env("MCP_BRIDGE_LOG_FORMAT", "json").stderr(Stdio::null());
+        command.env("MCP_BRIDGE_TIMEOUT", "120");
         command
-    }
-
-    /// `mcp-bridge serve`, after the handshake.
-    pub fn serve(&self, engine: &Engine, image: &str) -> Client {
-        Client::start(&mut self.command(Some(engine), image, &["serve"]))
     }
 }
 
-#[cfg(target_os = "linux")]
-impl Home {
-    /// `mcp-bridge serve` with the embedded sandbox and room for so many runs at once, after the handshake.
-    pub fn serve_embedded(&self, user: User, runs: usize) -> Client {
-        let mut command = self.command(None, "none", &["serve"]);
-        command.env("PATH", super::plain::PATH).env("MCP_BRIDGE_RUNTIME", "embedded");
-        // The default image, which was never pulled here, stands for the host's Python.
-        command.env("MCP_BRIDGE_MAX_RUNS", runs.to_string()).env_remove("MCP_BRIDGE_IMAGE");
-        Client::start(user.runs(&mut command))
+/// `mcp-bridge serve` after the handshake, and what its pool says. Used like its [`Client`].
+pub struct Bridge {
+    client: Client,
+    pool: Receiver<Counts>,
+    counts: Counts,
+    _home: Home,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    ready: u64,
+    used: u64,
+}
+
+impl Bridge {
+    /// Starts `command`, a `serve`.
+    pub fn start(home: Home, command: &mut Command) -> Self {
+        let mut client = Client::start(command.stderr(Stdio::piped()));
+        let (sender, pool) = channel();
+        let stderr = client.stderr().expect("piped");
+        std::thread::spawn(move || listen(stderr, |counts| sender.send(counts).is_ok()));
+        Self { client, pool, counts: Counts::default(), _home: home }
+    }
+
+    /// Waits until all that should wait is ready, after this many runs since the start.
+    pub fn full(&mut self, runs: u64) {
+        let until = Instant::now() + FULL;
+        while self.counts.ready < POOL || self.counts.used < runs {
+            match self.pool.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(counts) => self.counts = counts,
+                Err(RecvTimeoutError::Disconnected) => panic!("the bridge ended while its pool was waited for"),
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!(
+                        "waited {} s for {POOL} sandboxes to be ready after {runs} runs: {:?}",
+                        FULL.as_secs(),
+                        self.counts
+                    )
+                }
+            }
+        }
+    }
+
+    /// Waits until the pool is full and has been told nothing for a moment: after runs whose number is not known.
+    pub fn settled(&mut self) {
+        while let Ok(counts) = self.pool.recv_timeout(Duration::from_millis(300)) {
+            self.counts = counts;
+        }
+        self.full(0);
+    }
+}
+
+/// Reads log lines to their end, and keeps reading when nobody wants them: a full pipe would stop the bridge.
+fn listen(stderr: ChildStderr, mut tell: impl FnMut(Counts) -> bool) {
+    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+        let value: Value = serde_json::from_str(&line).unwrap_or_default();
+        let fields = &value["fields"];
+        match (fields["ready"].as_u64(), fields["used"].as_u64()) {
+            (Some(ready), Some(used)) => drop(tell(Counts { ready, used })),
+            _ => eprintln!("the bridge says: {line}"),
+        }
+    }
+}
+
+impl Deref for Bridge {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl DerefMut for Bridge {
+    fn deref_mut(&mut self) -> &mut Client {
+        &mut self.client
     }
 }
 

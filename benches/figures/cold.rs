@@ -1,81 +1,71 @@
-//! A cold run: a new sandbox for one `print(1)`, beside the engine's own `run`.
+//! A cold run on an engine: a new sandbox for one `print(1)`, nothing prepared, beside the engine's own `run`.
 
 use std::process::Stdio;
 use std::time::Duration;
 
 use super::Effort;
-use super::bridge::Home;
-use super::engine::Engine;
+use super::bridge::{Bridge, Home};
+use super::client::PRINT;
+use super::place::Place;
+use super::process;
+use super::row::{Bar, Row};
 use super::samples::Samples;
-use super::table::{Bar, Row};
 
 /// The images of the tests: Python 3.13 with and without compiled files. From the second one the bridge derives a compiled
 /// twin at the first run.
 pub const IMAGE: &str = "localhost/mcp-bridge-test:3.13";
 const UNCOMPILED: &str = "localhost/mcp-bridge-test:3.13-nopyc";
-/// Between two runs, so that the removal of one sandbox does not fall on the next measurement. The reference waits for its
-/// own removal; the row without pauses shows what the difference is worth.
-const PAUSE: Duration = Duration::from_millis(400);
-const IN_A_ROW: usize = 10;
+/// Between two runs, so that the removal of one sandbox does not fall on the next measurement; the reference waits for its own.
+const PAUSE: Duration = Duration::from_millis(300);
+const COLD: (&str, &str) = ("MCP_BRIDGE_POOL", "0");
 
 pub fn rows(effort: Effort) -> Vec<Row> {
     let mut rows = Vec::new();
-    for engine in Engine::all() {
+    for place in Place::all() {
+        let Some(engine) = place.engine() else { continue };
         for image in [IMAGE, UNCOMPILED] {
             if engine.has(image) {
-                rows.extend(of_image(effort, &engine, image));
+                rows.extend(of_image(effort, &place, image));
             } else {
-                eprintln!("left out: {image}, which {} does not have; sandbox-image/ builds it", engine.name);
+                eprintln!("left out: {image}, which {} does not have; .ci/images builds it", engine.name);
             }
         }
     }
     rows
 }
 
-fn of_image(effort: Effort, engine: &Engine, image: &str) -> Vec<Row> {
-    let home = Home::new(serde_json::Map::new());
-    let mut bridge = home.serve(engine, image);
-    let process = || {
-        let mut command = home.command(Some(engine), image, &["run", "-c", "print(1)"]);
-        let answer = command.stdin(Stdio::null()).output().expect("starts");
+fn of_image(effort: Effort, place: &Place, image: &str) -> Vec<Row> {
+    let Some(engine) = place.engine() else { return Vec::new() };
+    let mut bridge = place.serve_image(Home::empty(), image, &[COLD]);
+    let home = Home::empty();
+    let whole = || {
+        let mut command = place.command(&home, image, &["run", "-c", PRINT]);
+        let answer = process::finish(command.stdin(Stdio::null()), "a whole `mcp-bridge run`");
         assert!(answer.stdout == b"1\n", "mcp-bridge run: {}", String::from_utf8_lossy(&answer.stderr));
     };
     // The first run of an uncompiled image starts the making of its twin, in the background.
-    bridge.run_python("print(1)");
+    bridge.run_python(PRINT);
     wait_for_twin(&mut bridge);
     let (mut served, mut command, mut reference) = (Samples::default(), Samples::default(), Samples::default());
-    for _ in 0..effort.of(25, 5) {
-        for measured in [0, 1, 2] {
-            std::thread::sleep(PAUSE);
-            match measured {
-                0 => drop(served.time(|| bridge.run_python("print(1)"))),
-                1 => reference.time(|| engine.run(image)),
-                _ => command.time(process),
-            }
-        }
-    }
-    let (mut ours_in_a_row, mut theirs_in_a_row) = (Samples::default(), Samples::default());
-    for _ in 0..effort.of(3, 1) {
-        ours_in_a_row.time(|| (0..IN_A_ROW).for_each(|_| drop(bridge.run_python("print(1)"))));
-        theirs_in_a_row.time(|| (0..IN_A_ROW).for_each(|_| engine.run(image)));
+    for _ in effort.rounds(12, 4, 20) {
+        std::thread::sleep(PAUSE);
+        served.time(|| bridge.run_python(PRINT));
+        std::thread::sleep(PAUSE);
+        reference.time(|| engine.run(image));
+        std::thread::sleep(PAUSE);
+        command.time(whole);
     }
     let tag = image.rsplit(':').next().unwrap_or(image);
-    let row = |what: &str, ours: Samples, reference: &Samples, bar: bool| Row {
-        name: format!("{} {tag}: {what}", engine.name),
-        unit: "ms",
-        ours,
-        reference: Some((format!("`{} run`", engine.name), reference.clone())),
-        bar: bar.then_some(Bar::Ratio(1.15)),
-    };
+    let name = |what: &str| format!("{} {tag}: {what}", engine.name);
+    let run = format!("`{} run`", engine.name);
     vec![
-        row("cold run through `serve`", served, &reference, true),
-        row("whole `mcp-bridge run`", command, &reference, false),
-        row("10 runs in a row through `serve`", ours_in_a_row, &theirs_in_a_row, false),
+        Row::new(name("cold run through `serve`"), "ms", served).against(&run, &reference, Bar::Times(1.15)),
+        Row::new(name("whole `mcp-bridge run`"), "ms", command).beside(&*run, &reference),
     ]
 }
 
 /// A few runs, until the image that is run no longer changes: a twin is made within seconds of the first run.
-fn wait_for_twin(bridge: &mut super::client::Client) {
+fn wait_for_twin(bridge: &mut Bridge) {
     let compiled = "import asyncio, os; os.path.exists(asyncio.__cached__ or '')";
     for _ in 0..60 {
         if bridge.run_python(compiled)["result"] == true {

@@ -31,12 +31,31 @@ pub fn serve() {
     } {
         let Ok(message) = serde_json::from_str::<Value>(&line) else { continue };
         let Some(id) = message.get("id") else { continue };
-        let answer = json!({"jsonrpc": "2.0", "id": id, "result": result(&message)});
-        let written = serde_json::to_writer(&mut output, &answer).is_ok();
-        if !written || output.write_all(b"\n").and_then(|()| output.flush()).is_err() {
+        let written = match large(&message) {
+            Some(size) => blob(&mut output, id, size),
+            None => {
+                let answer = json!({"jsonrpc": "2.0", "id": id, "result": result(&message)});
+                serde_json::to_writer(&mut output, &answer).map_err(std::io::Error::from)
+            }
+        };
+        if written.and_then(|()| output.write_all(b"\n")).and_then(|()| output.flush()).is_err() {
             return;
         }
     }
+}
+
+/// How many bytes a call of `blob` asks for.
+fn large(message: &Value) -> Option<usize> {
+    let params = &message["params"];
+    let size = params["arguments"]["size"].as_u64().and_then(|size| usize::try_from(size).ok());
+    (params["name"] == "blob").then_some(size.unwrap_or(0))
+}
+
+/// Writes the text as it is: to look for what must be escaped would cost more than the way that is measured.
+fn blob(output: &mut impl Write, id: &Value, size: usize) -> std::io::Result<()> {
+    write!(output, "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"content\":[{{\"type\":\"text\",\"text\":\"")?;
+    output.write_all(&vec![b'x'; size])?;
+    output.write_all(b"\"}]}}")
 }
 
 fn result(message: &Value) -> Value {
@@ -52,10 +71,6 @@ fn result(message: &Value) -> Value {
             {"name": "echo", "inputSchema": {"type": "object", "properties": {"n": {"type": "integer"}}}},
             {"name": "blob", "inputSchema": {"type": "object", "properties": {"size": {"type": "integer"}}}},
         ]}),
-        (Some("tools/call"), Some("blob")) => {
-            let size = arguments["size"].as_u64().unwrap_or(0) as usize;
-            json!({"content": [{"type": "text", "text": "x".repeat(size)}]})
-        }
         (Some("tools/call"), _) => json!({"content": [], "structuredContent": arguments}),
         _ => json!({}),
     }

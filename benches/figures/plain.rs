@@ -2,13 +2,14 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use mcp_bridge::sandbox::embedded::python::host_python;
 use mcp_bridge::sandbox::embedded::root::Root;
 use mcp_bridge::sandbox::embedded::seccomp::{self, Memory};
 use tempfile::NamedTempFile;
 
+use super::process;
 use super::user::User;
 
 /// The libraries that the guest needs.
@@ -19,11 +20,11 @@ pub const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// `python3 -c PROGRAM`, to its end.
 pub fn python(program: &str) {
     let mut command = Command::new("python3");
-    finish(command.args(["-c", program]).env_clear().env("PATH", PATH));
+    one(command.args(["-c", program]).env_clear().env("PATH", PATH).stdin(Stdio::null()));
 }
 
-fn finish(command: &mut Command) {
-    let answer = command.stdin(Stdio::null()).output().expect("starts");
+fn one(command: &mut Command) {
+    let answer = process::finish(command, "the end of a bare program");
     assert!(answer.stdout == b"1\n", "{command:?}: {}", String::from_utf8_lossy(&answer.stderr));
 }
 
@@ -72,22 +73,18 @@ impl Bwrap {
         command.args("--tmpfs /dev/shm --tmpfs /tmp --tmpfs /workspace --chdir /workspace --remount-ro /".split(' '));
         command.args("--hostname sandbox --seccomp 0 --".split(' '));
         command.arg(&self.root.python).args(["-c", PROGRAM]);
-        command.stdin(self.filter.reopen().expect("the filter")).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(self.filter.reopen().expect("the filter"));
         user.runs(&mut command);
         command
     }
 
     /// One, to its end.
     pub fn run(&self, user: User) {
-        let command = &mut self.command(user);
-        let answer = command.output().expect("starts");
-        assert!(answer.stdout == b"1\n", "{command:?}: {}", String::from_utf8_lossy(&answer.stderr));
+        one(&mut self.command(user));
     }
 
     /// So many at once; how many failed.
     pub fn crowd(&self, user: User, count: usize) -> usize {
-        let children: Vec<Child> = (0..count).map(|_| self.command(user).spawn().expect("starts")).collect();
-        let good = |child: Child| child.wait_with_output().is_ok_and(|answer| answer.stdout == b"1\n");
-        children.into_iter().map(good).filter(|good| !good).count()
+        process::crowd((0..count).map(|_| self.command(user)), "many `bwrap`")
     }
 }

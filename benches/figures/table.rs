@@ -1,83 +1,80 @@
-//! Rows and the Markdown they become.
+//! The Markdown that rows become: the whole table, and the short one of the chief rows.
 
 use std::fmt::Write;
 
-use super::samples::Samples;
+use super::row::{Beside, Row};
+use super::samples::{Samples, number};
 
-/// One figure. All values in `unit`.
-pub struct Row {
-    pub name: String,
-    pub unit: &'static str,
-    pub ours: Samples,
-    /// What it is compared with, measured in the same run.
-    pub reference: Option<(String, Samples)>,
-    pub bar: Option<Bar>,
-}
-
-/// What the figure is meant to hold.
-pub enum Bar {
-    /// At most this many times the reference's median.
-    Ratio(f64),
-    /// At most this much more than the reference's median.
-    Added(f64),
-    /// At most this many times the reference's median, and this much more.
-    Line { times: f64, plus: f64 },
-    /// Less than the reference's median.
-    Below,
-    /// At most this much.
-    Most(f64),
-}
-
-impl Row {
-    fn verdict(&self) -> String {
-        let Some(bar) = &self.bar else { return String::new() };
-        let ours = self.ours.median();
-        let reference = self.reference.as_ref().map_or(f64::NAN, |(_, samples)| samples.median());
-        let (text, held) = match *bar {
-            Bar::Ratio(most) => (format!("≤ {most:.2} ×"), ours <= most * reference),
-            Bar::Added(most) => (format!("adds ≤ {most} {}", self.unit), ours - reference <= most),
-            Bar::Line { times, plus } => {
-                (format!("≤ {times} × + {plus} {}", self.unit), ours <= times * reference + plus)
-            }
-            Bar::Below => ("< reference".into(), ours < reference),
-            Bar::Most(most) => (format!("≤ {most} {}", self.unit), ours <= most),
-        };
-        format!("{text}: {}", if held { "held" } else { "**missed**" })
-    }
-}
-
-/// The table of all rows.
-pub fn markdown(rows: &[Row]) -> String {
+/// The table of all rows: a line for each figure and, below it, one for each of its references.
+pub fn whole(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| figure | n | median | p95 | p99 | reference | median | p95 | p99 | ratio | added | bar |\n\
-         |---|--:|--:|--:|--:|---|--:|--:|--:|--:|--:|---|\n",
+        "| figure | n | p50 | p95 | p99 | figure ÷ reference | figure − reference | bar |\n|---|--:|--:|--:|--:|--:|--:|---|\n",
     );
     for row in rows {
-        let _ = write!(text, "| {} ({}) | {} |{} ", row.name, row.unit, row.ours.len(), spread(&row.ours));
-        let _ = match row.reference.as_ref().filter(|(_, samples)| !samples.is_empty()) {
-            None => write!(text, "| | | | | | "),
-            Some((name, samples)) => {
-                let (ours, theirs) = (row.ours.median(), samples.median());
-                let (ratio, added) = (ours / theirs, number(ours - theirs));
-                write!(text, "| {name} |{} | {ratio:.2} | {added} ", spread(samples))
-            }
-        };
-        let _ = writeln!(text, "| {} |", row.verdict());
+        let bars: Vec<String> = row.bars.iter().map(|bar| bar.verdict(row.unit, &row.ours, None)).collect();
+        let _ = writeln!(
+            text,
+            "| **{}** ({}) | {} | {} | | | {} |",
+            row.name,
+            row.unit,
+            row.ours.len(),
+            spread(&row.ours),
+            bars.join("; ")
+        );
+        for Beside { name, samples, bar } in &row.beside {
+            let (ours, theirs) = (row.ours.median(), samples.median());
+            let verdict = bar.map(|bar| bar.verdict(row.unit, &row.ours, Some(samples))).unwrap_or_default();
+            let (n, ratio, added) = (samples.len(), ratio(ours / theirs), number(ours - theirs));
+            let _ = writeln!(text, "| — {name} | {n} | {} | {ratio} | {added} | {verdict} |", spread(samples));
+        }
     }
     text
 }
 
-fn spread(samples: &Samples) -> String {
-    let [median, p95, p99] = [0.5, 0.95, 0.99].map(|share| number(samples.quantile(share)));
-    format!(" {median} | {p95} | {p99}")
+/// The table of the chief rows: one line each.
+pub fn short(rows: &[Row]) -> String {
+    let mut text =
+        String::from("| figure | mcp-bridge: p50 (p99) | beside it in the same run: p50 | bars |\n|---|--:|---|---|\n");
+    for row in rows.iter().filter(|row| row.chief) {
+        let beside: Vec<String> =
+            row.beside.iter().map(|one| format!("{} {}", one.name, number(one.samples.median()))).collect();
+        let own = row.bars.iter().map(|bar| bar.verdict(row.unit, &row.ours, None));
+        let others = row.beside.iter().filter_map(|one| {
+            Some(format!("{}, {}", one.bar?.verdict(row.unit, &row.ours, Some(&one.samples)), one.name))
+        });
+        let bars: Vec<String> = own.chain(others).collect();
+        let (p50, p99) = (number(row.ours.median()), number(row.ours.quantile(0.99)));
+        let ours = if row.ours.len() < 2 { p50 } else { format!("{p50} ({p99})") };
+        let _ =
+            writeln!(text, "| {} ({}) | {ours} | {} | {} |", row.name, row.unit, beside.join("; "), bars.join("; "));
+    }
+    text
 }
 
-/// Three digits that mean something.
-fn number(value: f64) -> String {
-    match value.abs() {
-        size if size >= 100.0 => format!("{value:.0}"),
-        size if size >= 10.0 => format!("{value:.1}"),
-        size if size >= 1.0 => format!("{value:.2}"),
-        _ => format!("{value:.3}"),
+/// How many bars there are, and the names of those that were missed.
+pub fn missed(rows: &[Row]) -> (usize, Vec<String>) {
+    let mut all = 0;
+    let mut missed = Vec::new();
+    for row in rows {
+        let own = row.bars.iter().map(|bar| (*bar, None));
+        let others = row.beside.iter().filter_map(|one| Some((one.bar?, Some(one))));
+        for (bar, beside) in own.chain(others) {
+            all += 1;
+            let samples = beside.map(|one| &one.samples);
+            if !bar.holds(&row.ours, samples) {
+                let beside = beside.map_or(String::new(), |one| format!(", beside {}", one.name));
+                missed.push(format!("{}{beside}: {}", row.name, bar.verdict(row.unit, &row.ours, samples)));
+            }
+        }
     }
+    (all, missed)
+}
+
+fn ratio(value: f64) -> String {
+    if value < 0.1 { format!("1/{}", number(1.0 / value)) } else { number(value) }
+}
+
+fn spread(samples: &Samples) -> String {
+    let [median, p95, p99] = [0.5, 0.95, 0.99].map(|share| number(samples.quantile(share)));
+    format!("{median} | {p95} | {p99}")
 }
