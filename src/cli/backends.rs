@@ -174,7 +174,9 @@ impl Backends {
             if let Found::Engine(_) = found {
                 self.be_swept();
                 for variable in &self.for_embedded {
-                    tracing::warn!("{variable} has no effect: it is for MCP_BRIDGE_RUNTIME=embedded, and an engine was found");
+                    tracing::warn!(
+                        "{variable} has no effect: it is for MCP_BRIDGE_RUNTIME=embedded, and an engine was found"
+                    );
                 }
             }
             let sweeper = found.backend();
