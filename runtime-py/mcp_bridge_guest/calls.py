@@ -17,10 +17,22 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mcp_bridge_guest.channel import Channel
+    from mcp_bridge_guest.frames import Payload
 
 
-# Made once: json.dumps and json.loads would make them for each call.
-encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+def encoder() -> Callable[[Any], str]:
+    """What json.dumps does with values of JSON types, made once: json makes its encoder anew for each text."""
+    python = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return python.encode
+    quoted = json.encoder.encode_basestring
+    chunks = make(None, python.default, quoted, None, ": ", ", ", False, False, False)
+    return lambda value: "".join(chunks(value, 0))
+
+
+encode = encoder()
+# Made once for the same reason.
 decode = json.JSONDecoder(object_pairs_hook=Record).decode
 
 
@@ -46,7 +58,7 @@ class Request:
         if len(self.text) * 4 > MAX_FRAME and len(self.text.encode()) > MAX_FRAME - 64:
             raise InvalidArguments(f"{self.label}: the arguments are {len(self.text)} characters long, over 64 MiB")
 
-    def answer(self, payload: bytes) -> Any:
+    def answer(self, payload: Payload) -> Any:
         """The value in a reply, or its error raised."""
         try:
             reply = decode(payload.decode())

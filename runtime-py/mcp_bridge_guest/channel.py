@@ -20,7 +20,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from mcp_bridge_guest.frames import Payload
+
 CHUNK = 64 * 1024  # larger buffers are mapped and unmapped by the allocator each time
+TOGETHER = 4096  # bytes of calls of one turn that leave together: some forty, so that the host begins meanwhile
 START = 0  # what `Start` answers: no call has this number
 EXIT_PIPE_CLOSED = 113  # the program closed our descriptors
 EXIT_GUEST_FAILED = 114
@@ -34,9 +37,9 @@ class FutureWaiter:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.future: asyncio.Future[bytes] = loop.create_future()
+        self.future: asyncio.Future[Payload] = loop.create_future()
 
-    def deliver(self, payload: bytes) -> None:
+    def deliver(self, payload: Payload) -> None:
         """Give the reply to the coroutine, in its own loop and thread."""
         if asyncio._get_running_loop() is self.loop:
             self.settle(payload)
@@ -46,7 +49,7 @@ class FutureWaiter:
             except RuntimeError:
                 pass  # that loop is closed
 
-    def settle(self, payload: bytes) -> None:
+    def settle(self, payload: Payload) -> None:
         """Complete the future unless it was cancelled meanwhile."""
         if not self.future.done():
             self.future.set_result(payload)
@@ -58,11 +61,11 @@ class ThreadWaiter:
     __slots__ = ("payload", "turn")
 
     def __init__(self) -> None:
-        self.payload: bytes | None = None
+        self.payload: Payload | None = None
         self.turn = _thread.allocate_lock()
         self.turn.acquire()
 
-    def deliver(self, payload: bytes) -> None:
+    def deliver(self, payload: Payload) -> None:
         """Give the reply to the thread."""
         self.payload = payload
         self.wake()
@@ -89,9 +92,11 @@ class Channel:
         self._outgoing = bytearray()
         self._waiting: dict[int, FutureWaiter | ThreadWaiter] = {}
         self._count = 0
-        self._start: bytes | None = None  # one that came before it was waited for
+        self._start: Payload | None = None  # one that came before it was waited for
         self._lock = _thread.RLock()
         self._loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+        # The loop that has sent a call in this turn: what follows in the same turn is sent together.
+        self._turn: asyncio.AbstractEventLoop | None = None
         # One thread at a time reads for all that wait; a byte in this pipe makes it look up.
         self._leading = _thread.allocate_lock()
         self._polling = False
@@ -104,7 +109,7 @@ class Channel:
 
     # What the rest of the guest uses.
 
-    def receive_start(self) -> bytes:
+    def receive_start(self) -> Payload:
         """Say that a program may come, and wait for its `Start`."""
         waiter = ThreadWaiter()
         with self._lock:
@@ -126,27 +131,25 @@ class Channel:
         """Let PID 1 know that a program has ended and has printed what it had to print."""
         nudge(self._bell)
 
-    async def ask(self, operands: str) -> bytes:
+    async def ask(self, operands: str) -> Payload:
         """Send a call, a JSON object without `id`, and wait for its reply."""
         self._check_owner()
         loop = asyncio.get_running_loop()
         waiter = FutureWaiter(loop)
-        number = self._submit(waiter, operands)
+        number = self._submit(waiter, operands, loop)
         if loop not in self._loops:
             loop.add_reader(self._read, self._receive)
             self._loops.add(loop)
-        if self._outgoing:
-            loop.add_writer(self._write, self._continue_sending, loop)
         try:
             return await waiter.future
         finally:
             if self._waiting.pop(number, None) is not None:
                 self._forget(number)
 
-    def ask_and_wait(self, operands: str) -> bytes:
+    def ask_and_wait(self, operands: str) -> Payload:
         """The same for synchronous code; blocks this thread, and an event loop that runs in it."""
         waiter = ThreadWaiter()
-        return self._wait(self._submit(waiter, operands), waiter)
+        return self._wait(self._submit(waiter, operands, None), waiter)
 
     def finish(self, frame: bytes) -> None:
         """Send the last frame and see it leave."""
@@ -170,7 +173,7 @@ class Channel:
 
     # How it is done.
 
-    def _wait(self, number: int, waiter: ThreadWaiter) -> bytes:
+    def _wait(self, number: int, waiter: ThreadWaiter) -> Payload:
         """Wait for a reply in this thread; whoever is first reads for all."""
         try:
             while waiter.payload is None:
@@ -197,7 +200,9 @@ class Channel:
         if self._disowned:
             raise RuntimeError("a forked child cannot call MCP tools; call them in the program's own process")
 
-    def _submit(self, waiter: FutureWaiter | ThreadWaiter, operands: str) -> int:
+    def _submit(
+        self, waiter: FutureWaiter | ThreadWaiter, operands: str, loop: asyncio.AbstractEventLoop | None
+    ) -> int:
         self._check_owner()
         body = operands[1:].encode()
         with self._lock:
@@ -206,6 +211,12 @@ class Channel:
             self._count = number
             self._waiting[number] = waiter
             self._outgoing += frame
+            if loop is not None:
+                if loop is not self._turn:
+                    self._turn = loop
+                    loop.call_soon(self._end_turn, loop)
+                elif len(self._outgoing) < TOGETHER:
+                    return number
             self._send()
             try:
                 os.fstat(self._read)  # a selector does not notice that a descriptor was closed
@@ -214,6 +225,14 @@ class Channel:
             if self._outgoing and self._polling:
                 self._wake_leader()
         return number
+
+    def _end_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Send the calls that were made since the first one of this turn."""
+        if self._turn is loop:
+            self._turn = None
+        self._send()
+        if self._outgoing:
+            loop.add_writer(self._write, self._continue_sending, loop)
 
     def _forget(self, number: int) -> None:
         """Tell the host that nobody waits for a call any more."""
@@ -284,7 +303,7 @@ class Channel:
             except FrameError:
                 leave(EXIT_GUEST_FAILED)
 
-    def _hand_out(self, number: int, payload: bytes) -> None:
+    def _hand_out(self, number: int, payload: Payload) -> None:
         waiter = self._waiting.pop(number, None)
         if waiter is not None:
             waiter.deliver(payload)
@@ -313,7 +332,7 @@ def nudge(pipe: int) -> None:
         leave(EXIT_PIPE_CLOSED)
 
 
-def reply_id(payload: bytes) -> int:
+def reply_id(payload: Payload) -> int:
     """The `id` of a reply. The value itself is decoded by whoever waits, so that its faults are raised there."""
     if payload.startswith(b'{"id":'):
         return int(payload[6 : payload.index(b",", 6)])

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Union
+
+    Payload = Union[bytes, bytearray]
+
 MAX_FRAME = 64 * 1024 * 1024 + 1
 MAGIC = b"\x00MCPBR1\n"
 VERSION = 1
+LARGE = 1024 * 1024  # payloads above it are not copied: more than what follows one in a buffer ever is
 
 
 class FrameError(Exception):
@@ -29,7 +36,7 @@ class Decoder:
         """Add bytes that have arrived."""
         self._buffer += data
 
-    def next(self) -> tuple[bytes, bytes] | None:
+    def next(self) -> tuple[bytes, Payload] | None:
         """The next frame as (kind, payload), or None until more bytes arrive."""
         buffer = self._buffer
         if len(buffer) < 4:
@@ -40,6 +47,13 @@ class Decoder:
         end = 4 + length
         if len(buffer) < end:
             return None
+        if length > LARGE:
+            # The buffer itself becomes the payload, and what follows it is copied.
+            self._buffer = buffer[end:]
+            kind = bytes(buffer[4:5])
+            del buffer[end:]
+            del buffer[:5]
+            return kind, buffer
         with memoryview(buffer) as view:
             kind, payload = bytes(view[4:5]), bytes(view[5:end])
         del buffer[:end]

@@ -7,7 +7,9 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Union
+
+    Place = Union[str, tuple["Place", Any]]
 
 # The host's reader of JSON goes 128 levels down; an argument lies a few levels below the frame's own.
 MAX_DEPTH = 120
@@ -17,7 +19,16 @@ class NotPlain(Exception):
     """The value is not JSON. The text says where and why."""
 
 
-def plain(value: Any, place: str, convert: bool, depth: int = 0) -> Any:
+def spelled(place: Place) -> str:
+    """A place in words: `result['rows'][3]`. Only faults need it, so it is kept as the steps that lead there."""
+    steps = []
+    while isinstance(place, tuple):
+        place, step = place
+        steps.append(f"[{step!r}]")
+    return place + "".join(reversed(steps))
+
+
+def plain(value: Any, place: Place, convert: bool, depth: int = 0) -> Any:
     """A copy of `value` of JSON types only. With `convert`, what has an obvious JSON form gets it (a path, a date, a
     set, a dataclass...); without, only what is JSON already passes, tuples included."""
     kind = type(value)
@@ -26,37 +37,39 @@ def plain(value: Any, place: str, convert: bool, depth: int = 0) -> Any:
             try:
                 value.encode()
             except UnicodeEncodeError:
-                raise NotPlain(f"{place} holds a lone surrogate, which is not a character") from None
+                raise NotPlain(f"{spelled(place)} holds a lone surrogate, which is not a character") from None
         return value
     if value is None or kind is bool:
         return value
     if kind is int:
         if not -(2**63) <= value < 2**64:
-            raise NotPlain(f"{place} is an integer of more than 64 bits; send it as text")
+            raise NotPlain(f"{spelled(place)} is an integer of more than 64 bits; send it as text")
         return value
     if kind is float:
         if value - value != 0:
-            raise NotPlain(f"{place} is {value}, which JSON does not have")
+            raise NotPlain(f"{spelled(place)} is {value}, which JSON does not have")
         return value
     if depth > MAX_DEPTH:
-        raise NotPlain(f"{place[:60]}... is nested more than {MAX_DEPTH} levels deep, or holds itself")
+        raise NotPlain(f"{spelled(place)[:60]}... is nested more than {MAX_DEPTH} levels deep, or holds itself")
     if isinstance(value, dict):
         result = {}
         for key, item in value.items():
             if type(key) is not str:
                 if not convert or not isinstance(key, (str, int)):
-                    raise NotPlain(f"{place} has the key {key!r}, which is not a string")
+                    raise NotPlain(f"{spelled(place)} has the key {key!r}, which is not a string")
                 key = str(plain(key, place, convert, depth + 1))
-            result[plain(key, place, convert, depth + 1)] = plain(item, f"{place}[{key!r}]", convert, depth + 1)
+            if not key.isascii():
+                key = plain(key, place, convert, depth + 1)
+            result[key] = plain(item, (place, key), convert, depth + 1)
         return result
     if isinstance(value, (list, tuple)):
-        return [plain(item, f"{place}[{index}]", convert, depth + 1) for index, item in enumerate(value)]
+        return [plain(item, (place, index), convert, depth + 1) for index, item in enumerate(value)]
     if not convert:
-        raise NotPlain(f"{place} is of the type {kind.__name__}")
+        raise NotPlain(f"{spelled(place)} is of the type {kind.__name__}")
     return plain(converted(value, place), place, convert, depth + 1)
 
 
-def converted(value: Any, place: str) -> Any:
+def converted(value: Any, place: Place) -> Any:
     """One step from a value that is not JSON towards one that is."""
     kind = type(value)
     if isinstance(value, sys.modules["enum"].Enum):
@@ -81,7 +94,7 @@ def converted(value: Any, place: str) -> Any:
     if kind.__name__ in ("UUID", "Decimal"):
         return str(value)
     if hasattr(kind, "__await__"):
-        raise NotPlain(f"{place} is a {kind.__name__}; await it first")
+        raise NotPlain(f"{spelled(place)} is a {kind.__name__}; await it first")
     if isinstance(value, (bytes, bytearray, memoryview)):
-        raise NotPlain(f"{place} is {kind.__name__}; decode it to text, or encode it with base64")
-    raise NotPlain(f"{place} is of the type {kind.__name__}, which has no JSON form")
+        raise NotPlain(f"{spelled(place)} is {kind.__name__}; decode it to text, or encode it with base64")
+    raise NotPlain(f"{spelled(place)} is of the type {kind.__name__}, which has no JSON form")

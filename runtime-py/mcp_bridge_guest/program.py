@@ -11,6 +11,7 @@ import warnings
 
 from mcp_bridge_guest import modules, nested_loop
 from mcp_bridge_guest.calls import Calls
+from mcp_bridge_guest.calls import encode as encode_json
 from mcp_bridge_guest.channel import Channel
 from mcp_bridge_guest.frames import encode
 from mcp_bridge_guest.proxies import Servers
@@ -20,6 +21,8 @@ from mcp_bridge_guest.report import failure, success
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
+
+    from mcp_bridge_guest.frames import Payload
 
 CO_COROUTINE = 0x80
 # Where the last expression's value is kept; no identifier, so no program can have a variable of this name.
@@ -90,7 +93,14 @@ class Program:
             os.environ["HOME"] = home
         os.environ.setdefault("TMPDIR", "/tmp")
 
-    def run(self, start: bytes) -> bool:
+    def rehearse(self) -> None:
+        """Go once through what each run does: a process that was forked finds its memory and its caches by using them,
+        and the first program shall not wait for that."""
+        self.code, self.filename, self.limit, self.notes = "await asyncio.sleep(0)\n[0]", "<rehearsal>", 100, []
+        value = self.loop.run_until_complete(self.guarded())[0]
+        json.loads(encode_json(success(value, self.limit, self.notes)))
+
+    def run(self, start: Payload) -> bool:
         """Run one program and report; whether another one may come."""
         order = json.loads(start)
         self.begin(order)
@@ -171,5 +181,4 @@ class Program:
             # The value's own code (__repr__ and the like) can fail in every way.
             body = failure(fault, self)
         body["notes"] = [note[:2000] for note in self.notes]
-        text = json.dumps(body, ensure_ascii=False, allow_nan=False)
-        return encode(b"F", text.encode("utf-8", "replace"))
+        return encode(b"F", encode_json(body).encode("utf-8", "replace"))

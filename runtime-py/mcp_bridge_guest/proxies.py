@@ -42,9 +42,10 @@ class Tool:
 class Server:
     """One server. Every attribute but a dunder is a tool by its alias, every item a tool by its original name."""
 
-    __slots__ = ("__alias__", "__calls__", "__server__")
+    __slots__ = ("__alias__", "__calls__", "__server__", "__tools__")
 
     def __init__(self, calls: Calls, server: str, alias: str) -> None:
+        self.__tools__: dict[str, Tool] = {}
         self.__calls__ = calls
         self.__server__ = server
         self.__alias__ = alias
@@ -52,7 +53,11 @@ class Server:
     def __getattr__(self, name: str) -> Tool:
         if name[:2] == "__" and name[-2:] == "__":
             raise AttributeError(name)
-        return Tool(self.__calls__, self.__server__, name, False, f"mcp_{self.__alias__}.{name}")
+        tool = self.__tools__.get(name)
+        if tool is None:
+            tool = Tool(self.__calls__, self.__server__, name, False, f"mcp_{self.__alias__}.{name}")
+            self.__tools__[name] = tool
+        return tool
 
     def __getitem__(self, name: str) -> Tool:
         return Tool(self.__calls__, self.__server__, name, True, f"mcp_{self.__alias__}[{name!r}]")

@@ -58,6 +58,7 @@ def work(out: int, err: int, gate: int, bell: int, unpack: Callable[[bytes], Non
     channel = Channel(read, write, bell)
     os.register_at_fork(after_in_child=channel.disown)
     program = Program(channel)
+    program.rehearse()
     # What stands will stand; only what the program makes is worth looking through.
     gc.freeze()
     gc.enable()

@@ -10,7 +10,7 @@ import pytest
 from host import frame, split
 
 from mcp_bridge_guest.channel import reply_id
-from mcp_bridge_guest.frames import MAX_FRAME, Decoder, FrameError, encode
+from mcp_bridge_guest.frames import LARGE, MAX_FRAME, Decoder, FrameError, encode
 
 FOLDER = pathlib.Path(__file__).parents[2] / "tests" / "fixtures" / "frames"
 GOOD: list[dict[str, Any]] = json.loads((FOLDER / "frames.json").read_text("utf-8"))
@@ -70,3 +70,15 @@ def test_the_largest_frame() -> None:
 @pytest.mark.parametrize("case", [case for case in GOOD if case["kind"] == "R"], ids=lambda case: case["name"])
 def test_whose_reply_it_is(case: dict[str, Any]) -> None:
     assert reply_id(bytes.fromhex(case["hex"])[5:]) == case["payload"]["id"]
+
+
+def test_a_large_payload_and_what_stands_behind_it() -> None:
+    large = bytes(range(256)) * (LARGE // 256)
+    whole = encode(b"R", large) + encode(b"R", b"{}")
+    decoder = Decoder()
+    decoder.feed(whole[:-3])
+    assert decoder.next() == (b"R", large)
+    assert decoder.next() is None and decoder.partial()
+    decoder.feed(whole[-3:])
+    assert decoder.next() == (b"R", b"{}")
+    assert not decoder.partial()

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::{Broker, refusal};
+use crate::gateway::Called;
 use crate::guest::{Refusal, ToolCall};
 
 impl Broker {
@@ -17,16 +18,16 @@ impl Broker {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner).called();
         let result = self.forward(call).await;
         let failure = match &result {
-            Ok(raw) => tool_error(raw),
+            Ok(called) => called.is_error.then(|| tool_error(&called.result)),
             Err(refusal) => Some(format!("{}: {}", refusal.kind, refusal.message)),
         };
         if let Some(reason) = failure {
             self.ledger.lock().unwrap_or_else(PoisonError::into_inner).failed(&call.server, &call.tool, &reason);
         }
-        result
+        result.map(|called| called.result)
     }
 
-    async fn forward(&self, call: &ToolCall) -> Result<Box<RawValue>, Refusal> {
+    async fn forward(&self, call: &ToolCall) -> Result<Called, Refusal> {
         let server = self.server(&call.server)?;
         self.mark_loaded(server);
         let catalog = self.shared.catalog(server).await.map_err(|e| refusal::upstream(&e.into()))?;
@@ -56,24 +57,13 @@ impl Broker {
 }
 
 /// The text of a result that says `isError`.
-fn tool_error(raw: &RawValue) -> Option<String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Flag {
-        #[serde(default)]
-        is_error: bool,
-    }
+fn tool_error(raw: &RawValue) -> String {
     #[derive(Deserialize)]
     struct Content {
         #[serde(default)]
         content: Vec<Value>,
     }
-    // Two readings: the first, of every result, skips over the content.
-    let flag: Flag = serde_json::from_str(raw.get()).ok()?;
-    if !flag.is_error {
-        return None;
-    }
     let content: Content = serde_json::from_str(raw.get()).unwrap_or(Content { content: Vec::new() });
     let text = content.content.iter().find_map(|block| block["text"].as_str()).unwrap_or("the tool gave no reason");
-    Some(format!("ToolError: {text}"))
+    format!("ToolError: {text}")
 }

@@ -192,7 +192,7 @@ pub fn main() -> Exit {
         _ => env.get("MCP_BRIDGE_LOG_LEVEL").map_or_else(|| "warn".to_owned(), |_| settings.log_level.clone()),
     };
     crate::telemetry::init(&level, settings.log_format == crate::settings::LogFormat::Json);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!(
@@ -221,5 +221,8 @@ pub fn main() -> Exit {
     exit
 }
 
-/// Threads that drive connections. The work is waiting and copying; more than four gain nothing, and each costs memory.
-const WORKERS: usize = 4;
+/// Threads that drive connections: no more than there are processors, for each wakes the others to share its work. The work is
+/// waiting and copying; more than four gain nothing, and each costs memory.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4)
+}

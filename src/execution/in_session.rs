@@ -86,7 +86,8 @@ impl Executor {
             turn.keep(Resident { counted, ..resident });
             with_told(report, &wanted.name, told)
         } else {
-            let ended = self.take_down(resident.prepared.handle, &spoken.ending, place).await;
+            let Prepared { handle, guest, .. } = resident.prepared;
+            let ended = self.take_down(handle, guest, &spoken.ending, place).await;
             let mut report = self.close(request, spoken, &ended, &weaknesses);
             let by_hand = by_hand.is_cancelled() && !cancel.is_cancelled();
             if let Some(verdict) = report.verdict.as_mut().filter(|_| by_hand && report.status == Status::Cancelled) {

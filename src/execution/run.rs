@@ -20,11 +20,14 @@ use super::request::RunRequest;
 use super::sessions::{self, Seen, SessionName, Sessions};
 use super::verdict::{Context, judge};
 use crate::broker::{Broker, Shared};
-use crate::guest::{self, Conduct, Ending, Start, Stop};
+use crate::guest::{self, Conduct, Ending, Guest, Start, Stop};
 use crate::output::{Cut, ErrorReport, Report, Status, Truncated, Verdict, VerdictKind, json_len, shrink};
 use crate::sandbox::{Backend, Ended, Handle, Limits, Weakness};
 
 const SIGKILL: i32 = 9;
+/// A sandbox is taken apart so long after its run has ended, for that takes a processor as long as a short run does: the answer is out
+/// by then.
+const ANSWER_FIRST: Duration = Duration::from_millis(2);
 /// Sandboxes that may be gone before they take a program, one after another, before that is told. Whatever ends those that wait
 /// ends a few at once; what ends every one is for the report.
 const MOST_LOST: usize = 3;
@@ -144,22 +147,27 @@ impl Executor {
             Err(report) => return report,
         };
         let mut others = 0..MOST_LOST;
-        let (prepared, spoken) = loop {
+        loop {
             let mut prepared = match self.sandbox(cancel).await {
                 Ok(prepared) => prepared,
                 Err(report) => return report,
             };
             let spoken = self.converse(&mut prepared, request, &request.filename, cancel.cancelled()).await;
-            if !spoken.ending.is_untouched() || others.next().is_none() {
-                break (prepared, spoken);
+            let Prepared { handle, guest, weaknesses, .. } = prepared;
+            let what = handle.describe();
+            let ended = if spoken.ending.is_untouched() {
+                destroyed(handle).await
+            } else {
+                let ended = self.take_down(handle, guest, &spoken.ending, place).await;
+                return self.close(request, spoken, &ended, &weaknesses);
+            };
+            // Without a greeting it may be that no sandbox of this image ever gives one; killed is killed.
+            let killed = spoken.ending.hello.is_some() || ended.exit_code == Some(128 + i64::from(SIGKILL));
+            if !killed || others.next().is_none() {
+                return self.close(request, spoken, &ended, &weaknesses);
             }
-            tracing::info!(
-                sandbox = prepared.handle.describe(),
-                "gone before it took the program, which another one runs"
-            );
-        };
-        let ended = self.take_down(prepared.handle, &spoken.ending, place).await;
-        self.close(request, spoken, &ended, &prepared.weaknesses)
+            tracing::info!(sandbox = what, "gone before it took the program, which another one runs");
+        }
     }
 
     /// A place among the runs.
@@ -254,21 +262,28 @@ impl Executor {
 
     /// Destroys the sandbox: in the background where the guest has said all there is to know, at once where the engine's
     /// word is wanted too. The run's place is free when nothing is left.
-    pub(super) async fn take_down(&self, handle: Box<dyn Handle>, ending: &Ending, place: Place) -> Ended {
-        let what = handle.describe();
-        let task = self.endings.spawn(async move {
-            let ended = handle.destroy().await;
-            drop(place);
-            ended.unwrap_or_else(|error| {
-                tracing::warn!(sandbox = what, code = error.code(), "a sandbox could not be removed: {error}");
-                Ended::default()
-            })
-        });
+    pub(super) async fn take_down(
+        &self,
+        handle: Box<dyn Handle>,
+        guest: Guest,
+        ending: &Ending,
+        place: Place,
+    ) -> Ended {
         // Who killed it is what the guest cannot tell where it sees no counter of the kernel's.
         let untold = |exited: &guest::Exited| exited.signal == Some(SIGKILL) && exited.oom_kills.is_none();
         let clear = ending.finished.is_some()
             || ending.stopped.is_some()
             || ending.exited.as_ref().is_some_and(|exited| !untold(exited));
+        let destroying = destroyed(handle);
+        let task = self.endings.spawn(async move {
+            if clear {
+                tokio::time::sleep(ANSWER_FIRST).await;
+            }
+            drop(guest);
+            let ended = destroying.await;
+            drop(place);
+            ended
+        });
         if clear { Ended::default() } else { task.await.unwrap_or_default() }
     }
 
@@ -342,4 +357,13 @@ pub(super) fn refused(kind: &str, message: &str, hint: &str, code: &str) -> Repo
         }),
         ..Report::new(Status::Error)
     }
+}
+
+/// What the backend knows of a sandbox that has ended, once nothing of it is left.
+async fn destroyed(handle: Box<dyn Handle>) -> Ended {
+    let what = handle.describe();
+    handle.destroy().await.unwrap_or_else(|error| {
+        tracing::warn!(sandbox = what, code = error.code(), "a sandbox could not be removed: {error}");
+        Ended::default()
+    })
 }

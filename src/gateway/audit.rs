@@ -3,11 +3,10 @@
 
 use std::io;
 
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::GatewayError;
+use super::{Called, GatewayError};
 
 /// A call that is being made. Dropped before [`Audit::end`], it says that the caller gave up.
 pub(super) struct Audit<'a> {
@@ -23,11 +22,10 @@ impl<'a> Audit<'a> {
         Self { server, tool, request_bytes: size(arguments), begun: Instant::now(), ended: false }
     }
 
-    pub(super) fn end(mut self, outcome: &Result<Box<RawValue>, GatewayError>) {
+    pub(super) fn end(mut self, outcome: &Result<Called, GatewayError>) {
         self.ended = true;
         match outcome {
-            Ok(result) if is_error(result) => self.write("tool_error", result.get().len()),
-            Ok(result) => self.write("ok", result.get().len()),
+            Ok(called) => self.write(if called.is_error { "tool_error" } else { "ok" }, called.result.get().len()),
             Err(error) => self.write(error.code(), 0),
         }
     }
@@ -52,16 +50,6 @@ impl Drop for Audit<'_> {
             self.write("cancelled", 0);
         }
     }
-}
-
-/// Whether the tool itself said no. Reads past everything else in the result.
-fn is_error(result: &RawValue) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Flag {
-        #[serde(rename = "isError", default)]
-        is_error: bool,
-    }
-    serde_json::from_str::<Flag>(result.get()).is_ok_and(|flag| flag.is_error)
 }
 
 /// Bytes of the arguments as JSON, counted without building the text.

@@ -49,6 +49,14 @@ pub struct ServerSummary {
     pub state: ServerState,
 }
 
+/// What came of a call: the `CallToolResult` as the JSON text the server sent.
+#[derive(Debug)]
+pub struct Called {
+    pub result: Box<RawValue>,
+    /// The tool itself said no.
+    pub is_error: bool,
+}
+
 /// The way to every server. Cheap to clone; all clones share connections and limits.
 #[derive(Clone)]
 pub struct Gateway(Arc<Inner>);
@@ -67,14 +75,14 @@ impl Gateway {
         Self(Arc::new(Inner { upstreams, options, places }))
     }
 
-    /// Calls a tool and gives the `CallToolResult` as the JSON text the server sent. The layers, from the outside in:
+    /// Calls a tool. The layers, from the outside in:
     pub async fn call(
         &self,
         server: &str,
         tool: &str,
         arguments: Map<String, Value>,
         deadline: Instant,
-    ) -> Result<Box<RawValue>, GatewayError> {
+    ) -> Result<Called, GatewayError> {
         // 1. Audit: one line for each call, whatever becomes of it, a dropped one included.
         let audit = Audit::begin(server, tool, &arguments);
         let outcome = async {
@@ -84,7 +92,8 @@ impl Gateway {
             // 4. Retry and breaker belong here: between the place, which a repeated call keeps, and the call.
             let result = self.0.upstreams.call(server, tool, arguments, deadline).await?;
             // 5. Size.
-            self.fits(server, tool, result)
+            let result = self.fits(server, tool, result)?;
+            Ok(Called { is_error: is_error(&result), result })
         }
         .await;
         audit.end(&outcome);
@@ -137,4 +146,14 @@ impl Gateway {
         }
         Err(GatewayError::ResultTooLarge { server: server.to_owned(), tool: tool.to_owned(), bytes, limit })
     }
+}
+
+/// Whether the tool itself said no. Reads past everything else in the result, once for all who want to know.
+fn is_error(result: &RawValue) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Flag {
+        #[serde(rename = "isError", default)]
+        is_error: bool,
+    }
+    serde_json::from_str::<Flag>(result.get()).is_ok_and(|flag| flag.is_error)
 }

@@ -8,13 +8,14 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use serde_json::value::RawValue;
+use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::codec::FramedRead;
 
 use super::early::Early;
 use super::frame::{Frame, FrameCodec, FrameError};
-use super::message::{Exited, Finished, Hello, Operation, Refusal, Reply, Start, kind};
+use super::message::{Exited, Finished, Hello, Operation, Refusal, Refused, Start, kind};
 use super::pipes::Pipes;
 use super::requests::{Held, Requests};
 use super::{boot_block, frame, message, pipes};
@@ -64,10 +65,10 @@ pub struct Ending {
 }
 
 impl Ending {
-    /// A guest that was well ended before it took the program: nothing of the program was done.
+    /// The guest ended before it took the program, of which nothing was done, and did nothing wrong.
     pub fn is_untouched(&self) -> bool {
         let told = self.finished.is_some() || self.stopped.is_some() || self.violation.is_some();
-        self.hello.is_some() && !self.begun && !told
+        !self.begun && !told
     }
 }
 
@@ -93,8 +94,14 @@ pub struct Guest {
 }
 
 enum Outgoing {
+    Boot(Bytes),
     /// What is held for a reply is given back when the guest has taken it.
-    Bytes(Bytes, Option<Held>),
+    Frame {
+        start: Vec<u8>,
+        body: Bytes,
+        tail: &'static [u8],
+        _held: Option<Held>,
+    },
     HangUp,
 }
 
@@ -105,7 +112,7 @@ impl Guest {
         let (sender, receiver) = mpsc::unbounded_channel();
         tokio::spawn(write_out(input, receiver));
         if !booted {
-            let _ = sender.send(Outgoing::Bytes(boot_block(), None));
+            let _ = sender.send(Outgoing::Boot(boot_block()));
         }
         let capacity = 256 << 10; // large reads: results of megabytes are common
         Self {
@@ -153,7 +160,7 @@ impl Guest {
         let mut ending = Ending { hello: self.hello.take(), ..Ending::default() };
         // The counters, once all output of the ended program is here.
         let mut drained = None;
-        self.send(kind::START, start, None);
+        self.send(kind::START, start);
         let mut requests = Requests::new(answer, conduct);
         self.early.give(output);
         if let Some(frame) = self.early.held.take() {
@@ -183,10 +190,8 @@ impl Guest {
                 }
                 Some((id, reply)) = requests.next(), if !requests.is_empty() => {
                     match reply {
-                        Ok((value, held)) => {
-                            self.send(kind::REPLY, &Reply { id, ok: Some(&value), error: None }, Some(held));
-                        }
-                        Err(refusal) => self.send(kind::REPLY, &Reply { id, ok: None, error: Some(&refusal) }, None),
+                        Ok((value, held)) => self.reply(id, value, held),
+                        Err(refusal) => self.send(kind::REPLY, &Refused { id, error: &refusal }),
                     }
                 }
                 frame = self.supervisor.next(), if supervisor_open && ending.exited.is_none() => {
@@ -253,18 +258,31 @@ impl Guest {
         }
     }
 
-    fn send(&self, kind: u8, message: &impl serde::Serialize, held: Option<Held>) {
-        let Ok(payload) = serde_json::to_vec(message) else { return };
-        if payload.len() >= frame::MAX_FRAME {
-            tracing::error!(bytes = payload.len(), "a frame to the guest is too large and was not sent");
+    fn send(&self, kind: u8, message: &impl serde::Serialize) {
+        if let Ok(payload) = serde_json::to_vec(message) {
+            self.send_frame(kind, &payload, Bytes::new(), b"", None);
+        }
+    }
+
+    /// A value goes out as it came in, without being copied.
+    fn reply(&self, id: u64, value: Box<RawValue>, held: Held) {
+        let head = format!("{{\"id\":{id},\"ok\":");
+        let value = Bytes::from(Box::<str>::from(value).into_string());
+        self.send_frame(kind::REPLY, head.as_bytes(), value, b"}", Some(held));
+    }
+
+    fn send_frame(&self, kind: u8, head: &[u8], body: Bytes, tail: &'static [u8], held: Option<Held>) {
+        let length = 1 + head.len() + body.len() + tail.len();
+        if length > frame::MAX_FRAME {
+            tracing::error!(bytes = length, "a frame to the guest is too large and was not sent");
             return;
         }
-        let mut head = Vec::with_capacity(5);
-        head.extend_from_slice(&((payload.len() + 1) as u32).to_be_bytes());
-        head.push(kind);
+        let mut start = Vec::with_capacity(5 + head.len());
+        start.extend_from_slice(&(length as u32).to_be_bytes());
+        start.push(kind);
+        start.extend_from_slice(head);
         // A closed channel means that the guest is gone; the reading side says so.
-        let _ = self.input.send(Outgoing::Bytes(head.into(), None));
-        let _ = self.input.send(Outgoing::Bytes(payload.into(), held));
+        let _ = self.input.send(Outgoing::Frame { start, body, tail, _held: held });
     }
 
     fn hang_up(&self) -> Instant {
@@ -279,37 +297,60 @@ fn deadline() -> Instant {
     Instant::now() + LAST_WORDS
 }
 
-/// Writes what is queued; several pieces at once, so that small frames share a packet.
+/// Pieces up to this size are copied together, so that small frames share a packet: the size of a pipe.
+const TOGETHER: usize = 64 << 10;
+
+/// Writes what is queued.
 async fn write_out(
     mut input: std::pin::Pin<Box<dyn tokio::io::AsyncWrite + Send>>,
     mut queue: mpsc::UnboundedReceiver<Outgoing>,
 ) {
-    use tokio::io::AsyncWriteExt;
     let mut pieces = Vec::new();
+    let mut batch = Vec::new();
     while queue.recv_many(&mut pieces, 64).await > 0 {
-        let mut batch = Vec::new();
         let mut closing = false;
         for piece in pieces.drain(..) {
-            match piece {
-                // 64 KiB is the size of a pipe: larger pieces gain nothing by being copied together.
-                Outgoing::Bytes(bytes, _) if bytes.len() + batch.len() <= 64 << 10 => batch.extend_from_slice(&bytes),
-                Outgoing::Bytes(bytes, _held) => {
-                    if input.write_all(&batch).await.is_err() || input.write_all(&bytes).await.is_err() {
-                        return;
-                    }
-                    batch.clear();
+            let written = match &piece {
+                Outgoing::Boot(bytes) => put(&mut input, &mut batch, bytes).await,
+                Outgoing::Frame { start, body, tail, .. } => {
+                    batch.extend_from_slice(start);
+                    let written = put(&mut input, &mut batch, body).await;
+                    batch.extend_from_slice(tail);
+                    written
                 }
-                Outgoing::HangUp => closing = true,
+                Outgoing::HangUp => {
+                    closing = true;
+                    Ok(())
+                }
+            };
+            if written.is_err() {
+                return;
             }
         }
         if input.write_all(&batch).await.is_err() || input.flush().await.is_err() {
             return;
         }
+        batch.clear();
         if closing {
             break;
         }
     }
     let _ = input.shutdown().await;
+}
+
+/// Adds to the batch what fits; what does not is written after it, uncopied.
+async fn put(
+    input: &mut std::pin::Pin<Box<dyn tokio::io::AsyncWrite + Send>>,
+    batch: &mut Vec<u8>,
+    bytes: &[u8],
+) -> std::io::Result<()> {
+    if batch.len() + bytes.len() <= TOGETHER {
+        batch.extend_from_slice(bytes);
+        return Ok(());
+    }
+    input.write_all(batch).await?;
+    batch.clear();
+    input.write_all(bytes).await
 }
 
 /// The frames that are there already, up to the first that is not.

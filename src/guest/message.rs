@@ -144,14 +144,11 @@ pub struct Refusal {
     pub code: &'static str,
 }
 
-/// The reply to one request; `ok` is raw JSON, so that a tool's result passes through unread.
+/// The reply to a request that was not carried out. A value is not serialized: see `Guest::reply`.
 #[derive(Debug, Serialize)]
-pub(super) struct Reply<'a> {
+pub(super) struct Refused<'a> {
     pub id: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ok: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<&'a Refusal>,
+    pub error: &'a Refusal,
 }
 
 /// The worker's last word.

@@ -1,12 +1,15 @@
 //! What one program asks: counted, answered concurrently, and bounded in what it makes the host hold.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures::future::{AbortHandle, Abortable, BoxFuture};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::task::{AbortHandle, JoinSet};
 
 use super::conversation::{Answer, Conduct, Ending, readable};
 use super::frame::{Frame, FrameError};
@@ -55,14 +58,15 @@ impl Drop for Held {
     }
 }
 
-/// The requests of one run: counted, answered concurrently, cancellable.
+/// The requests of one run: counted, answered concurrently, cancellable. All of them in the conversation's own task: a task for
+/// each would be a hand-over between threads on the way in and another on the way out, which is most of what a call costs.
 pub(super) struct Requests {
     answer: Arc<dyn Answer>,
     conduct: Conduct,
     asked: u64,
     bytes: usize,
     unread: Arc<AtomicUsize>,
-    running: JoinSet<(u64, Answered)>,
+    running: FuturesUnordered<Abortable<BoxFuture<'static, (u64, Option<Answered>)>>>,
     by_id: HashMap<u64, (AbortHandle, usize)>,
 }
 
@@ -74,7 +78,7 @@ impl Requests {
             asked: 0,
             bytes: 0,
             unread: Arc::default(),
-            running: JoinSet::new(),
+            running: FuturesUnordered::new(),
             by_id: HashMap::new(),
         }
     }
@@ -88,21 +92,18 @@ impl Requests {
     }
 
     pub fn abort(&mut self) {
-        self.running.abort_all();
+        self.running.clear();
+        self.by_id.clear();
     }
 
     /// The next finished request; cancelled ones have no reply and are passed over.
     pub async fn next(&mut self) -> Option<(u64, Answered)> {
         loop {
-            match self.running.join_next().await? {
-                Ok((id, reply)) => {
-                    self.forget(id);
-                    return Some((id, reply));
-                }
-                Err(error) if error.is_panic() => {
-                    tracing::error!("answering a request panicked; this is a fault of the bridge: {error}");
-                }
-                Err(_) => {}
+            let Ok((id, reply)) = self.running.next().await? else { continue };
+            self.forget(id);
+            match reply {
+                Some(reply) => return Some((id, reply)),
+                None => tracing::error!("answering a request panicked; this is a fault of the bridge"),
             }
         }
     }
@@ -154,8 +155,8 @@ impl Requests {
         let over = self.asked > self.conduct.max_calls;
         let max = self.conduct.max_calls;
         let (answer, unread) = (Arc::clone(&self.answer), Arc::clone(&self.unread));
-        let task = async move {
-            let reply = match request {
+        let answering = async move {
+            match request {
                 _ if over => Err(Refusal {
                     kind: "CallLimit",
                     message: format!("this run has made {max} requests, the most that it may make"),
@@ -169,10 +170,12 @@ impl Requests {
                     hint: Some("pass plain JSON values nested less than 100 deep".into()),
                     code: "guest.invalid_request",
                 }),
-            };
-            (id, reply)
+            }
         };
-        let handle = self.running.spawn(task);
+        // A panic ends one answer, not the run.
+        let answering = AssertUnwindSafe(answering).catch_unwind().map(move |reply| (id, reply.ok()));
+        let (handle, registration) = AbortHandle::new_pair();
+        self.running.push(Abortable::new(answering.boxed(), registration));
         self.bytes += payload.len();
         self.by_id.insert(id, (handle, payload.len()));
         Ok(())

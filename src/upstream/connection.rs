@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, ClientConfig, ClientRequest, ClientResult, ErrorData, Implementation,
-    ListToolsRequest, PaginatedRequestParams, ProtocolVersion, ServerNotification, ServerPeerInfo, ServerRequest,
+    ListToolsRequest, PaginatedRequestParams, ProtocolVersion, RequestId, ServerNotification, ServerPeerInfo,
+    ServerRequest,
 };
 use rmcp::service::{
     ClientInitializeError, ClientLifecycleMode, NotificationContext, Peer, PeerRequestOptions, RequestContext,
@@ -151,7 +152,7 @@ impl Connection {
                 Err(Failure::Refused(error)) if error.code.0 == METHOD_NOT_FOUND && page_number == 1 => break,
                 Err(failure) => return Err(self.explain(failure, "tools/list").await),
             };
-            let page = tools::page(&result).map_err(|_| self.bad_answer("tools/list", &result))?;
+            let page = tools::page(result.get()).map_err(|_| self.bad_answer("tools/list", result.get()))?;
             tools.extend(page.tools);
             unreadable += page.unreadable;
             cursor = page.next;
@@ -189,10 +190,8 @@ impl Connection {
         let begun = Instant::now();
         let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
         match self.request(ClientRequest::CallToolRequest(CallToolRequest::new(params)), deadline).await {
-            Ok(result) if !result.starts_with('{') => Err(self.bad_answer("tools/call", &result)),
-            Ok(result) => {
-                RawValue::from_string(result).map_err(|error| self.bad_answer("tools/call", &error.to_string()))
-            }
+            Ok(result) if !result.get().starts_with('{') => Err(self.bad_answer("tools/call", result.get())),
+            Ok(result) => Ok(result),
             Err(Failure::DeadlinePassed) => Err(UpstreamError::CallTimeout {
                 server: self.server.clone(),
                 tool: tool.to_owned(),
@@ -204,14 +203,15 @@ impl Connection {
     }
 
     /// Sends a request and waits for its answer; when the deadline passes, or the caller no longer waits, the server is told.
-    async fn request(&self, request: ClientRequest, deadline: Instant) -> Result<String, Failure> {
+    async fn request(&self, request: ClientRequest, deadline: Instant) -> Result<Box<RawValue>, Failure> {
         let sending = self.peer.send_request_with_option(request, PeerRequestOptions::no_options());
         let handle =
             timeout_at(deadline, sending).await.map_err(|_| Failure::DeadlinePassed)?.map_err(Failure::from)?;
-        let mut pending = Pending(Some(handle));
-        let answer = timeout_at(deadline, pending.answer()).await.map_err(|_| Failure::DeadlinePassed)?;
-        pending.0 = None;
-        match Answer::unwrap(answer.map_err(Failure::from)?) {
+        let mut pending = Pending { tap: &self.tap, id: handle.id.clone(), handle: Some(handle) };
+        let news = timeout_at(deadline, pending.news()).await.map_err(|_| Failure::DeadlinePassed)?;
+        pending.handle = None;
+        news.map_err(Failure::from)?;
+        match self.tap.take(&pending.id) {
             Some(Answer::Raw(text)) => Ok(text),
             Some(Answer::TooLarge(bytes)) => Err(Failure::TooLarge(bytes)),
             None => Err(Failure::Closed),
@@ -269,20 +269,26 @@ impl From<ServiceError> for Failure {
 }
 
 /// A request on its way. Dropped before its answer came, it sends `notifications/cancelled`.
-struct Pending(Option<RequestHandle<RoleClient>>);
+struct Pending<'a> {
+    tap: &'a Tap,
+    id: RequestId,
+    handle: Option<RequestHandle<RoleClient>>,
+}
 
-impl Pending {
-    async fn answer(&mut self) -> Result<rmcp::model::ServerResult, ServiceError> {
-        match &mut self.0 {
-            Some(handle) => (&mut handle.rx).await.unwrap_or(Err(ServiceError::TransportClosed)),
+impl Pending<'_> {
+    /// That there is an answer, which the tap has, or will be none.
+    async fn news(&mut self) -> Result<(), ServiceError> {
+        match &mut self.handle {
+            Some(handle) => (&mut handle.rx).await.unwrap_or(Err(ServiceError::TransportClosed)).map(drop),
             None => Err(ServiceError::TransportClosed),
         }
     }
 }
 
-impl Drop for Pending {
+impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        if let (Some(handle), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+        self.tap.take(&self.id);
+        if let (Some(handle), Ok(runtime)) = (self.handle.take(), tokio::runtime::Handle::try_current()) {
             runtime.spawn(handle.cancel(Some("the caller no longer waits".into())));
         }
     }

@@ -2,9 +2,9 @@
 //! parse could drop a field or refuse a content type it does not know; notifications are handled here, in order.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rmcp::model::{
     ClientJsonRpcMessage, ClientRequest, CustomResult, ErrorCode, ErrorData, JsonRpcMessage, RequestId,
@@ -40,31 +40,13 @@ struct WireError {
     data: Option<Value>,
 }
 
-/// What an answer carries through rmcp, which knows only that it is some custom value.
+/// What came for a request. rmcp is only told that it came: through its types the text would be copied and parsed again.
 #[derive(Debug)]
 pub(super) enum Answer {
     /// The `result`, letter by letter.
-    Raw(String),
+    Raw(Box<RawValue>),
     /// The answer was longer than a line may be; its size in bytes.
     TooLarge(u64),
-}
-
-impl Answer {
-    fn wrap(self) -> ServerResult {
-        ServerResult::CustomResult(CustomResult(match self {
-            Self::Raw(text) => Value::String(text),
-            Self::TooLarge(bytes) => Value::from(bytes),
-        }))
-    }
-
-    /// Undoes `wrap`; `None` for a result that did not come through a tap.
-    pub(super) fn unwrap(result: ServerResult) -> Option<Self> {
-        match result {
-            ServerResult::CustomResult(CustomResult(Value::String(text))) => Some(Self::Raw(text)),
-            ServerResult::CustomResult(CustomResult(Value::Number(bytes))) => bytes.as_u64().map(Self::TooLarge),
-            _ => None,
-        }
-    }
 }
 
 /// One connection's tap.
@@ -72,6 +54,8 @@ pub(super) struct Tap {
     server: String,
     /// Requests whose answers rmcp itself must understand: those of the handshake.
     typed: Mutex<HashSet<RequestId>>,
+    /// All other requests that are waited for, and the answers of those that have one.
+    awaited: Mutex<HashMap<RequestId, Option<Answer>>>,
     /// Counts `notifications/tools/list_changed`.
     list_changes: AtomicU64,
     warned: AtomicBool,
@@ -82,6 +66,7 @@ impl Tap {
         Self {
             server: server.to_owned(),
             typed: Mutex::default(),
+            awaited: Mutex::default(),
             list_changes: AtomicU64::new(0),
             warned: AtomicBool::new(false),
         }
@@ -94,11 +79,30 @@ impl Tap {
 
     /// Looks at a message on its way out.
     pub(super) fn outgoing(&self, message: &ClientJsonRpcMessage) {
-        if let JsonRpcMessage::Request(sent) = message
-            && matches!(sent.request, ClientRequest::InitializeRequest(_) | ClientRequest::DiscoverRequest(_))
-        {
+        let JsonRpcMessage::Request(sent) = message else { return };
+        if matches!(sent.request, ClientRequest::InitializeRequest(_) | ClientRequest::DiscoverRequest(_)) {
             self.typed.lock().unwrap_or_else(PoisonError::into_inner).insert(sent.id.clone());
+        } else {
+            self.awaited().insert(sent.id.clone(), None);
         }
+    }
+
+    /// The answer to this request, if it came; afterwards nobody waits for one.
+    pub(super) fn take(&self, id: &RequestId) -> Option<Answer> {
+        self.awaited().remove(id).flatten()
+    }
+
+    fn awaited(&self) -> MutexGuard<'_, HashMap<RequestId, Option<Answer>>> {
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps an answer for who waits for it, and says to rmcp that it came.
+    fn arrived(&self, id: RequestId, answer: Answer) -> ServerJsonRpcMessage {
+        // One that nobody waits for any more is dropped.
+        if let Some(place) = self.awaited().get_mut(&id) {
+            *place = Some(answer);
+        }
+        JsonRpcMessage::response(ServerResult::CustomResult(CustomResult(Value::Null)), id)
     }
 
     /// Turns a line into what rmcp shall see; `None` when there is nothing for it to see.
@@ -122,7 +126,7 @@ impl Tap {
             }
             (None, Some(id)) if envelope.jsonrpc.is_some() && envelope.result.is_none() && envelope.error.is_none() => {
                 // Neither a result nor an error, or `"result": null`: still an answer, which must not be waited for.
-                Some(JsonRpcMessage::response(Answer::Raw("null".into()).wrap(), id))
+                Some(self.arrived(id, Answer::Raw(RawValue::NULL.to_owned())))
             }
             (None, id) => self.answered(envelope.result, envelope.error, id, text),
         }
@@ -131,7 +135,7 @@ impl Tap {
     /// The answer to `id` was too long to be kept.
     pub(super) fn too_long(&self, id: Option<RequestId>, bytes: u64) -> Option<ServerJsonRpcMessage> {
         tracing::warn!(server = self.server, bytes, answered = id.is_some(), "a line over the limit was dropped");
-        id.map(|id| JsonRpcMessage::response(Answer::TooLarge(bytes).wrap(), as_sent(id)))
+        id.map(|id| self.arrived(as_sent(id), Answer::TooLarge(bytes)))
     }
 
     fn answered(
@@ -156,9 +160,10 @@ impl Tap {
             return None;
         };
         let typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        let raw = || Answer::Raw(result.get().to_owned()).wrap();
-        let result = if typed { serde_json::from_str(result.get()).unwrap_or_else(|_| raw()) } else { raw() };
-        Some(JsonRpcMessage::response(result, id))
+        if typed && let Ok(result) = serde_json::from_str(result.get()) {
+            return Some(JsonRpcMessage::response(result, id));
+        }
+        Some(self.arrived(id, Answer::Raw(result.to_owned())))
     }
 
     fn notified(&self, method: &str, params: Option<&RawValue>) {
@@ -196,45 +201,61 @@ fn as_sent(id: RequestId) -> RequestId {
 mod tests {
     use super::*;
 
-    fn raw(message: Option<ServerJsonRpcMessage>) -> (RequestId, String) {
-        match message {
-            Some(JsonRpcMessage::Response(response)) => match Answer::unwrap(response.result) {
-                Some(Answer::Raw(text)) => (response.id, text),
-                other => panic!("not raw: {other:?}"),
-            },
-            other => panic!("not a response: {other:?}"),
+    /// A tap that waits for the answer to request 1 or 3.
+    fn waiting() -> Tap {
+        let tap = Tap::new("s");
+        tap.awaited().extend([1, 3].map(|id| (RequestId::Number(id), None)));
+        tap
+    }
+
+    fn raw(tap: &Tap, line: &[u8]) -> (RequestId, String) {
+        let Some(JsonRpcMessage::Response(response)) = tap.incoming(line) else { panic!("not a response") };
+        match tap.take(&response.id) {
+            Some(Answer::Raw(text)) => (response.id, text.get().to_owned()),
+            other => panic!("not raw: {other:?}"),
         }
     }
 
     #[test]
     fn a_result_survives_letter_by_letter() {
-        let tap = Tap::new("s");
         for result in [
             r#"{"content":[{"type":"hologram","x":1.0}],"unknown":{"b":1,"a":2},"big":123456789012345678901234567890}"#,
             r#"{"z": 1,  "text":"lone \ud800 surrogate"}"#,
             "[1,2]",
         ] {
             let line = format!(r#"{{"result":{result},"jsonrpc":"2.0","id":3}}"#);
-            assert_eq!(raw(tap.incoming(line.as_bytes())), (RequestId::Number(3), result.to_owned()));
+            assert_eq!(raw(&waiting(), line.as_bytes()), (RequestId::Number(3), result.to_owned()));
         }
     }
 
     #[test]
     fn an_id_sent_back_as_a_string_is_ours() {
-        let (id, _) = raw(Tap::new("s").incoming(br#"{"jsonrpc":"2.0","id":"3","result":{}}"#));
+        let (id, _) = raw(&waiting(), br#"{"jsonrpc":"2.0","id":"3","result":{}}"#);
         assert_eq!(id, RequestId::Number(3));
+    }
+
+    #[test]
+    fn an_answer_that_nobody_waits_for_is_not_kept() {
+        let tap = waiting();
+        let (one, other) = (RequestId::Number(1), RequestId::Number(2));
+        assert!(tap.take(&one).is_none(), "it has not come");
+        for line in [r#"{"id":1,"result":{}}"#, r#"{"id":2,"result":{}}"#] {
+            tap.incoming(line.as_bytes());
+        }
+        assert!(tap.take(&one).is_none() && tap.take(&other).is_none());
+        assert_eq!(tap.awaited().len(), 1, "request 3 is still waited for");
     }
 
     #[test]
     fn an_answer_without_content_is_an_answer() {
         for line in [r#"{"jsonrpc":"2.0","id":1,"result":null}"#, r#"{"jsonrpc":"2.0","id":1}"#] {
-            assert_eq!(raw(Tap::new("s").incoming(line.as_bytes())), (RequestId::Number(1), "null".into()));
+            assert_eq!(raw(&waiting(), line.as_bytes()), (RequestId::Number(1), "null".into()));
         }
     }
 
     #[test]
     fn bytes_that_are_not_utf8_do_not_lose_the_answer() {
-        let (_, text) = raw(Tap::new("s").incoming(b"{\"id\":1,\"result\":{\"text\":\"a\xffb\"}}"));
+        let (_, text) = raw(&waiting(), b"{\"id\":1,\"result\":{\"text\":\"a\xffb\"}}");
         assert_eq!(text, "{\"text\":\"a\u{fffd}b\"}");
     }
 

@@ -49,6 +49,8 @@ pub(super) struct State<T, E> {
     takers: VecDeque<Taker<T, E>>,
     starting: usize,
     visited: Option<Instant>,
+    /// When the first was taken after the last launch had begun.
+    taken: Option<Instant>,
     /// The number of the latest launch that has arrived, and what it was made from.
     latest: (u64, String),
     launches: u64,
@@ -68,6 +70,7 @@ impl<T, E> Default for State<T, E> {
             takers: VecDeque::new(),
             starting: 0,
             visited: None,
+            taken: None,
             latest: (0, String::new()),
             launches: 0,
             backoff: Backoff::default(),
@@ -94,6 +97,7 @@ impl<T, E> State<T, E> {
             booting: self.waiting.iter().filter(|entry| !entry.ready).count(),
             starting: self.starting,
             takers: self.takers.len(),
+            taken: self.taken.map(|at| now.saturating_duration_since(at)),
             cost: self.cost,
             failing: self.backoff.rest(now),
             renew: self.renew,
@@ -107,6 +111,7 @@ impl<T, E> State<T, E> {
 
     /// A launch begins; its number.
     pub fn begin(&mut self) -> u64 {
+        self.taken = None;
         self.starting += 1;
         self.launches += 1;
         self.launches
@@ -155,6 +160,7 @@ impl<T: Waits, E> State<T, E> {
         self.look(&mut Context::from_waker(Waker::noop()));
         let at = self.waiting.iter().position(|entry| entry.ready).unwrap_or(0);
         let Entry { sandbox, ready } = self.waiting.remove(at)?;
+        self.taken.get_or_insert_with(Instant::now);
         Some(self.use_up(sandbox, ready))
     }
 

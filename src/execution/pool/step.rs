@@ -8,6 +8,10 @@ const UNTIL_NONE: u32 = 6;
 /// Bytes that a waiting sandbox is taken to cost until one was measured: two Pythons with asyncio, of 12 MB each.
 pub(super) const GUESS: u64 = 24 << 20;
 
+/// So long after one was taken nothing is launched in its place, if another waits: a launch takes both processors of a small machine
+/// for some 20 ms, and a short run would have to share them. It is longer than such a run and short beside the launch.
+const REST: Duration = Duration::from_millis(5);
+
 /// How much there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -40,6 +44,8 @@ pub(super) struct Scene {
     pub starting: usize,
     /// Runs that wait for a sandbox.
     pub takers: usize,
+    /// Since the first was taken after the last launch had begun.
+    pub taken: Option<Duration>,
     /// Bytes that one costs, once it was measured.
     pub cost: Option<u64>,
     /// The last launch failed, and how long nothing is tried unasked.
@@ -72,8 +78,9 @@ pub(super) fn step(options: &Options, scene: &Scene) -> Step {
     let asked = scene.takers.saturating_sub(scene.starting);
     let spare = scene.starting.saturating_sub(scene.takers);
     let missing = target.saturating_sub(scene.waiting + spare);
+    let rest = scene.taken.filter(|since| *since < REST && scene.waiting > 0).map(|since| REST - since);
     let wanted = match scene.failing {
-        _ if scene.takers > 0 => 0,
+        _ if scene.takers > 0 || rest.is_some() => 0,
         // One is enough to find out whether it works again.
         Some(Duration::ZERO) => missing.min(1).saturating_sub(spare),
         Some(_) => 0,
@@ -89,7 +96,7 @@ pub(super) fn step(options: &Options, scene: &Scene) -> Step {
     Step {
         start: (asked + stock).min(free),
         drop: scene.waiting.saturating_sub(target),
-        look: [fade, retry].into_iter().flatten().min(),
+        look: [fade, retry, rest].into_iter().flatten().min(),
     }
 }
 
@@ -105,6 +112,7 @@ mod tests {
         booting: 0,
         starting: 0,
         takers: 0,
+        taken: None,
         cost: None,
         failing: None,
         renew: false,
@@ -124,6 +132,15 @@ mod tests {
         assert_eq!(step(&OPTIONS, &Scene { starting: 1, waiting: 1, ..FRESH }).start, 2);
         assert_eq!(step(&OPTIONS, &Scene { waiting: 4, booting: 4, ..FRESH }).start, 0);
         assert_eq!(step(&Options { launches: 1, ..OPTIONS }, &FRESH).start, 1);
+    }
+
+    #[test]
+    fn a_run_that_was_just_served_has_the_processors_for_itself() {
+        let since = |millis, waiting| Scene { taken: Some(Duration::from_millis(millis)), waiting, ..FRESH };
+        let resting = step(&OPTIONS, &since(2, 3));
+        assert_eq!((resting.start, resting.look), (0, Some(Duration::from_millis(3))));
+        assert_eq!(step(&OPTIONS, &since(5, 3)).start, 1);
+        assert_eq!(step(&OPTIONS, &since(0, 0)).start, 3, "the next run would find none");
     }
 
     #[test]
