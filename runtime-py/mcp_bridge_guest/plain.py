@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # The host's reader of JSON goes 128 levels down; an argument lies a few levels below the frame's own.
 MAX_DEPTH = 120
+SMALL = 2**53  # any number below it will do: it is the greatest that every reader of JSON keeps
 
 
 class NotPlain(Exception):
@@ -26,6 +27,12 @@ def spelled(place: Place) -> str:
         place, step = place
         steps.append(f"[{step!r}]")
     return place + "".join(reversed(steps))
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is what most are, plain without a second look."""
+    kind = type(value)
+    return (kind is str and value.isascii()) or value is None or kind is bool or (kind is int and -SMALL < value < SMALL)
 
 
 def plain(value: Any, place: Place, convert: bool, depth: int = 0) -> Any:
@@ -60,10 +67,13 @@ def plain(value: Any, place: Place, convert: bool, depth: int = 0) -> Any:
                 key = str(plain(key, place, convert, depth + 1))
             if not key.isascii():
                 key = plain(key, place, convert, depth + 1)
-            result[key] = plain(item, (place, key), convert, depth + 1)
+            result[key] = item if is_plain(item) else plain(item, (place, key), convert, depth + 1)
         return result
     if isinstance(value, (list, tuple)):
-        return [plain(item, (place, index), convert, depth + 1) for index, item in enumerate(value)]
+        return [
+            item if is_plain(item) else plain(item, (place, index), convert, depth + 1)
+            for index, item in enumerate(value)
+        ]
     if not convert:
         raise NotPlain(f"{spelled(place)} is of the type {kind.__name__}")
     return plain(converted(value, place), place, convert, depth + 1)

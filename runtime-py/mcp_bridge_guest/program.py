@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import json
+import linecache
 import os
 import sys
 import warnings
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 CO_COROUTINE = 0x80
 # Where the last expression's value is kept; no identifier, so no program can have a variable of this name.
 RESULT = "<result>"
+SPARE = 512 * 1024
 GRACE = 1.0  # seconds for tasks that are cancelled at the end
 
 
@@ -47,6 +49,7 @@ class Program:
         self.names.update(self.given, __builtins__=__builtins__)
         self.former, sys.modules["__main__"] = sys.modules["__main__"], module
         self.at_home = False
+        self.spare: bytes | None = bytes(SPARE)  # given back when memory is short, to report with
         nested_loop.install()
         # A note says it better.
         warnings.filterwarnings("ignore", r"coroutine '(mcp_|runtime\.).*' was never awaited", RuntimeWarning)
@@ -57,7 +60,7 @@ class Program:
         self.filename: str = order["filename"]
         self.limit: int = order["result_limit"]
         self.notes: list[str] = []
-        self.spare: bytes | None = bytes(512 * 1024)  # given back when memory is short, to report with
+        self.spare = self.spare or bytes(SPARE)
         self.calls.begin(self.filename)
         self.name_servers(order["servers"], order.get("requested"))
         self.names["__file__"] = self.filename
@@ -96,9 +99,16 @@ class Program:
     def rehearse(self) -> None:
         """Go once through what each run does: a process that was forked finds its memory and its caches by using them,
         and the first program shall not wait for that."""
-        self.code, self.filename, self.limit, self.notes = "await asyncio.sleep(0)\n[0]", "<rehearsal>", 100, []
+        code, nobody = "await asyncio.sleep(0)\n[0]", [{"name": "", "alias": ""}]
+        order = {"code": code, "filename": "<rehearsal>", "result_limit": 100, "servers": nobody}
+        self.at_home = True
+        self.begin(json.loads(encode_json(order)))
         value = self.loop.run_until_complete(self.guarded())[0]
-        json.loads(encode_json(success(value, self.limit, self.notes)))
+        self.end_tasks(self.loop)
+        encode_json(success(value, self.limit, self.notes))
+        self.name_servers([], None)
+        linecache.cache.pop(self.filename)
+        self.at_home = False
 
     def run(self, start: Payload) -> bool:
         """Run one program and report; whether another one may come."""
@@ -133,8 +143,8 @@ class Program:
         tree = ast.parse(self.code, self.filename)
         if tree.body and isinstance(tree.body[-1], ast.Expr):
             last = tree.body[-1]
-            keep = ast.Assign([ast.Name(RESULT, ast.Store())], last.value)
-            tree.body[-1] = ast.fix_missing_locations(ast.copy_location(keep, last))
+            kept = ast.copy_location(ast.Name(RESULT, ast.Store()), last)
+            tree.body[-1] = ast.copy_location(ast.Assign([kept], last.value), last)
         code = compile(tree, self.filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, True)
         running = eval(code, self.names)
         if code.co_flags & CO_COROUTINE:
