@@ -13,7 +13,7 @@ use stub::{arguments, in_ms, options, soon};
 
 async fn call(gateway: &Gateway, server: &str, tool: &str, input: Value) -> Value {
     let raw = gateway.call(server, tool, arguments(input), soon()).await.expect("a result");
-    serde_json::from_str(raw.get()).expect("JSON")
+    serde_json::from_str(raw.result.get()).expect("JSON")
 }
 
 #[tokio::test]

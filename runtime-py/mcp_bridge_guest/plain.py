@@ -32,7 +32,9 @@ def spelled(place: Place) -> str:
 def is_plain(value: Any) -> bool:
     """Whether a value is what most are, plain without a second look."""
     kind = type(value)
-    return (kind is str and value.isascii()) or value is None or kind is bool or (kind is int and -SMALL < value < SMALL)
+    if kind is str:
+        return bool(value.isascii())
+    return value is None or kind is bool or (kind is int and -SMALL < value < SMALL)
 
 
 def plain(value: Any, place: Place, convert: bool, depth: int = 0) -> Any:

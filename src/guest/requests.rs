@@ -28,6 +28,9 @@ const MAX_UNREAD_BYTES: usize = 256 << 20;
 /// What a request came to.
 pub(super) type Answered = Result<(Box<RawValue>, Held), Refusal>;
 
+/// A request and what it comes to; nothing if answering it panicked.
+type Answering = BoxFuture<'static, (u64, Option<Answered>)>;
+
 /// The room that one reply takes until the guest has it; given back when dropped.
 pub(super) struct Held {
     unread: Arc<AtomicUsize>,
@@ -66,7 +69,7 @@ pub(super) struct Requests {
     asked: u64,
     bytes: usize,
     unread: Arc<AtomicUsize>,
-    running: FuturesUnordered<Abortable<BoxFuture<'static, (u64, Option<Answered>)>>>,
+    running: FuturesUnordered<Abortable<Answering>>,
     by_id: HashMap<u64, (AbortHandle, usize)>,
 }
 
