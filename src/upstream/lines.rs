@@ -44,7 +44,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             if chunk.is_empty() && bytes == 0 {
                 return Ok(None);
             }
-            let end = chunk.iter().position(|&byte| byte == b'\n');
+            let end = memchr::memchr(b'\n', chunk);
             let part = &chunk[..end.unwrap_or(chunk.len())];
             bytes += part.len() as u64 + u64::from(end.is_some());
             let finished = end.is_some() || chunk.is_empty();
