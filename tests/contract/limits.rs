@@ -33,14 +33,17 @@ print('held by', 6 - ended, flush=True)";
 });
 
 contract!(files_in_the_writable_folders_count_as_memory, async |bench: &Bench| {
-    // 4 + 8 + up to 64 MiB of files, and 100 MiB in the program: together more than 128 MiB.
+    // 4 + 8 + up to 64 MiB of files, and 100 MiB in the program: together more than 128 MiB, and for longer than it takes to look where
+    // no group counts it.
     let program = "
+import time
 for place in ('/tmp', '/workspace', '/dev/shm'):
     try:
         with open(place + '/fill', 'wb', buffering=0) as file:
             while True: file.write(b'x' * 65536)
     except OSError: pass
 x = bytearray(100 << 20)
+time.sleep(0.5)
 print('had it')";
     let end = bench.run(&bench.spec(program)).await;
     assert_eq!(end.out, "");
