@@ -345,17 +345,14 @@ def a_folder_for_temporary_files_that_is_full_or_read_only(who):
     nothing_left()
 
 
-# The contract, as everywhere else.
+# Of the contract that is kept everywhere, what depends on how groups are had. All of it takes an emulated processor ten minutes.
 
 @check(root, scope)
-def every_promise_of_the_contract(who):
-    # An emulated processor takes minutes for all of it: everything once, and for the user what depends on how groups are had.
+def the_limits_of_the_contract(who):
     listed = subprocess.run([CONTRACT, "--list"], capture_output=True, text=True, check=True).stdout.splitlines()
     names = [line.removesuffix(": test") for line in listed if line.endswith(": test")]
-    if who is root:
-        wanted = [name for name in names if name.endswith("::embedded_forked")]
-    else:
-        wanted = [name for name in names if name.startswith("limits::") and name.endswith("::embedded_user")]
+    backend = "embedded_forked" if who is root else "embedded_user"
+    wanted = [name for name in names if name.startswith("limits::") and name.endswith(f"::{backend}")]
     assert len(wanted) > 5, names
     command = who([CONTRACT, "--test-threads=2", "--exact", *wanted])
     ran = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd="/")
