@@ -8,7 +8,8 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mcp_bridge::gateway::{Gateway, Options};
+use mcp_bridge::gateway::Gateway;
+use mcp_bridge::upstream::config::Policy;
 use serde_json::{Value, json};
 use stub::{Stub, arguments, in_ms, no_arguments, soon};
 use tracing::subscriber::DefaultGuard;
@@ -53,7 +54,7 @@ async fn every_call_leaves_one_audit_line_without_values() {
         "s",
         json!({"calls": {"good": {"text": "hunter22"}, "bad": {"is_error": "no"}, "slow": {"silent": true}, "t": {"crash": 1}}}),
     );
-    let gateway = Gateway::new(stub.upstreams(), Options::default());
+    let gateway = Gateway::new(stub.upstreams(), &Policy::default());
     let secret = arguments(json!({"password": "hunter22"}));
     gateway.call("s", "good", secret.clone(), soon()).await.expect("a result");
     gateway.call("s", "bad", no_arguments(), soon()).await.expect("a tool's no is a result");

@@ -9,13 +9,14 @@ use std::process::Command;
 
 use markdown::{DOCUMENTS, blocks, read, repo, rows, section, spans};
 use mcp_bridge::sandbox::SandboxError;
-use mcp_bridge::settings::{DEGRADABLE, VARIABLES};
+use mcp_bridge::settings::{DEGRADABLE, SOURCES, VARIABLES};
 use mcp_bridge::upstream::UpstreamError;
 
 /// Folders whose names begin codes; `request` is `execution`'s second enum.
-const CODE_FAMILIES: [&str; 15] = [
+const CODE_FAMILIES: [&str; 17] = [
     "settings",
     "discovery",
+    "install",
     "upstream",
     "gateway",
     "broker",
@@ -29,6 +30,7 @@ const CODE_FAMILIES: [&str; 15] = [
     "output",
     "telemetry",
     "control",
+    "reload",
 ];
 
 fn is_code(text: &str) -> bool {
@@ -266,6 +268,25 @@ fn what_may_be_given_up_is_what_the_sandbox_can_do_without() {
     assert_eq!(accepts.replace(" or ", ", "), format!("{}, with commas between", DEGRADABLE.join(", ")));
 }
 
+#[test]
+fn the_clients_that_can_be_chosen_are_those_that_are_read() {
+    let clients = mcp_bridge::discovery::CLIENTS;
+    let words: Vec<&str> = ["auto"].into_iter().chain(clients.iter().map(|client| client.word)).collect();
+    assert_eq!(words, SOURCES);
+    let variable = VARIABLES.iter().find(|variable| variable.name == "MCP_BRIDGE_SOURCES").expect("listed");
+    assert_eq!(variable.accepts.replace(" or ", ", "), format!("{}, with commas between", SOURCES.join(", ")));
+    let mut default: Vec<&str> = variable.default.split(',').collect();
+    let mut by_default: Vec<&str> =
+        clients.iter().filter(|client| client.by_default).map(|client| client.word).collect();
+    default.sort_unstable();
+    by_default.sort_unstable();
+    assert_eq!(default, by_default);
+    let guide = read("GUIDE.md");
+    for client in clients {
+        assert!(guide.contains(&format!("| `{}` | ", client.word)), "GUIDE.md has no row for {}", client.word);
+    }
+}
+
 /// `<!-- says: code -->` blocks of the Troubleshooting chapter: the message as the program words it.
 #[test]
 fn troubleshooting_quotes_messages_as_they_are() {
@@ -308,7 +329,7 @@ fn troubleshooting_quotes_messages_as_they_are() {
             how: text("exited with status 1"),
             ready: false,
             called: false,
-            stderr: text("fatal: not a git repository"),
+            stderr: Some(text("fatal: not a git repository")),
         },
     ];
     let said: BTreeMap<&str, String> = sandbox

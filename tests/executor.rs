@@ -4,16 +4,17 @@
 
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use mcp_bridge::broker::{SavedTools, Shared};
 use mcp_bridge::execution::{Caller, Executor, InSession, Parts, PoolOptions, RunRequest, SessionOptions};
-use mcp_bridge::gateway::{self, Gateway};
+use mcp_bridge::gateway::Gateway;
 use mcp_bridge::output::{Report, Status};
 use mcp_bridge::sandbox::{Backend, Ended, Handle, Limits, Sandbox, SandboxError, SandboxSpec, Weakness};
+use mcp_bridge::upstream::config::Policy;
 use mcp_bridge::upstream::{self, Upstreams};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
@@ -102,7 +103,7 @@ fn limits() -> Limits {
 
 fn executor(bare: &Arc<Bare>, size: usize) -> (Executor, tempfile::TempDir) {
     let state = tempfile::tempdir().expect("tempdir");
-    let gateway = Gateway::new(Upstreams::new(Vec::new(), upstream::Options::default()), gateway::Options::default());
+    let gateway = Gateway::new(Upstreams::new(Vec::new(), upstream::Options::default()), &Policy::default());
     let shared = Shared::new(gateway, SavedTools::new(state.path()), PATIENCE);
     let backend = Arc::clone(bare) as Arc<dyn Backend>;
     let executor = Executor::new(Parts {
@@ -110,7 +111,7 @@ fn executor(bare: &Arc<Bare>, size: usize) -> (Executor, tempfile::TempDir) {
             let backend = Arc::clone(&backend);
             async move { Ok(backend) }.boxed()
         }),
-        shared: Arc::new(shared),
+        shared: RwLock::new(Arc::new(shared)),
         image: "none".into(),
         limits: limits(),
         max_timeout: PATIENCE,

@@ -87,6 +87,47 @@ fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![bytes, frame, text, any_json().prop_map(|value| value.to_string().into_bytes()), bent]
 }
 
+/// Lines of the pieces that TOML and YAML are made of.
+fn any_notation() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "extensions:",
+        "mcpServers:",
+        "[mcp_servers.x]",
+        "[projects.\"/\"]",
+        "[[a]]",
+        "x:",
+        "  x:",
+        "    cmd: x",
+        "- name: x",
+        "  - ",
+        "command = \"x\"",
+        "env = { A = \"b\" }",
+        "env_vars = [\"HOME\"]",
+        "&a [*a]",
+        "*a",
+        "&b x",
+        "a: *b",
+        "{",
+        "}",
+        "[",
+        "]",
+        "|",
+        ">",
+        "? ",
+        "!!str 5",
+        "\"",
+        "'",
+        "---",
+        "...",
+        "%YAML 1.2",
+        "#",
+        "\t",
+        "",
+    ]);
+    prop::collection::vec((piece, prop::sample::select(vec!["\n", "\r\n", " ", ": "])), 0..24)
+        .prop_map(|pieces| pieces.into_iter().map(|(piece, end)| format!("{piece}{end}")).collect())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
@@ -124,6 +165,11 @@ proptest! {
     #[test]
     fn config(data in any_bytes()) {
         targets::config(&data);
+    }
+
+    #[test]
+    fn clients(data in prop_oneof![any_bytes(), any_notation().prop_map(String::into_bytes)]) {
+        targets::clients(&data);
     }
 
     #[test]

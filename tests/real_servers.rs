@@ -6,8 +6,9 @@ mod real;
 mod stub;
 
 use futures::future::join_all;
-use mcp_bridge::gateway::{Gateway, Options};
+use mcp_bridge::gateway::Gateway;
 use mcp_bridge::upstream::Upstreams;
+use mcp_bridge::upstream::config::Policy;
 use serde_json::{Value, json};
 use stub::{arguments, in_ms, options, soon};
 
@@ -20,7 +21,7 @@ async fn call(gateway: &Gateway, server: &str, tool: &str, input: Value) -> Valu
 async fn real_servers_list_and_answer() {
     let Some(folder) = real::folder() else { return };
     let upstreams = Upstreams::new(real::configs(&folder), options());
-    let gateway = Gateway::new(upstreams.clone(), Options::default());
+    let gateway = Gateway::new(upstreams.clone(), &Policy::default());
 
     // All at once; the counts are those of the pinned versions.
     let names = ["everything", "filesystem", "git", "memory", "time"];

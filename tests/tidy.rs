@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("execution", &["broker", "guest", "output", "sandbox", "settings"]),
     ("server", &["execution", "catalog", "output"]),
     ("discovery", &["upstream"]),
+    ("reload", &["discovery"]),
     ("control", &[]),
 ];
 
@@ -90,6 +91,10 @@ fn libraries_stay_in_their_rooms() {
         ("jsonschema", &["catalog/"]),
         ("toon_format", &["output/"]),
         ("clap", &["cli/"]),
+        ("notify", &["reload/"]),
+        ("jsonc_parser", &["discovery/"]),
+        ("saphyr_parser", &["discovery/"]),
+        ("toml_edit", &["discovery/"]),
     ];
     let mut faults = Vec::new();
     for (path, text) in tree() {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
-use mcp_bridge::upstream::config::{RemoteKind, Secret, ServerConfig, Transport};
+use mcp_bridge::upstream::config::{Secret, ServerConfig, Transport};
 use mcp_bridge::upstream::{Kind, Options, ServerState, UpstreamError, Upstreams};
 use serde_json::{Value, json};
 use stub::{Stub, arguments, in_ms, no_arguments, options, soon};
@@ -294,6 +294,8 @@ fn stdio(command: &str, cwd: Option<&str>) -> ServerConfig {
         },
         call_timeout: None,
         description: None,
+        era: Default::default(),
+        survival: Default::default(),
     }
 }
 
@@ -336,27 +338,14 @@ async fn a_script_whose_interpreter_is_gone_says_so() {
 }
 
 #[tokio::test]
-async fn remote_and_unknown_servers_are_refused() {
-    let remote = ServerConfig {
-        name: "r".into(),
-        transport: Transport::Remote {
-            url: "https://x.example/?key=hunter22".into(),
-            headers: BTreeMap::new(),
-            kind: RemoteKind::Unstated,
-        },
-        call_timeout: None,
-        description: None,
-    };
-    let upstreams = Upstreams::new(vec![remote], options());
-    let error = upstreams.tools("r").await.expect_err("remote");
-    assert_eq!(error.code(), "upstream.remote_unsupported");
-    assert_eq!(error.to_string(), "server `r`: remote servers are not supported yet");
-    let error = call(&upstreams, "x", "t").await.expect_err("unknown");
+async fn an_unknown_server_is_refused_by_name() {
+    let stub = Stub::new("s", json!({}));
+    let error = call(&stub.upstreams(), "x", "t").await.expect_err("unknown");
     assert_eq!(
         (error.code(), error.to_string().as_str()),
-        ("upstream.unknown_server", "there is no server `x`; known: r")
+        ("upstream.unknown_server", "there is no server `x`; known: s")
     );
-    assert!(upstreams.state("x").is_none());
+    assert!(stub.upstreams().state("x").is_none());
 }
 
 #[tokio::test]

@@ -27,7 +27,9 @@ pub fn rows(effort: Effort) -> Vec<Row> {
 
 /// A home with so many servers, of which none is started before it is used.
 fn home(servers: usize) -> Home {
-    let entry = |n: usize| (format!("server-{n}"), json!({"command": "true", "env": {"TOKEN": "x".repeat(40)}}));
+    let entry = |n: usize| {
+        (format!("server-{n}"), json!({"command": "true", "args": [n.to_string()], "env": {"TOKEN": "x".repeat(40)}}))
+    };
     Home::new((0..servers).map(entry).collect())
 }
 

@@ -54,6 +54,31 @@ pub fn config(data: &[u8]) {
     assert!(found.enabled().any(|server| server.config.name == "beside"), "a broken file cost another its servers");
 }
 
+/// These bytes as the config file of every client, in each notation: none costs another its servers.
+pub fn clients(data: &[u8]) {
+    let found = scan_at(data, CLIENT_FILES);
+    assert!(found.enabled().any(|server| server.config.name == "beside"), "a broken file cost another its servers");
+}
+
+const CLIENT_FILES: &[&str] = &[
+    ".codex/config.toml",
+    ".cursor/mcp.json",
+    ".config/Code/User/mcp.json",
+    ".codeium/windsurf/mcp_config.json",
+    ".gemini/settings.json",
+    ".config/opencode/opencode.json",
+    ".copilot/mcp-config.json",
+    ".config/zed/settings.json",
+    ".cline/data/settings/cline_mcp_settings.json",
+    ".continue/config.yaml",
+    ".config/goose/config.yaml",
+    ".aws/amazonq/mcp.json",
+    ".kiro/settings/mcp.json",
+    ".config/Claude/Claude Extensions/x/manifest.json",
+    ".config/Claude/Claude Extensions Settings/x.json",
+    ".claude/plugins/installed_plugins.json",
+];
+
 /// One entry whose strings are the fuzzer's: variables are filled in once, and never without an end.
 pub fn expand(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
@@ -61,24 +86,32 @@ pub fn expand(data: &[u8]) {
         json!({"command": "x", "args": [text, "${HOME}", format!("${{{text}}}")], "env": {"A": text}, "cwd": text});
     let found = scan(json!({"mcpServers": {"fuzzed": entry}}).to_string().as_bytes());
     assert!(found.found.iter().any(|server| server.config.name == "fuzzed"));
+    // The same in the dialect of each client; where one is not understood, it is still listed.
+    for path in [".cursor/mcp.json", ".gemini/settings.json", ".config/opencode/opencode.json"] {
+        let key = if path.contains("opencode") { "mcp" } else { "mcpServers" };
+        let found = scan_at(json!({key: {"fuzzed": entry}}).to_string().as_bytes(), &[path]);
+        assert!(found.found.iter().any(|server| server.config.name == "fuzzed"), "{path}");
+    }
 }
 
 fn scan(data: &[u8]) -> mcp_bridge::discovery::Discovery {
+    scan_at(data, &[".claude.json", ".mcp.json", ".config/mcp/servers/a.json"])
+}
+
+/// A scan of a home with these bytes in each of `files`, and a good file beside them.
+fn scan_at(data: &[u8], files: &[&str]) -> mcp_bridge::discovery::Discovery {
     let home = tempfile::tempdir().expect("a folder");
-    let folder = home.path().join(".config/mcp/servers");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    for (path, bytes) in [
-        (home.path().join(".claude.json"), data),
-        (home.path().join(".mcp.json"), data),
-        (folder.join("a.json"), data),
-        (folder.join("b.json"), br#"{"mcpServers": {"beside": {"command": "true"}}}"#),
-    ] {
+    let good = (".config/mcp/servers/b.json", &br#"{"mcpServers": {"beside": {"command": "true"}}}"#[..]);
+    for (path, bytes) in files.iter().map(|path| (*path, data)).chain([good]) {
+        let path = home.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
         std::fs::write(path, bytes).expect("a file");
     }
     let mut place = Place::new(home.path(), home.path(), Os::Linux);
     place.root = home.path().join("root");
     place.vars = [("HOME".to_owned(), "/home/me".to_owned()), ("LOOP".to_owned(), "${LOOP}".to_owned())].into();
-    discover(&place, &Options { trust_project: true, ..Options::default() })
+    let sources = Some(vec!["auto".to_owned()]);
+    discover(&place, &Options { trust_project: true, sources, ..Options::default() })
 }
 
 /// `{"schema": …, "args": […], "kwargs": {…}, "name": …}`: a tool of any schema, listed, described and called in any way.

@@ -30,7 +30,7 @@ impl Broker {
     async fn forward(&self, call: &ToolCall) -> Result<Called, Refusal> {
         let server = self.server(&call.server)?;
         self.mark_loaded(server);
-        let catalog = self.shared.catalog(server).await.map_err(|e| refusal::upstream(&e.into()))?;
+        let catalog = self.shared.catalog(server).await.map_err(|e| refusal::upstream(&e))?;
         let found = if call.exact { catalog.tool_by_name(&call.tool) } else { catalog.tool(&call.tool) };
         let Some(tool) = found else { return Err(refusal::tool_not_found(&catalog, &call.tool)) };
         let bound = tool.bind(&call.args, &call.kwargs).map_err(|error| Refusal {

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use super::{Broker, refusal};
 use crate::catalog::{self, ServerCatalog, ToolIndex};
 use crate::guest::{Detail, Operation, Refusal};
-use crate::upstream::ServerState;
 
 /// How long a search waits for servers that are still starting; what is not there by then is named in the answer.
 const SEARCH_WAIT: Duration = Duration::from_secs(10);
+/// The same for servers that failed when they were last tried: one that hangs must not make every search slow.
+const SEARCH_WAIT_FAILED: Duration = Duration::from_secs(1);
 /// Results of a search that names no limit, and the most that one may ask for.
 const SEARCH_LIMIT: usize = 5;
 const SEARCH_MOST: usize = 100;
@@ -40,15 +41,16 @@ impl Broker {
         }
         let loaded = self.used();
         let servers = self.shared.gateway.servers().into_iter().map(|server| {
-            let (state, tools, error) = described(&server.state);
             json!({
                 "name": server.name,
                 "alias": self.shared.names().alias(&server.name),
                 "description": server.description,
-                "state": state,
+                "state": server.state.word(),
                 "loaded": loaded.contains(&server.name),
-                "tools": tools,
-                "error": error,
+                "tools": server.state.tools(),
+                "error": server.error(),
+                "breaker": server.breaker.word(),
+                "next_try": server.next_try().map(|wait| wait.as_secs_f64().ceil()),
             })
         });
         Value::Array(servers.collect())
@@ -67,7 +69,7 @@ impl Broker {
 
     async fn catalog(&self, server: &str) -> Result<Arc<ServerCatalog>, Refusal> {
         let server = self.server(server)?;
-        let catalog = self.shared.catalog(server).await.map_err(|e| refusal::upstream(&e.into()))?;
+        let catalog = self.shared.catalog(server).await.map_err(|e| refusal::upstream(&e))?;
         self.mark_loaded(server);
         Ok(catalog)
     }
@@ -88,7 +90,9 @@ impl Broker {
             (None, None) => self.shared.names().list(),
         };
         let lookups = names.iter().map(|name| async move {
-            let catalog = tokio::time::timeout(SEARCH_WAIT, self.shared.catalog(name)).await;
+            let failed = self.shared.gateway.server(name).is_some_and(|server| server.error().is_some());
+            let wait = if failed { SEARCH_WAIT_FAILED } else { SEARCH_WAIT };
+            let catalog = tokio::time::timeout(wait, self.shared.catalog(name)).await;
             (name, catalog)
         });
         let (mut catalogs, mut missing) = (Vec::new(), Vec::new());
@@ -136,7 +140,7 @@ pub fn summary(shared: &super::Shared) -> String {
         if alias != server.name {
             text.push_str(&format!(" ({})", server.name));
         }
-        if let (_, Some(count), _) = described(&server.state) {
+        if let Some(count) = server.state.tools() {
             text.push_str(&format!(", {count} tools"));
         }
         if let Some(description) = &server.description {
@@ -145,16 +149,6 @@ pub fn summary(shared: &super::Shared) -> String {
         text.push('\n');
     }
     text
-}
-
-/// A server's state as a word, how many tools it has where that is known, and its last error.
-fn described(state: &ServerState) -> (&'static str, Option<usize>, Option<String>) {
-    match state {
-        ServerState::NotStarted => ("not started", None, None),
-        ServerState::Starting => ("starting", None, None),
-        ServerState::Ready { tools, .. } => ("ready", *tools, None),
-        ServerState::Failed { error, .. } => ("failed", None, Some(error.to_string())),
-    }
 }
 
 fn size(detail: Detail) -> catalog::Detail {

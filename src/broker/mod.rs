@@ -47,11 +47,18 @@ impl Broker {
 
     /// The servers that the program may name, for `Start`.
     pub fn servers(&self) -> Vec<ServerName> {
-        self.shared.names().all().map(|(name, alias)| ServerName { name: name.into(), alias: alias.into() }).collect()
+        let names = self.shared.names();
+        let further = names.further().map(|(name, alias, _)| (name, alias));
+        names.all().chain(further).map(|(name, alias)| ServerName { name: name.into(), alias: alias.into() }).collect()
     }
 
+    /// The servers that were asked for, under all their names.
     pub fn requested(&self) -> Option<Vec<String>> {
-        self.requested.clone()
+        let requested = self.requested.as_ref()?;
+        let asked = |name: &str| requested.iter().any(|asked| asked == name);
+        let further =
+            self.shared.names().further().filter(|(_, _, name)| asked(name)).map(|(also, ..)| also.to_owned());
+        Some(requested.iter().cloned().chain(further).collect())
     }
 
     /// Starts the requested servers before the program asks; failures show at the first call.

@@ -77,7 +77,7 @@ pub(super) fn tool_not_found(catalog: &ServerCatalog, asked: &str) -> Refusal {
 /// An upstream's failure, by kind: what the program can tell apart and act on.
 pub(super) fn upstream(error: &GatewayError) -> Refusal {
     let kind = match error.kind() {
-        Kind::Connection => "ServerUnavailable",
+        Kind::Connection | Kind::BreakerOpen => "ServerUnavailable",
         Kind::Timeout => "CallTimeout",
         Kind::InvalidTool => "InvalidArguments",
         Kind::Backend => "CallFailed",

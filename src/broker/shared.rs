@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::catalog::{ServerCatalog, ToolDefinition};
-use crate::gateway::Gateway;
-use crate::upstream::{ServerTools, ToolInfo, UpstreamError};
+use crate::gateway::{Gateway, GatewayError};
+use crate::upstream::{ServerTools, ToolInfo};
 
 use super::names::Names;
 use super::saved::SavedTools;
@@ -31,6 +31,17 @@ impl Shared {
         Self { gateway, names, saved, call_timeout, catalogs: RwLock::default() }
     }
 
+    /// The same with the servers of another gateway. Whoever holds this one goes on with what it has.
+    pub fn with(&self, gateway: Gateway) -> Self {
+        Self::new(gateway, self.saved.clone(), self.call_timeout)
+    }
+
+    /// Takes in further names of servers; see [`Names::with_further`].
+    pub fn with_further_names(mut self, further: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.names = self.names.with_further(further);
+        self
+    }
+
     pub fn names(&self) -> &Names {
         &self.names
     }
@@ -46,8 +57,8 @@ impl Shared {
     /// The catalog of a server, which starts it when it is not running.
     ///
     /// # Errors
-    /// The server cannot be reached or cannot list its tools.
-    pub async fn catalog(&self, server: &str) -> Result<Arc<ServerCatalog>, UpstreamError> {
+    /// The server cannot be reached, cannot list its tools, or is left alone by the breaker.
+    pub async fn catalog(&self, server: &str) -> Result<Arc<ServerCatalog>, GatewayError> {
         let tools = self.gateway.tools(server).await?;
         if let Some((from, catalog)) = self.catalogs.read().unwrap_or_else(PoisonError::into_inner).get(server)
             && Arc::ptr_eq(from, &tools)
@@ -55,7 +66,7 @@ impl Shared {
             return Ok(Arc::clone(catalog));
         }
         let alias = self.names.alias(server).unwrap_or(server);
-        let description = self.gateway.servers().into_iter().find(|s| s.name == server).and_then(|s| s.description);
+        let description = self.gateway.server(server).and_then(|s| s.description);
         let definitions = tools.tools.iter().map(definition).collect();
         let catalog = Arc::new(ServerCatalog::new(server, alias, description, tools.instructions.clone(), definitions));
         self.catalogs

@@ -1,7 +1,7 @@
 //! Where the parts are put together: settings and discovery become a gateway, a broker's shared part and an executor.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use directories::BaseDirs;
 use futures::FutureExt;
@@ -11,10 +11,11 @@ use super::backends::Backends;
 use crate::broker::{SavedTools, Shared};
 use crate::discovery::{self, CHAIN_VAR, Discovery, Os, Place, TrustStore};
 use crate::execution::{Executor, Parts, PoolOptions, RequestError, RunRequest, SessionOptions};
-use crate::gateway::{self, Gateway};
+use crate::gateway::Gateway;
 use crate::sandbox::Limits;
 use crate::settings::{Environment, Settings};
-use crate::upstream::{self, Upstreams};
+use crate::upstream::config::{CircuitBreaker, Policy, Retry, ServerConfig};
+use crate::upstream::{self, Changes, Upstreams};
 
 /// A bridge, ready to run programs; nothing has been started yet.
 pub(super) struct Bridge {
@@ -26,23 +27,23 @@ pub(super) struct Bridge {
 impl Bridge {
     /// Puts the parts together. Does no I/O beyond reading config files; starts no server and no engine.
     pub fn new(env: &Environment, settings: &Settings, found: &Discovery) -> Self {
-        let configs = found.enabled().map(|f| f.config.clone()).collect();
         let upstreams = Upstreams::new(
-            configs,
+            configs(found),
             upstream::Options {
                 start_timeout: settings.start_timeout,
                 inherit_env: env.vars().clone(),
                 chain: chain(env),
+                tokens: Some(super::login::tokens(settings)),
                 ..upstream::Options::default()
             },
         );
-        let gateway = Gateway::new(upstreams.clone(), gateway::Options::default());
+        let gateway = Gateway::new(upstreams.clone(), &policy(settings));
         let saved = SavedTools::new(&settings.state_dir);
-        let shared = Arc::new(Shared::new(gateway, saved, settings.call_timeout));
+        let shared = Shared::new(gateway, saved, settings.call_timeout).with_further_names(found.aliases());
         let backends = Backends::new(env, settings);
         let executor = Executor::new(Parts {
             backend: Arc::new(backends.finder()),
-            shared,
+            shared: RwLock::new(Arc::new(shared)),
             image: settings.image.clone(),
             limits: limits(settings),
             max_timeout: settings.max_timeout,
@@ -63,8 +64,18 @@ impl Bridge {
 
     /// Replaces aliases by names; see [`RunRequest::resolve_servers`].
     pub fn resolve(&self, request: &mut RunRequest) -> Result<(), RequestError> {
-        let names = self.executor.shared().names();
+        let shared = self.executor.shared();
+        let names = shared.names();
         request.resolve_servers(|asked| names.resolve(asked).map(str::to_owned), &names.list())
+    }
+
+    /// Uses these servers for runs that begin from now on; says what changed. Runs in flight keep theirs, and a server that is not
+    /// among the new ones, or is reached in another way, ends with the last run that has it.
+    pub fn reconfigure(&self, found: &Discovery) -> Changes {
+        let shared = self.executor.shared();
+        let (gateway, changes) = shared.gateway().reconfigured(configs(found));
+        self.executor.share(shared.with(gateway).with_further_names(found.aliases()));
+        changes
     }
 
     /// Ends everything: servers and sandboxes, together.
@@ -74,6 +85,32 @@ impl Bridge {
             self.backends.settle().await;
         };
         tokio::join!(sandboxes, self.upstreams.shutdown());
+    }
+}
+
+fn configs(found: &Discovery) -> Vec<ServerConfig> {
+    found.enabled().map(|f| f.config.clone()).collect()
+}
+
+/// What keeps calls alive to every server whose entry says nothing else.
+fn policy(settings: &Settings) -> Policy {
+    let all = &settings.survival;
+    Policy {
+        retry: Retry {
+            max_attempts: all.retry_attempts,
+            wait_min: all.retry_wait_min,
+            wait_max: all.retry_wait_max,
+            exponential_base: all.retry_base,
+        },
+        circuit_breaker: CircuitBreaker {
+            failure_threshold: all.breaker_threshold,
+            recovery_timeout: all.breaker_recovery,
+            half_open_max_calls: all.breaker_trials,
+        },
+        health_check_interval: all.health_interval,
+        concurrency: all.concurrency,
+        max_result_size: usize::try_from(all.max_result).unwrap_or(usize::MAX),
+        rate_limit: all.rate_limit,
     }
 }
 
@@ -100,15 +137,11 @@ pub(super) fn limits(settings: &Settings) -> Limits {
     }
 }
 
-/// Looks for servers where this user, in this folder, has them.
-pub(super) fn discover(env: &Environment, settings: &Settings) -> Discovery {
-    let (trusted, unreadable) = match trust_store(settings) {
-        Ok(store) => (store, None),
-        Err(error) => (TrustStore::default(), Some(error)),
-    };
+/// This user and this folder.
+pub(super) fn place(env: &Environment) -> Place {
     let path = |name: &str| env.get(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     let cwd = std::env::current_dir().unwrap_or_else(|_| home());
-    let place = Place {
+    Place {
         xdg_config_home: path("XDG_CONFIG_HOME"),
         claude_config_dir: path("CLAUDE_CONFIG_DIR"),
         appdata: path("APPDATA"),
@@ -116,21 +149,42 @@ pub(super) fn discover(env: &Environment, settings: &Settings) -> Discovery {
         vars: env.vars().clone(),
         own_exe: std::env::current_exe().ok(),
         ..Place::new(home(), cwd, Os::current())
+    }
+}
+
+/// What the user has decided about discovery, and what stood in the way of reading it.
+pub(super) fn discovery_options(settings: &Settings) -> (discovery::Options, Option<discovery::DiscoveryError>) {
+    let (trusted, unreadable) = match trust_store(settings) {
+        Ok(store) => (store, None),
+        Err(error) => (TrustStore::default(), Some(error)),
     };
     let options = discovery::Options {
         servers_config: settings.servers_config.clone(),
+        sources: Some(settings.sources.clone()),
         trust_project: settings.trust_project,
         trusted,
         allow_self: settings.allow_self_server,
+        as_written: false,
     };
-    let mut found = discovery::discover(&place, &options);
+    (options, unreadable)
+}
+
+/// Looks for servers where this user, in this folder, has them.
+pub(super) fn discover(env: &Environment, settings: &Settings) -> Discovery {
+    let (options, unreadable) = discovery_options(settings);
+    let mut found = discovery::discover(&place(env), &options);
     found.problems.extend(unreadable.map(|error| discovery::Problem::about(&error)));
+    found.looked.files.insert(trust_file(settings));
     found
 }
 
 /// The answers kept by `mcp-bridge trust`.
 pub(super) fn trust_store(settings: &Settings) -> Result<TrustStore, discovery::DiscoveryError> {
-    TrustStore::load(settings.state_dir.join("trust.json"))
+    TrustStore::load(trust_file(settings))
+}
+
+fn trust_file(settings: &Settings) -> PathBuf {
+    settings.state_dir.join("trust.json")
 }
 
 pub(super) fn home() -> PathBuf {
@@ -158,16 +212,36 @@ pub(super) async fn until_interrupted<T>(work: impl Future<Output = T>) -> Optio
 pub(super) fn interrupted() -> BoxFuture<'static, ()> {
     #[cfg(unix)]
     {
-        use tokio::signal::unix::{SignalKind, signal};
-        async {
-            let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-            let mut signals: Vec<_> = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
-            let waits = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
-            futures::future::select_all(waits).await;
-        }
-        .boxed()
+        use tokio::signal::unix::SignalKind;
+        first_of(vec![SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()])
     }
     #[cfg(not(unix))]
+    interrupt()
+}
+
+/// The same for a process that keeps running on SIGHUP.
+pub(super) fn terminated() -> BoxFuture<'static, ()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::SignalKind;
+        first_of(vec![SignalKind::interrupt(), SignalKind::terminate()])
+    }
+    #[cfg(not(unix))]
+    interrupt()
+}
+
+#[cfg(unix)]
+fn first_of(kinds: Vec<tokio::signal::unix::SignalKind>) -> BoxFuture<'static, ()> {
+    async {
+        let mut signals: Vec<_> = kinds.into_iter().filter_map(|kind| tokio::signal::unix::signal(kind).ok()).collect();
+        let waits = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
+        futures::future::select_all(waits).await;
+    }
+    .boxed()
+}
+
+#[cfg(not(unix))]
+fn interrupt() -> BoxFuture<'static, ()> {
     async {
         let _ = tokio::signal::ctrl_c().await;
     }

@@ -2,7 +2,8 @@
 
 use super::backends::Backends;
 use super::paint::{self, Level};
-use super::{Exit, bridge};
+use super::{Exit, bridge, servers};
+use crate::discovery::State;
 use crate::execution::{PoolOptions, Rehearsal, rehearse};
 use crate::sandbox::{self, Check};
 use crate::settings::{Environment, Settings};
@@ -20,13 +21,19 @@ pub(super) async fn doctor(env: &Environment, settings: &Settings) -> Exit {
     };
     line(Level::Ok, "settings", &format!("all valid; state in {}", settings.state_dir.display()), "");
     let found = bridge::discover(env, settings);
-    let enabled = found.enabled().count();
-    match (enabled, found.found.len() - enabled) {
-        (0, 0) => {
-            line(Level::Warn, "servers", "none found", "add one to ~/.claude.json or ~/.config/mcp/servers/*.json")
-        }
-        (on, 0) => line(Level::Ok, "servers", &format!("{on} on"), ""),
-        (on, off) => line(Level::Ok, "servers", &format!("{on} on, {off} not used"), "`mcp-bridge servers` says why"),
+    let read = format!("files of {} are read", settings.sources.join(", "));
+    let enabled: Vec<&str> = found.enabled().map(|server| server.config.name.as_str()).collect();
+    if found.found.is_empty() {
+        let hint = "add one to ~/.claude.json or ~/.config/mcp/servers/*.json, or set MCP_BRIDGE_SOURCES=auto";
+        line(Level::Warn, "servers", &format!("none found; {read}"), hint);
+    } else {
+        let names = if enabled.is_empty() { "none".to_owned() } else { enabled.join(", ") };
+        line(Level::Ok, "servers", &format!("{} on: {names}; {read}", enabled.len()), "");
+    }
+    for server in found.found.iter().filter(|server| server.state != State::Enabled) {
+        let (word, reason) = servers::state(&server.state);
+        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        line(Level::Ok, "server", &format!("{} [{word}] from {}{reason}", server.config.name, server.origin), "");
     }
     for problem in &found.problems {
         let place = match (&problem.file, problem.line) {

@@ -6,7 +6,11 @@ mod backends;
 mod bridge;
 mod doctor;
 mod exit;
+mod follow;
 mod image;
+mod import;
+mod install;
+mod login;
 mod paint;
 mod run;
 mod serve;
@@ -45,7 +49,7 @@ enum Command {
     /// What the program prints goes to stdout and stderr as it is; the value of its last expression follows on stdout.
     #[command(after_help = exit::HELP)]
     Run(RunArgs),
-    /// Show the MCP servers that were discovered, from which files, and what is off and why
+    /// Show the MCP servers that were discovered, from which files, what is off and why, and how running bridges fare with them
     Servers {
         /// As JSON
         #[arg(long)]
@@ -74,6 +78,42 @@ enum Command {
         /// Take the answer back
         #[arg(long)]
         revoke: bool,
+    },
+    /// Add the bridge to a client's file, shown first and asked about (without a client: show which there are)
+    Install {
+        /// As `mcp-bridge install` alone lists them
+        client: Option<String>,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Take the bridge out of a client's file
+    Uninstall {
+        client: String,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Write the servers that were found in clients' files into one file of the bridge's own
+    Import {
+        /// A file that does not exist yet [default: imported.json in ~/.config/mcp/servers]
+        file: Option<PathBuf>,
+    },
+    /// Log in to a remote server (OAuth): prints the address to open, and opens it where it can
+    Login {
+        /// Name of the server, as `mcp-bridge servers` shows it
+        server: String,
+        /// Only print the address
+        #[arg(long)]
+        no_browser: bool,
+        /// What to ask for, separated by blanks, in place of what the server names
+        #[arg(long)]
+        scopes: Option<String>,
+    },
+    /// Forget the login to a remote server
+    Logout {
+        /// Name of the server
+        server: String,
     },
     /// Show the sessions of running bridges, or end one
     #[cfg(unix)]
@@ -206,11 +246,18 @@ pub fn main() -> Exit {
         match command {
             Command::Serve => serve::serve(env, settings).await,
             Command::Run(args) => run::run(env, settings, args).await,
-            Command::Servers { json } => servers::servers(&env, &settings, json),
+            Command::Servers { json } => servers::servers(&env, &settings, json).await,
             Command::Tools { server, full, json } => tools::tools(env, settings, &server, full, json).await,
             Command::Doctor => doctor::doctor(&env, &settings).await,
             Command::Image(command) => image::image(&env, &settings, command).await,
+            Command::Install { client, yes } => install::install(&env, client.as_deref(), yes),
+            Command::Uninstall { client, yes } => install::uninstall(&env, &client, yes),
+            Command::Import { file } => import::import(&env, &settings, file),
             Command::Trust { servers, revoke } => trust::trust(&env, &settings, &servers, revoke),
+            Command::Login { server, no_browser, scopes } => {
+                login::login(&env, &settings, &server, scopes.as_deref(), !no_browser).await
+            }
+            Command::Logout { server } => login::logout(&env, &settings, &server),
             #[cfg(unix)]
             Command::Sessions { command, json } => sessions::sessions(&settings, command, json).await,
             Command::Settings => settings::settings(&env),

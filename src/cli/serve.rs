@@ -8,10 +8,12 @@ use std::sync::{Mutex, Once, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Exit;
 use super::bridge::{self, Bridge};
+use super::follow::follow;
 use super::paint;
 use crate::broker;
 #[cfg(unix)]
@@ -20,6 +22,8 @@ use crate::discovery::Discovery;
 #[cfg(unix)]
 use crate::execution::Seen;
 use crate::execution::{Caller, RequestError, RunRequest};
+#[cfg(unix)]
+use crate::gateway::ServerSummary;
 use crate::output::{Mode, Report};
 use crate::server::{self, Runs};
 use crate::settings::{Environment, OutputMode, Settings};
@@ -41,15 +45,18 @@ pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
         hung_up: CancellationToken::new(),
         tasks: Arc::default(),
     };
+    let opening = opens_in_trouble(&served).abort_handle();
+    let following = follow(&bridge, env, settings, found);
     let stop = closing.clone();
     let signals = tokio::spawn(async move {
-        bridge::interrupted().await;
+        bridge::terminated().await;
         stop.cancel();
     });
     let ended = server::serve(server).await;
     closing.cancel();
     served.close();
     signals.abort();
+    following.iter().chain([&opening]).for_each(AbortHandle::abort);
     bridge.shutdown().await;
     match ended {
         Ok(()) => Exit::Success,
@@ -61,7 +68,7 @@ pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
     }
 }
 
-/// A bridge and, from its first session on, the door for `mcp-bridge sessions`.
+/// A bridge and, from its first session or its first trouble with a server on, the door for `mcp-bridge sessions` and `servers`.
 struct Served {
     bridge: Arc<Bridge>,
     #[cfg(unix)]
@@ -108,10 +115,23 @@ impl Served {
     }
 }
 
+/// Opens the door when a server fails: there is something to tell.
+fn opens_in_trouble(served: &Arc<Served>) -> tokio::task::JoinHandle<()> {
+    let served = Arc::clone(served);
+    tokio::spawn(async move {
+        served.bridge.executor.shared().gateway().trouble().notified().await;
+        served.open();
+    })
+}
+
 #[cfg(unix)]
 impl control::Keeps for Bridge {
     fn list(&self) -> BoxFuture<'_, Vec<control::Session>> {
         async move { self.executor.list_sessions().await.into_iter().map(told).collect() }.boxed()
+    }
+
+    fn servers(&self) -> Vec<control::Server> {
+        self.executor.shared().gateway().servers().into_iter().map(faring).collect()
     }
 
     fn end(&self, name: &str) -> usize {
@@ -128,6 +148,20 @@ fn told(seen: Seen) -> control::Session {
         idle_s: seen.idle.map(|idle| idle.as_secs_f64()),
         runs: seen.runs,
         memory: seen.memory,
+    }
+}
+
+#[cfg(unix)]
+fn faring(seen: ServerSummary) -> control::Server {
+    /// Of a server's last words enough to know what it is about.
+    const LONGEST: usize = 1000;
+    control::Server {
+        state: seen.state.word().to_owned(),
+        breaker: seen.breaker.word().to_owned(),
+        tools: seen.state.tools(),
+        next_try_s: seen.next_try().map(|wait| wait.as_secs_f64()),
+        error: seen.error().map(|error| error.chars().take(LONGEST).collect()),
+        server: seen.name,
     }
 }
 
@@ -169,6 +203,6 @@ impl Runs for Served {
     }
 
     fn capabilities(&self) -> String {
-        broker::capabilities(self.bridge.executor.shared())
+        broker::capabilities(&self.bridge.executor.shared())
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn trust(env: &Environment, settings: &Settings, names: &[String], re
         Err(error) => return failed(&error.to_string(), &error.hint(), error.code()),
     };
     for name in names {
-        let named: Vec<&Found> = found.found.iter().filter(|f| f.config.name == *name).collect();
+        let named: Vec<&Found> = found.found.iter().filter(|f| f.config.name == *name || f.name == *name).collect();
         let changed = if revoke {
             named.iter().filter(|f| store.revoke(f)).count()
         } else {

@@ -94,6 +94,11 @@ async fn visit(stream: UnixStream, keeps: Arc<dyn Keeps>) -> io::Result<()> {
             let done = Answer::Done { done: sessions.len() };
             sessions.into_iter().map(Answer::Session).chain([done]).collect()
         }
+        Ok(Question::Servers) => {
+            let servers = keeps.servers();
+            let done = Answer::Done { done: servers.len() };
+            servers.into_iter().map(Answer::Server).chain([done]).collect()
+        }
         Ok(Question::End { session }) => vec![Answer::Done { done: keeps.end(&session) }],
         Err(_) => vec![Answer::Refused { error: "this is no question that I know".into() }],
     };

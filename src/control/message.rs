@@ -7,7 +7,11 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "ask", rename_all = "lowercase")]
 pub enum Question {
     List,
-    End { session: String },
+    End {
+        session: String,
+    },
+    /// How the servers fare.
+    Servers,
 }
 
 /// One session, as a list shows it.
@@ -24,11 +28,27 @@ pub struct Session {
     pub memory: Option<u64>,
 }
 
+/// One server, as this bridge sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Server {
+    pub server: String,
+    /// `not started`, `starting`, `ready`, `failed`.
+    pub state: String,
+    /// `closed`, `open`, `half-open`.
+    pub breaker: String,
+    pub tools: Option<usize>,
+    /// It is left alone for so long.
+    pub next_try_s: Option<f64>,
+    /// What went wrong last, cut.
+    pub error: Option<String>,
+}
+
 /// One line of an answer. `Done` is the last of a whole one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Answer {
     Session(Session),
+    Server(Server),
     /// How many were listed, or ended.
     Done {
         done: usize,

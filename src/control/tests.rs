@@ -16,6 +16,10 @@ impl Keeps for Kept {
         async move { names.into_iter().map(session).collect() }.boxed()
     }
 
+    fn servers(&self) -> Vec<Server> {
+        vec![server()]
+    }
+
     fn end(&self, name: &str) -> usize {
         let mut names = self.0.lock().unwrap();
         let before = names.len();
@@ -26,6 +30,11 @@ impl Keeps for Kept {
 
 fn session(name: String) -> Session {
     Session { session: name, caller: "stdio".into(), age_s: 1.5, idle_s: None, runs: 2, memory: Some(1 << 20) }
+}
+
+fn server() -> Server {
+    let [server, state, breaker] = ["git", "failed", "open"].map(str::to_owned);
+    Server { server, state, breaker, tools: None, next_try_s: Some(4.5), error: Some("exited".into()) }
 }
 
 /// An open door with these sessions behind it.
@@ -48,6 +57,8 @@ async fn a_bridge_lists_and_ends() {
         let answers = ask(address, &Question::End { session: name.into() }).await.unwrap().unwrap();
         assert_eq!(answers, [Answer::Done { done: ended }]);
     }
+    let answers = ask(address, &Question::Servers).await.unwrap().unwrap();
+    assert_eq!(answers, [Answer::Server(server()), Answer::Done { done: 1 }]);
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let sockets = folder(state.path());
     let socket = std::fs::read_dir(&sockets).unwrap().next().unwrap().unwrap().path();

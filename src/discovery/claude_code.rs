@@ -1,14 +1,16 @@
 //! What Claude Code has written down about servers outside their entries: approvals, refusals, what is switched off.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::clients::{Answer, USER_FILES};
 use super::file::Shelf;
 use super::git;
 use super::place::{Os, Place};
 use super::sources;
+use super::syntax::Syntax;
 
 /// Claude Code's answers for one workspace.
 #[derive(Default)]
@@ -24,14 +26,8 @@ pub(super) struct Record {
     /// In their normal spelling.
     refused: BTreeSet<String>,
     switched_off: BTreeSet<String>,
-}
-
-/// What the owner said about a server of a project file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    Approved,
-    Refused,
-    NotAsked,
+    /// Plugins, as `name@marketplace`, and whether they are switched on.
+    pub plugins: BTreeMap<String, bool>,
 }
 
 impl Record {
@@ -42,8 +38,8 @@ impl Record {
         let managed = place.claude_managed();
         record.managed = Some(managed.join("managed-mcp.json")).filter(|file| file.exists());
 
-        let user_file = sources::claude_code_user_file(place);
-        if let Some(document) = user_file.and_then(|file| shelf.open(&file))
+        let user_file = sources::first_file(USER_FILES, place);
+        if let Some(document) = user_file.and_then(|file| shelf.open(&file, Syntax::Json))
             && let Some(Value::Object(projects)) = document.root.get("projects")
             && let Some((key, project)) = projects.iter().find(|(key, _)| is_workspace(key, root.as_deref(), place))
         {
@@ -67,13 +63,19 @@ impl Record {
     }
 
     fn take_file(&mut self, file: &Path, yes_counts: bool, shelf: &mut Shelf) {
-        if let Some(document) = shelf.open(file) {
+        if let Some(document) = shelf.open(file, Syntax::Json) {
             self.take(&document.root, yes_counts);
         }
     }
 
     fn take(&mut self, settings: &Value, yes_counts: bool) {
         self.refused.extend(names(settings, "disabledMcpjsonServers").map(|name| normal(&name)));
+        for (plugin, on) in settings.get("enabledPlugins").and_then(Value::as_object).into_iter().flatten() {
+            let on = *on != Value::Bool(false);
+            if yes_counts || !on {
+                self.plugins.insert(plugin.clone(), on);
+            }
+        }
         if yes_counts {
             self.approved.extend(names(settings, "enabledMcpjsonServers"));
             self.approves_all |= settings.get("enableAllProjectMcpServers") == Some(&Value::Bool(true));

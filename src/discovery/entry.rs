@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::survival;
 use super::words::{kind, nearest, shown};
-use crate::upstream::config::{RemoteKind, Secret, Transport};
+use crate::upstream::config::{Access, Era, OAuth, Overrides, RemoteKind, Secret, Transport};
 
 /// An entry as written: texts may still hold variables, and `cwd` is not yet a real path.
 #[derive(Debug)]
@@ -16,7 +17,9 @@ pub(super) struct Entry {
     pub transport: Transport,
     pub call_timeout: Option<Duration>,
     pub description: Option<String>,
+    pub survival: Overrides,
     pub switched_off: bool,
+    pub era: Era,
     /// A `url` without a `type`: some clients skip such an entry.
     pub untyped_url: bool,
     pub warnings: Vec<String>,
@@ -49,7 +52,8 @@ const ENV: &[&str] = &["env", "environment", "envs"];
 const URL: &[&str] = &["url", "httpUrl", "serverUrl", "uri", "baseUrl"];
 const HEADERS: &[&str] = &["headers"];
 const TYPE: &[&str] = &["type", "transport", "transportType"];
-const OTHER: &[&str] = &["cwd", "timeout", "disabled", "enabled", "description"];
+const OTHER: &[&str] =
+    &["cwd", "timeout", "disabled", "enabled", "description", "headersHelper", "oauth", "tls", "protocol"];
 
 /// Keys of real clients which change nothing for us.
 const HARMLESS: &[&str] = &[
@@ -66,20 +70,11 @@ const HARMLESS: &[&str] = &[
     "$schema",
 ];
 /// Keys of real clients whose owner expects something of them that we do not do.
-const NOT_HONOURED: &[&str] = &[
-    "auth",
-    "disabledTools",
-    "envFile",
-    "excludeTools",
-    "headersHelper",
-    "includeTools",
-    "oauth",
-    "toolPermissions",
-    "tools",
-];
+const NOT_HONOURED: &[&str] =
+    &["auth", "disabledTools", "envFile", "excludeTools", "includeTools", "toolPermissions", "tools"];
 
-/// Below this a client of our family ignores `timeout`: the writer meant seconds.
-const SHORTEST_TIMEOUT_MS: f64 = 1000.0;
+/// Below this a number means seconds: no client of our family takes so few milliseconds, and others write `30` or `30.0`.
+const LEAST_MS: f64 = 1000.0;
 /// A day: longer than any call, and short enough to be added to any clock.
 const LONGEST_TIMEOUT_MS: f64 = 86_400_000.0;
 
@@ -115,7 +110,7 @@ pub(super) fn parse(value: &Value) -> Result<Entry, Flaw> {
                 Some(Wanted::Remote(kind)) => kind,
                 _ => RemoteKind::Unstated,
             };
-            Transport::Remote { url: url.to_owned(), headers: texts(members, HEADERS)?, kind }
+            Transport::Remote { url: url.to_owned(), headers: texts(members, HEADERS)?, kind, access: access(members)? }
         }
         (_, None, None) => return Err(Flaw::new("command", "missing", "`command` (a program) or `url` (an address)")),
     };
@@ -124,7 +119,9 @@ pub(super) fn parse(value: &Value) -> Result<Entry, Flaw> {
         transport,
         call_timeout: timeout(members, &mut warnings)?,
         description: description(members, &mut warnings),
+        survival: survival::overrides(members, &mut warnings)?,
         switched_off: switched_off(members)?,
+        era: era(members)?,
         untyped_url,
         warnings,
     })
@@ -198,6 +195,72 @@ fn list(key: &str, items: &[Value]) -> Result<Vec<String>, Flaw> {
     items.iter().enumerate().map(item).collect()
 }
 
+/// What a remote server asks for beside fixed headers. Files are as written.
+fn access(members: &Map<String, Value>) -> Result<Access, Flaw> {
+    let helper = pick(members, &["headersHelper"]).map(|(key, value)| text(key, value)).transpose()?;
+    let mut access = Access { headers_helper: helper.map(str::to_owned), oauth: oauth(members)?, ..Access::default() };
+    let Some((key, value)) = pick(members, &["tls"]) else { return Ok(access) };
+    let Value::Object(files) = value else {
+        return Err(Flaw::new(key, kind(value), "an object of files: `ca`, `cert`, `key`"));
+    };
+    let file = |name: &'static str| {
+        pick(files, &[name]).map(|(_, value)| text(&format!("tls.{name}"), value).map(PathBuf::from)).transpose()
+    };
+    access.ca = file("ca")?;
+    access.certificate = match (file("cert")?, file("key")?) {
+        (Some(cert), key) => Some((cert.clone(), key.unwrap_or(cert))),
+        (None, Some(_)) => {
+            return Err(Flaw::new("tls.cert", "missing beside `tls.key`", "the file of the certificate"));
+        }
+        (None, None) => None,
+    };
+    Ok(access)
+}
+
+/// What the bridge is at the authorization server, in the words of Claude Code, and `allowPrivate`, which is ours.
+fn oauth(members: &Map<String, Value>) -> Result<OAuth, Flaw> {
+    let Some((key, value)) = pick(members, &["oauth"]) else { return Ok(OAuth::default()) };
+    let Value::Object(given) = value else {
+        return Err(Flaw::new(
+            key,
+            kind(value),
+            "an object: `clientId`, `clientSecret`, `callbackPort`, `scopes`, `allowPrivate`",
+        ));
+    };
+    let word = |name: &'static str| {
+        pick(given, &[name]).map(|(_, value)| text(&format!("oauth.{name}"), value).map(str::to_owned)).transpose()
+    };
+    let port = pick(given, &["callbackPort"]).map(|(_, value)| {
+        let port = value.as_u64().and_then(|port| u16::try_from(port).ok());
+        port.ok_or_else(|| Flaw::new("oauth.callbackPort", kind(value), "a port, such as 8765"))
+    });
+    let allow_private = match pick(given, &["allowPrivate"]) {
+        None => false,
+        Some((_, Value::Bool(flag))) => *flag,
+        Some((_, other)) => return Err(Flaw::new("oauth.allowPrivate", kind(other), "true or false")),
+    };
+    Ok(OAuth {
+        client_id: word("clientId")?,
+        client_secret: word("clientSecret")?.map(Secret::new),
+        callback_port: port.transpose()?,
+        scopes: word("scopes")?,
+        allow_private,
+    })
+}
+
+/// Which era of the protocol the server is spoken to in.
+fn era(members: &Map<String, Value>) -> Result<Era, Flaw> {
+    const ACCEPTED: &str = "`auto`, or the date of a revision, such as `2025-11-25` or `2026-07-28`";
+    let Some((key, value)) = pick(members, &["protocol"]) else { return Ok(Era::Any) };
+    match text(key, value)? {
+        "auto" => Ok(Era::Any),
+        // Dates of this form are in order as texts.
+        date if date.len() == 10 && date.starts_with("20") && date < "2026-07-28" => Ok(Era::Initialize),
+        date if date.len() == 10 && date.starts_with("20") => Ok(Era::Discover),
+        _ => Err(Flaw::new(key, "no revision of the protocol", ACCEPTED)),
+    }
+}
+
 /// An object of texts: numbers and booleans become text, and null means that the name is not set.
 fn texts(members: &Map<String, Value>, spellings: &[&str]) -> Result<BTreeMap<String, Secret>, Flaw> {
     let Some((key, value)) = pick(members, spellings) else { return Ok(BTreeMap::new()) };
@@ -261,11 +324,14 @@ fn timeout(members: &Map<String, Value>, warnings: &mut Vec<String>) -> Result<O
     let Some((key, value)) = pick(members, &["timeout"]) else { return Ok(None) };
     let as_text = |value: &Value| value.as_str().and_then(|text| text.trim().parse::<f64>().ok());
     let ms = value.as_f64().or_else(|| as_text(value)).filter(|ms| ms.is_finite());
-    let ms = ms.ok_or_else(|| Flaw::new(key, kind(value), "a number of milliseconds, such as 60000"))?;
-    if ms < SHORTEST_TIMEOUT_MS {
-        warnings.push("`timeout` is in milliseconds; values under 1000 are ignored".into());
+    let ms = ms.ok_or_else(|| {
+        Flaw::new(key, kind(value), "a number of milliseconds, such as 60000, or of seconds under 1000")
+    })?;
+    if ms <= 0.0 {
+        warnings.push("`timeout` is not above 0, so it is ignored".into());
         return Ok(None);
     }
+    let ms = if ms < LEAST_MS { ms * 1000.0 } else { ms };
     if ms > LONGEST_TIMEOUT_MS {
         warnings.push("`timeout` is cut to a day (86400000 milliseconds)".into());
     }
@@ -293,7 +359,7 @@ fn description(members: &Map<String, Value>, warnings: &mut Vec<String>) -> Opti
 }
 
 fn unknown_keys(members: &Map<String, Value>) -> Vec<String> {
-    let known: Vec<&str> = [COMMAND, ARGS, ENV, URL, HEADERS, TYPE, OTHER].concat();
+    let known: Vec<&str> = [COMMAND, ARGS, ENV, URL, HEADERS, TYPE, OTHER, survival::KEYS].concat();
     let mut warnings = Vec::new();
     let ignored: Vec<&str> = NOT_HONOURED.iter().copied().filter(|key| members.contains_key(*key)).collect();
     if !ignored.is_empty() {

@@ -15,8 +15,12 @@ pub enum DiscoveryError {
     TooLarge { limit: u64 },
     #[error("the text is not UTF-8")]
     NotUtf8,
-    #[error("this is not JSON: {message}")]
-    Syntax { message: String },
+    #[error("this is not {syntax}: {message}")]
+    Syntax { syntax: &'static str, message: String },
+    #[error(
+        "there are comments or trailing commas in it; its owner takes JSON to the letter and refuses the whole file"
+    )]
+    NotStrict,
     #[error("values are nested deeper than {limit} levels")]
     TooDeep { limit: usize },
     #[error("`{field}` should be an object; found {found}")]
@@ -54,6 +58,7 @@ impl DiscoveryError {
             Self::TooLarge { .. } => "discovery.too_large",
             Self::NotUtf8 => "discovery.not_utf8",
             Self::Syntax { .. } => "discovery.syntax",
+            Self::NotStrict => "discovery.not_strict",
             Self::TooDeep { .. } => "discovery.too_deep",
             Self::WrongRoot { .. } => "discovery.wrong_root",
             Self::NoServers => "discovery.no_servers",
@@ -77,7 +82,11 @@ impl DiscoveryError {
             Self::NotAFile => "put a JSON file in its place, or remove it",
             Self::TooLarge { .. } => "split the file, or take what is not about servers out of it",
             Self::NotUtf8 => "save the file as UTF-8",
-            Self::Syntax { .. } => "correct the JSON; comments and trailing commas are not allowed here",
+            Self::Syntax { syntax: "JSON", .. } => {
+                "correct the JSON; comments and trailing commas are not allowed here"
+            }
+            Self::Syntax { .. } => "correct the line that is named",
+            Self::NotStrict => "take comments and trailing commas out of the file",
             Self::TooDeep { .. } => "take the deeply nested value out of the file",
             Self::WrongRoot { .. } => r#"write it as {"name": {"command": "..."}}"#,
             Self::NoServers | Self::FlatRoot => r#"put the servers into {"mcpServers": { ... }}"#,

@@ -1,111 +1,93 @@
 //! One config file, read within limits: a document, or the reason why not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::Problem;
 use super::error::DiscoveryError;
+use super::syntax::{Fault, Syntax, line_at};
 
 /// Far above any real file (a long-used `~/.claude.json` has a few hundred kB), far below what would hurt.
 const MAX_BYTES: u64 = 5 * 1024 * 1024;
-/// Real files use about ten levels; serde_json would stop at 128, which is more than our recursion should rely on.
-const MAX_DEPTH: usize = 64;
 
-/// A file that was read and understood as JSON.
+/// A file that was read and understood.
 pub(super) struct Document {
     /// The path with symbolic links followed: the file's identity.
     pub canonical: PathBuf,
     pub root: Value,
+    syntax: Syntax,
     text: String,
 }
 
 impl Document {
     /// Reads `path`; `None` when there is no such file. The error comes with a 1-based line where one is known.
-    fn read(path: &Path) -> Result<Option<Self>, (DiscoveryError, Option<usize>)> {
-        let bytes = match read_bounded(path) {
+    fn read(path: &Path, syntax: Syntax) -> Result<Option<Self>, Fault> {
+        let bytes = match read_bounded(path, MAX_BYTES) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(None),
             Err(error) => return Err((error, None)),
         };
         let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            (DiscoveryError::NotUtf8, Some(line_at(good)))
-        })?;
-        let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-        let root: Value = serde_json::from_str(&text).map_err(|error| match error.to_string() {
-            message if message.starts_with("recursion limit") => {
-                (DiscoveryError::TooDeep { limit: MAX_DEPTH }, Some(error.line()))
-            }
-            message => (DiscoveryError::Syntax { message }, Some(error.line().max(1))),
-        })?;
-        if depth(&root) > MAX_DEPTH {
-            return Err((DiscoveryError::TooDeep { limit: MAX_DEPTH }, None));
-        }
-        Ok(Some(Self { canonical, root, text }))
+        let text = text(bytes)?;
+        let root = syntax.read(&text)?;
+        Ok(Some(Self { canonical, root, syntax, text }))
     }
 
     /// The line on which each member of the object at `path` begins.
     pub fn lines(&self, path: &[String]) -> BTreeMap<String, usize> {
-        self.offsets(path).unwrap_or_default()
+        self.syntax.lines(&self.text, path)
     }
+}
 
-    fn offsets(&self, path: &[String]) -> Option<BTreeMap<String, usize>> {
-        let mut text = self.text.as_str();
-        for key in path {
-            let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
-            text = members.get(key)?.get();
-        }
-        let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
-        // Raw values are slices of our own text, so their addresses tell where they stand in it.
-        let start = self.text.as_ptr() as usize;
-        let mut places: Vec<(usize, String)> =
-            members.into_iter().map(|(key, raw)| (raw.get().as_ptr() as usize - start, key)).collect();
-        places.sort();
-        let (mut line, mut counted) = (1, 0);
-        let mut lines = BTreeMap::new();
-        for (offset, key) in places {
-            line += newlines(&self.text.as_bytes()[counted..offset]);
-            counted = offset;
-            lines.insert(key, line);
-        }
-        Some(lines)
-    }
+/// UTF-8 without the mark that some editors put before it.
+fn text(bytes: Vec<u8>) -> Result<String, Fault> {
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        (DiscoveryError::NotUtf8, Some(line_at(good)))
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 /// The files of one scan: each is read once, and complained about once.
 #[derive(Default)]
 pub(super) struct Shelf {
-    read: BTreeMap<PathBuf, Option<Rc<Document>>>,
+    read: BTreeMap<(PathBuf, Syntax), Option<Rc<Document>>>,
     pub problems: Vec<Problem>,
 }
 
 impl Shelf {
+    /// Every path that was tried, and of those that could be used, also the files they stand for.
+    pub fn tried(&self) -> (BTreeSet<PathBuf>, BTreeSet<PathBuf>) {
+        let used = self.read.iter().filter_map(|((path, _), document)| Some((path, document.as_ref()?)));
+        let used = used.flat_map(|(path, document)| [path.clone(), document.canonical.clone()]);
+        (self.read.keys().map(|(path, _)| path.clone()).collect(), used.collect())
+    }
+
     /// The document at `path`; `None` when there is no such file or it cannot be used (then a problem says why).
-    pub fn open(&mut self, path: &Path) -> Option<Rc<Document>> {
-        if let Some(known) = self.read.get(path) {
+    pub fn open(&mut self, path: &Path, syntax: Syntax) -> Option<Rc<Document>> {
+        let key = (path.to_owned(), syntax);
+        if let Some(known) = self.read.get(&key) {
             return known.clone();
         }
-        let document = match Document::read(path) {
+        let document = match Document::read(path, syntax) {
             Ok(document) => document.map(Rc::new),
             Err((error, line)) => {
                 self.problems.push(Problem::new(Some(path), line, &error));
                 None
             }
         };
-        self.read.insert(path.to_owned(), document.clone());
+        self.read.insert(key, document.clone());
         document
     }
 }
 
 /// The bytes of a regular file; `None` when nothing is there.
-fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, DiscoveryError> {
+pub(super) fn read_bounded(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, DiscoveryError> {
     let unreadable = |error: io::Error| DiscoveryError::Unreadable { kind: error.kind() };
     let file = match open(path) {
         Ok(file) => file,
@@ -121,9 +103,9 @@ fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, DiscoveryError> {
     }
     let mut bytes = Vec::new();
     // One byte more than allowed tells a file at the limit from one above it, even while it grows.
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(DiscoveryError::TooLarge { limit: MAX_BYTES });
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > limit {
+        return Err(DiscoveryError::TooLarge { limit });
     }
     Ok(Some(bytes))
 }
@@ -140,32 +122,15 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).open(path)
 }
 
-fn depth(value: &Value) -> usize {
-    let inner = match value {
-        Value::Array(items) => items.iter().map(depth).max(),
-        Value::Object(members) => members.values().map(depth).max(),
-        _ => return 0,
-    };
-    1 + inner.unwrap_or(0)
-}
-
-fn newlines(bytes: &[u8]) -> usize {
-    bytes.iter().filter(|byte| **byte == b'\n').count()
-}
-
-fn line_at(before: &[u8]) -> usize {
-    newlines(before) + 1
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(content: &[u8]) -> Result<Option<Document>, (DiscoveryError, Option<usize>)> {
+    fn read(content: &[u8]) -> Result<Option<Document>, Fault> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file.json");
         std::fs::write(&path, content).unwrap();
-        Document::read(&path)
+        Document::read(&path, Syntax::Json)
     }
 
     fn refused(content: &[u8]) -> (DiscoveryError, Option<usize>) {
@@ -179,7 +144,8 @@ mod tests {
 
     #[test]
     fn errors_name_their_line() {
-        let (error, line) = refused(b"{\n  \"a\": 1,\n  // note\n}");
+        assert_eq!(refused(b"{\n  \"a\": 1,\n  // note\n}"), (DiscoveryError::NotStrict, Some(3)));
+        let (error, line) = refused(b"{\n  \"a\": 1,\n  note\n}");
         assert!(matches!(error, DiscoveryError::Syntax { .. }), "{error}");
         assert_eq!(line, Some(3));
         assert_eq!(refused(b"{\n\"a\": \"\xff\"}"), (DiscoveryError::NotUtf8, Some(2)));
@@ -207,8 +173,8 @@ mod tests {
     #[test]
     fn only_regular_files() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(Document::read(dir.path()).err().unwrap().0, DiscoveryError::NotAFile);
-        assert!(Document::read(&dir.path().join("missing/file.json")).unwrap().is_none());
+        assert_eq!(Document::read(dir.path(), Syntax::Json).err().unwrap().0, DiscoveryError::NotAFile);
+        assert!(Document::read(&dir.path().join("missing/file.json"), Syntax::Json).unwrap().is_none());
     }
 
     #[cfg(unix)]
@@ -217,7 +183,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let pipe = dir.path().join("pipe.json");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert_eq!(Document::read(&pipe).err().unwrap().0, DiscoveryError::NotAFile);
+        assert_eq!(Document::read(&pipe, Syntax::Json).err().unwrap().0, DiscoveryError::NotAFile);
     }
 
     #[test]

@@ -10,6 +10,11 @@ pub(super) fn canonical_root(folder: &Path) -> Option<PathBuf> {
     Some(main_of_worktree(root).unwrap_or_else(|| root.to_owned()))
 }
 
+/// The nearest folder above `folder`, or itself, that is a repository or a worktree of one.
+pub(super) fn nearest_root(folder: &Path) -> Option<PathBuf> {
+    folder.ancestors().find(|dir| dir.join(".git").exists()).map(Path::to_owned)
+}
+
 /// The main repository of a worktree; `None` for anything else (a repository, a submodule).
 ///
 /// A stranger can put any `.git` file into an archive, so a worktree counts only where the main repository confirms it:

@@ -32,6 +32,21 @@ pub(super) fn recognise(name: &str, transport: &Transport, place: &Place) -> Opt
     started.iter().any(same).then_some("this is the bridge itself: it is the same file")
 }
 
+/// Whether this serves what other servers offer: then its tools are probably those of servers that are listed here themselves.
+pub(super) fn gathers(transport: &Transport, place: &Place) -> bool {
+    let Transport::Stdio { command, args, .. } = transport else { return false };
+    let words: Vec<String> = [command].into_iter().chain(args).cloned().collect();
+    let mut started = Vec::new();
+    programs(&words, place.os, DEEPEST, &mut started);
+    let in_docker =
+        words.windows(3).any(|three| ["mcp", "gateway", "run"].iter().zip(three).all(|(want, word)| want == word));
+    (in_docker && bare(command) == "docker")
+        || started.iter().any(|program| GATHERERS.contains(&bare(program).as_str()))
+}
+
+/// Programs that put many servers behind one.
+const GATHERERS: &[&str] = &["mcporter", "agent-mcp-gateway", "metamcp", "mcphub", "mcp-hub", "mcpm", "mcpo"];
+
 fn is_own(name: &str) -> bool {
     let name = name.trim().to_ascii_lowercase().replace('_', "-");
     OWN_NAMES.contains(&name.as_str())
@@ -93,6 +108,20 @@ fn programs(words: &[String], os: Os, depth: usize, out: &mut Vec<String>) {
             inner(skip_options(args, &["-n", "-u", "-c", "-i", "-o", "-e"]), out);
         }
         "timeout" => inner(skip_options(args, &["-k", "-s"]).get(1..).unwrap_or_default(), out),
+        // Keepers of secrets and of environments, which start what follows `--` or, some of them, their own options.
+        "op" | "doppler" | "infisical" | "dotenv" | "dotenvx" | "aws-vault" | "direnv" | "chamber" | "teller" => {
+            if let Some(at) = args.iter().position(|arg| arg == "--") {
+                inner(&args[at + 1..], out);
+            }
+        }
+        "poetry" | "pdm" | "hatch" | "rye" | "pixi" | "conda" | "mamba" | "micromamba" | "mise" | "volta" | "fnm"
+        | "corepack" | "flatpak" => {
+            let verbs = ["run", "exec", "x"];
+            let rest = skip_options(args, &[]);
+            if rest.first().is_some_and(|verb| verbs.contains(&verb.as_str())) {
+                inner(skip_options(&rest[1..], &["-n", "--name", "-p", "--prefix", "--using", "--command"]), out);
+            }
+        }
         "supergateway" | "mcp-proxy" | "mcpo" | "mcp-remote" => aggregator(args, os, depth, out),
         _ if is_interpreter(&name) => {
             if let Some(at) = args.iter().position(|arg| arg == "-m") {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::words::shown;
 use super::{Found, State};
-use crate::upstream::config::{RemoteKind, Secret, Transport};
+use crate::upstream::config::{Access, RemoteKind, Secret, Transport};
 
 /// A server with what decides its precedence.
 pub(super) struct Candidate {
@@ -17,47 +17,84 @@ pub(super) struct Candidate {
     pub claims: bool,
 }
 
-/// One server per name: the highest in rank. The same server written twice becomes one with both origins.
+/// One server per name and one name per server: the highest in rank has the name. A different server of that name from
+/// another source is reached as `source:name`; the same server under another name lends that name as an alias.
 pub(super) fn merge(mut candidates: Vec<Candidate>) -> Vec<Found> {
     candidates.sort_by_key(|candidate| candidate.rank);
-    let mut out: Vec<Found> = Vec::with_capacity(candidates.len());
-    let mut owners: BTreeMap<String, usize> = BTreeMap::new();
-    for Candidate { mut found, claims, .. } in candidates {
-        let Some(&owner) = owners.get(&found.config.name).filter(|_| claims) else {
-            if claims {
-                owners.insert(found.config.name.clone(), out.len());
-            }
-            out.push(found);
-            continue;
-        };
-        let above = &mut out[owner];
-        if Identity::of(&above.config.transport) == Identity::of(&found.config.transport) {
+    let mut list = List::default();
+    for Candidate { found, claims, .. } in candidates {
+        if claims {
+            list.claim(found);
+        } else {
+            list.found.push(found);
+        }
+    }
+    list.found
+}
+
+#[derive(Default)]
+struct List {
+    found: Vec<Found>,
+    /// Where in `found` the owner of each name stands.
+    owners: BTreeMap<String, usize>,
+    /// Where each server in use stands.
+    servers: BTreeMap<Identity, usize>,
+}
+
+impl List {
+    fn claim(&mut self, mut found: Found) {
+        let identity = Identity::of(&found.config.transport);
+        let Some(&owner) = self.owners.get(&found.config.name) else { return self.take(found, identity) };
+        let above = &mut self.found[owner];
+        if Identity::of(&above.config.transport) == identity {
             if is_off(&found.state) && !is_off(&above.state) {
                 above.warnings.push(format!("switched off in {}", found.origin));
             }
-            above.also.push(found.origin);
-        } else {
-            if matches!(found.state, State::Enabled | State::NeedsInput { .. }) {
-                let why = if is_off(&above.state) { "which is switched off" } else { "which has precedence" };
-                found.state = State::Shadowed { reason: format!("the name belongs to {}, {why}", above.origin) };
-            }
-            out.push(found);
+            note_origins(above, found);
+            return;
         }
+        let usable = matches!(found.state, State::Enabled | State::NeedsInput { .. });
+        // Within one client the nearer entry replaces the other; and who switched a name off wants none of that name.
+        let replaced = is_off(&above.state) || above.origin.source == found.origin.source;
+        let qualified = format!("{}:{}", found.origin.source, found.name);
+        if usable && !replaced && !self.owners.contains_key(&qualified) {
+            found.warnings.push(format!("the name `{}` belongs to {}", shown(&found.name), above.origin));
+            found.config.name = qualified;
+            return self.take(found, identity);
+        }
+        if usable {
+            let why = if is_off(&above.state) { "which is switched off" } else { "which has precedence" };
+            found.state = State::Shadowed { reason: format!("the name belongs to {}, {why}", above.origin) };
+        }
+        self.found.push(found);
     }
-    note_twins(&mut out);
-    out
+
+    /// Gives a free name to a server, or to the one it already is.
+    fn take(&mut self, found: Found, identity: Identity) {
+        let enabled = found.state == State::Enabled;
+        if let Some(&known) = self.servers.get(&identity).filter(|_| enabled) {
+            let above = &mut self.found[known];
+            // A name made of the source is needed only for a server that has no other.
+            if found.config.name == found.name {
+                self.owners.insert(found.name.clone(), known);
+                above.aliases.push(found.name.clone());
+            }
+            note_origins(above, found);
+            return;
+        }
+        self.owners.insert(found.config.name.clone(), self.found.len());
+        if enabled {
+            self.servers.insert(identity, self.found.len());
+        }
+        self.found.push(found);
+    }
 }
 
-/// One server under two names stays two, as the user asked for both, but is pointed out.
-fn note_twins(found: &mut [Found]) {
-    let mut first: BTreeMap<Identity, String> = BTreeMap::new();
-    for found in found.iter_mut().filter(|found| found.state == State::Enabled) {
-        let identity = Identity::of(&found.config.transport);
-        match first.get(&identity) {
-            Some(name) => found.warnings.push(format!("the same server as `{}`", shown(name))),
-            None => {
-                first.insert(identity, found.config.name.clone());
-            }
+/// The places that hold `found` hold `above` too: they are one server.
+fn note_origins(above: &mut Found, found: Found) {
+    for origin in [found.origin].into_iter().chain(found.also) {
+        if origin != above.origin && !above.also.contains(&origin) {
+            above.also.push(origin);
         }
     }
 }
@@ -70,7 +107,7 @@ fn is_off(state: &State) -> bool {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Identity {
     Stdio { command: PathBuf, args: Vec<String>, env: BTreeMap<String, Secret>, cwd: Option<PathBuf> },
-    Remote { url: String, headers: BTreeMap<String, Secret>, socket: bool },
+    Remote { url: String, headers: BTreeMap<String, Secret>, socket: bool, access: Access },
 }
 
 impl Identity {
@@ -83,10 +120,11 @@ impl Identity {
                 cwd: cwd.as_ref().map(|cwd| cwd.canonicalize().unwrap_or_else(|_| cwd.clone())),
             },
             // HTTP and SSE at one address are one server in two protocols.
-            Transport::Remote { url, headers, kind } => Self::Remote {
+            Transport::Remote { url, headers, kind, access } => Self::Remote {
                 url: normal_url(url),
                 headers: headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect(),
                 socket: *kind == RemoteKind::WebSocket,
+                access: access.clone(),
             },
         }
     }

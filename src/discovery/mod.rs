@@ -1,34 +1,47 @@
 //! MCP servers found in the config files of MCP clients.
 //!
 //! Reads files, turns each entry into a [`Found`] with its origin and state, and merges them. Must never start or contact a
-//! server, never run a program, and never write a client's file; the one file it writes is the bridge's own [`TrustStore`].
-//! Called by `cli`.
+//! server, never run a program, and never write a client's file but in [`install`]; else the one file it writes is the bridge's
+//! own [`TrustStore`]. Called by `cli`.
 //!
-//! The way of an entry: `sources` names the files, `file` reads one, `scan` finds the entries in it, `entry` folds an
-//! entry into one form, `settle` fills in its variables, `scan` decides on its state, `merge` makes one list.
+//! The way of an entry: `clients` has the rows of data that `sources` makes files of, `file` reads one by its `syntax`, `locate`
+//! finds the entries in it, `layers` merges those of one configuration, `clients` undoes a client's own spelling, `entry` folds
+//! what is left into one form, `settle` fills in its variables, `judge` decides on its state, `merge` makes one list.
 
 mod claude_code;
+mod clients;
 mod entry;
+mod env_file;
 mod error;
 mod expand;
 mod file;
 mod git;
+pub mod import;
+pub mod install;
 mod itself;
+mod judge;
+mod layers;
+mod locate;
 mod merge;
+mod oauth;
 mod place;
 mod scan;
 mod settle;
 mod sources;
+mod survival;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod trust;
 mod words;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::upstream::config::ServerConfig;
 
+pub use clients::{CLIENTS, Client};
 pub use error::DiscoveryError;
 pub use place::{Os, Place};
 pub use scan::discover;
@@ -47,8 +60,22 @@ pub struct Options {
     pub trust_project: bool,
     /// Answers given to the bridge before.
     pub trusted: TrustStore,
+    /// `MCP_BRIDGE_SOURCES`: the clients to look at, by their words in [`CLIENTS`]; `auto` is all of them. `None`: those that
+    /// are looked at by default.
+    pub sources: Option<Vec<String>>,
     /// `MCP_BRIDGE_ALLOW_SELF_SERVER`: do not hold back entries that are the bridge itself.
     pub allow_self: bool,
+    /// Variables are not filled in but written in our own dialect, as [`import`] wants them. Such servers cannot be started.
+    pub as_written: bool,
+}
+
+impl Options {
+    fn chooses(&self, word: &str) -> bool {
+        match &self.sources {
+            Some(words) => words.iter().any(|chosen| chosen == word || chosen == "auto"),
+            None => CLIENTS.iter().any(|client| client.word == word && client.by_default),
+        }
+    }
 }
 
 /// What a scan brought to light.
@@ -59,9 +86,26 @@ pub struct Discovery {
     pub problems: Vec<Problem>,
     /// The files that were read, in the order of reading.
     pub files: Vec<FileRead>,
+    pub looked: Looked,
+}
+
+/// Where a scan looked: what it found depends on nothing else that may change while the bridge runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// Files, whether they exist or not.
+    pub files: BTreeSet<PathBuf>,
+    /// Folders in which any file counts.
+    pub folders: BTreeSet<PathBuf>,
+    /// Those of the files that could be read, under each of their names.
+    pub used: BTreeSet<PathBuf>,
 }
 
 impl Discovery {
+    /// Further names of servers to use, each with the name of its server.
+    pub fn aliases(&self) -> impl Iterator<Item = (String, String)> {
+        self.enabled().flat_map(|found| found.aliases.iter().map(|alias| (alias.clone(), found.config.name.clone())))
+    }
+
     /// The servers to use. Their names are unique.
     pub fn enabled(&self) -> impl Iterator<Item = &Found> {
         self.found.iter().filter(|found| found.state == State::Enabled)
@@ -153,12 +197,18 @@ pub struct Found {
     /// Ready to be used when `state` is [`State::Enabled`]. Variables are as written while an approval is pending; for an
     /// invalid entry only the name means anything.
     pub config: ServerConfig,
+    /// The name as written in its file; `config.name` is `source:name` where another server has the name.
+    pub name: String,
+    /// Further names under which the same server is written.
+    pub aliases: Vec<String>,
     pub origin: Origin,
     /// Further places that hold the same server.
     pub also: Vec<Origin>,
     pub state: State,
     /// Remarks that do not stop it from being used (unknown keys, unset variables).
     pub warnings: Vec<String>,
+    /// Why it cannot be said in our own form, where a scan for [`import`] found that.
+    pub unsayable: Option<&'static str>,
     /// What the entry said, for the [`TrustStore`].
     pub fingerprint: Fingerprint,
 }

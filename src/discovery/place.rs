@@ -65,6 +65,11 @@ impl Place {
         }
     }
 
+    /// The folder of files with servers that are nobody's but the user's.
+    pub fn own_servers(&self) -> PathBuf {
+        self.config_dir().join("mcp").join("servers")
+    }
+
     /// The user's configuration folder by the XDG rule, which the neutral folders follow on every system.
     pub(super) fn config_dir(&self) -> PathBuf {
         match &self.xdg_config_home {

@@ -1,26 +1,19 @@
 //! The scan itself: every source, every file, every entry; then one list.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::claude_code::{Answer, Record};
-use super::entry::{self, Entry, Flaw};
+use super::clients::{self, CLIENTS, EXPLICIT, Records};
 use super::error::DiscoveryError;
-use super::expand::Dialect;
 use super::file::{Document, Shelf};
+use super::layers::Layer;
+use super::locate::{Entry, locate};
 use super::merge::{Candidate, merge};
 use super::place::Place;
-use super::settle::{Settled, settle};
-use super::sources::{self, MAX_FILES, Owner, Root, SOURCES, Shape, Source};
-use super::trust::Fingerprint;
-use super::words::{kind, shown};
-use super::{CHAIN_VAR, Discovery, FileRead, Found, Options, Origin, Problem, Scope, State, itself};
-use crate::upstream::config::{ServerConfig, Transport};
-
-/// Longer than any name in use; such a name is a mistake, and it would be repeated in every listing.
-const LONGEST_NAME: usize = 200;
+use super::sources::{self, MAX_FILES, Shape, Source};
+use super::{CHAIN_VAR, Discovery, FileRead, Looked, Options, Origin, Problem, Scope};
 
 /// Reads every config file there is and says which servers are in them. Never fails: what cannot be read is a problem in the
 /// result, and costs nothing else.
@@ -32,258 +25,222 @@ pub fn discover(place: &Place, options: &Options) -> Discovery {
         return Discovery { problems: vec![problem], ..Discovery::default() };
     }
     let mut shelf = Shelf::default();
-    let record = Record::read(place, &mut shelf);
+    let chosen = |word: &str| options.chooses(word);
+    let records = Records::read(place, options, &mut shelf, chosen);
     let mut scan =
-        Scan { place, options, record, shelf, seen: BTreeSet::new(), candidates: Vec::new(), files: Vec::new() };
+        Scan { place, options, records, shelf, seen: BTreeSet::new(), candidates: Vec::new(), files: Vec::new() };
+    let rows = CLIENTS.iter().filter(|client| chosen(client.word)).flat_map(|client| client.sources);
+    let rows: Vec<&Source> = EXPLICIT.iter().chain(rows).collect();
     // Project files go last, so that a link in a project to the user's own file does not make it the project's.
-    let (project, own): (Vec<&Source>, Vec<&Source>) = SOURCES.iter().partition(|row| row.scope == Scope::Project);
-    own.into_iter().chain(project).for_each(|source| scan.source(source));
-    Discovery { found: merge(scan.candidates), problems: scan.shelf.problems, files: scan.files }
+    let (mut files, folders) = sources::looked_at(rows.iter().copied(), place, options);
+    let (project, own): (Vec<&Source>, Vec<&Source>) = rows.iter().partition(|row| row.scope == Scope::Project);
+    own.into_iter().chain(project).filter(|row| !row.layered).for_each(|source| scan.source(source));
+    let layered: Vec<&Source> = rows.into_iter().filter(|row| row.layered).collect();
+    layered.chunk_by(|one, next| one.id == next.id).for_each(|rows| scan.layered(rows));
+    if chosen("claude") {
+        clients::extensions(&mut scan);
+        clients::plugins(&mut scan);
+    }
+    let (tried, used) = scan.shelf.tried();
+    files.extend(tried);
+    let looked = Looked { files, folders, used };
+    Discovery { found: merge(scan.candidates), problems: scan.shelf.problems, files: scan.files, looked }
 }
 
-struct Scan<'a> {
-    place: &'a Place,
-    options: &'a Options,
-    record: Record,
-    shelf: Shelf,
+pub(super) struct Scan<'a> {
+    pub place: &'a Place,
+    pub options: &'a Options,
+    pub records: Records,
+    pub shelf: Shelf,
     /// Files by their canonical path, and where in them servers were read.
     seen: BTreeSet<(PathBuf, Vec<String>)>,
     candidates: Vec<Candidate>,
     files: Vec<FileRead>,
 }
 
+/// One entry with all that is known of it from outside.
+pub(super) struct Written<'d> {
+    pub name: &'d str,
+    pub value: &'d Value,
+    pub origin: Origin,
+    /// Further files whose fields are in it.
+    pub also: Vec<Origin>,
+    /// The folder that its owner would call the workspace.
+    pub project: &'d Path,
+    /// Variables that only this entry knows.
+    pub vars: &'d BTreeMap<String, String>,
+    /// Why it is switched off, where that is written outside of it.
+    pub off: Option<String>,
+    /// What is missing and cannot be had here.
+    pub needs: Vec<String>,
+    pub rank: (u8, usize),
+}
+
 impl Scan<'_> {
     fn source(&mut self, source: &Source) {
-        let files = sources::files(source, self.place, self.options);
-        if let Some(folder) = files.overfull {
-            self.problem(&folder, None, &DiscoveryError::TooManyFiles { limit: MAX_FILES });
-        }
-        for (order, path) in files.paths.into_iter().enumerate() {
-            match self.shelf.open(&path) {
-                Some(document) => self.file(source, order, &path, &document),
-                None if source.scope == Scope::Explicit && !path.exists() => {
-                    self.problem(&path, None, &DiscoveryError::ExplicitMissing);
+        for (order, file) in self.files_of(source).into_iter().enumerate() {
+            match self.shelf.open(&file.path, source.syntax) {
+                Some(document) => self.file(source, order, &file, &document),
+                None if source.scope == Scope::Explicit && !file.path.exists() => {
+                    self.problem(&file.path, None, &DiscoveryError::ExplicitMissing);
                 }
                 None => {}
             }
         }
     }
 
-    fn problem(&mut self, file: &Path, line: Option<usize>, error: &DiscoveryError) {
+    fn files_of(&mut self, source: &Source) -> Vec<sources::Spotted> {
+        let files = sources::files(source, self.place, self.options);
+        if let Some(folder) = files.overfull {
+            self.problem(&folder, None, &DiscoveryError::TooManyFiles { limit: MAX_FILES });
+        }
+        files.paths
+    }
+
+    pub fn problem(&mut self, file: &Path, line: Option<usize>, error: &DiscoveryError) {
         self.shelf.problems.push(Problem::new(Some(file), line, error));
     }
 
-    fn file(&mut self, source: &Source, order: usize, path: &Path, document: &Document) {
-        let servers = match locate(source, document, self.record.workspace.as_deref()) {
+    /// The servers of a document, unless they were read before under another name of the file.
+    fn entries<'d>(
+        &mut self,
+        source: &Source,
+        path: &Path,
+        document: &'d Document,
+    ) -> Option<(Vec<Entry<'d>>, Option<&'static str>)> {
+        let servers = match locate(source, document, self.records.claude.workspace.as_deref()) {
             Ok(Some(servers)) => servers,
-            Ok(None) => return,
+            Ok(None) => return None,
             Err(error) => {
                 let line = document.lines(&[]).get("mcpServers").copied();
                 self.problem(path, line, &error);
-                return;
+                return None;
             }
         };
-        if !self.seen.insert((document.canonical.clone(), servers.pointer.clone())) {
-            return;
-        }
-        let lines = document.lines(&servers.pointer);
-        let shared =
-            document.root.get("description").and_then(Value::as_str).filter(|_| source.shape == Shape::Lenient);
-        let mut count = 0;
-        for (name, value) in servers.entries {
-            let pointer = servers.pointer.iter().chain([name]).map(|key| escape(key)).collect();
-            let origin = Origin {
-                source: source.id,
-                scope: source.scope,
-                file: document.canonical.clone(),
-                pointer,
-                line: lines.get(name).copied(),
-            };
-            let mut candidate = self.entry(source, name, value, origin);
-            candidate.rank = (source.rank, order);
-            if candidate.found.config.description.is_none() {
-                candidate.found.config.description = shared.map(str::to_owned);
-            }
-            candidate.found.warnings.extend(servers.note.map(str::to_owned));
-            self.candidates.push(candidate);
-            count += 1;
-        }
-        self.files.push(FileRead { path: path.to_owned(), source: source.id, scope: source.scope, servers: count });
-    }
-
-    fn entry(&mut self, source: &Source, name: &str, value: &Value, origin: Origin) -> Candidate {
-        let fingerprint = Fingerprint::of(name, value);
-        let judged = check_name(name)
-            .and_then(|()| entry::parse(value))
-            .and_then(|entry| self.judge(source, name, entry, &origin, &fingerprint));
-        let (config, verdict, warnings) = judged.unwrap_or_else(|flaw| {
-            let error = DiscoveryError::Entry { name: shown(name), flaw: flaw.to_string() };
-            self.problem(&origin.file, origin.line, &error);
-            (unusable(name), Verdict::unclaimed(State::Invalid { reason: flaw.to_string() }), Vec::new())
-        });
-        let found = Found { config, origin, also: Vec::new(), state: verdict.state, warnings, fingerprint };
-        Candidate { found, rank: (source.rank, 0), claims: verdict.claims }
-    }
-
-    fn judge(
-        &self,
-        source: &Source,
-        name: &str,
-        entry: Entry,
-        origin: &Origin,
-        fingerprint: &Fingerprint,
-    ) -> Result<(ServerConfig, Verdict, Vec<String>), Flaw> {
-        let folder = origin.file.parent().unwrap_or(&self.place.cwd);
-        let mut warnings = entry.warnings;
-        if entry.untyped_url && source.owner == Owner::ClaudeCode {
-            warnings.push("Claude Code skips an entry that has `url` and no `type`; add \"type\": \"http\"".into());
-        }
-        let refusal = self.refusal(source, name, origin, fingerprint);
-        // Nothing of an unapproved file is filled in: a repository could send any variable to any address that way.
-        let dialect = if refusal.is_some() { Dialect::None } else { source.dialect };
-        let Settled { transport, needs, warnings: more } = settle(entry.transport, dialect, self.place, folder)?;
-        warnings.extend(more);
-
-        let itself = itself::recognise(name, &transport, self.place).filter(|_| !self.options.allow_self);
-        let verdict = if let Some(reason) = itself {
-            Verdict::unclaimed(State::Blocked { reason: reason.into() })
-        } else if let Some(state) = refusal {
-            Verdict::unclaimed(state)
-        } else if entry.switched_off {
-            Verdict::claimed(State::Disabled { reason: "switched off in its entry".into() })
-        } else if source.owner == Owner::ClaudeCode && self.record.is_off(name) {
-            Verdict::claimed(State::Disabled { reason: "switched off in Claude Code for this workspace".into() })
-        } else if !needs.is_empty() {
-            Verdict::claimed(State::NeedsInput { reason: needs.join("; ") })
-        } else {
-            Verdict::claimed(State::Enabled)
-        };
-        let config = ServerConfig {
-            name: name.to_owned(),
-            transport,
-            call_timeout: entry.call_timeout,
-            description: entry.description,
-        };
-        Ok((config, verdict, warnings))
-    }
-
-    /// Why this entry may not be used, whatever it says: nobody approved it, or somebody forbade it.
-    fn refusal(&self, source: &Source, name: &str, origin: &Origin, fingerprint: &Fingerprint) -> Option<State> {
-        let of_claude_code = source.owner == Owner::ClaudeCode;
-        if let Some(managed) = self.record.managed.as_ref().filter(|_| of_claude_code && source.scope != Scope::Managed)
-        {
-            let reason = format!("Claude Code uses only the servers of {}", managed.display());
-            return Some(State::Disabled { reason });
-        }
-        // An answer given to the bridge about this very entry comes before what was told to anyone else.
-        if source.scope != Scope::Project || self.options.trusted.holds(&origin.file, fingerprint) {
+        let holder = servers.entries.first().map(|entry| entry.holder.clone()).unwrap_or_default();
+        if !self.seen.insert((document.canonical.clone(), holder)) {
             return None;
         }
-        match if of_claude_code { self.record.answer(name) } else { Answer::NotAsked } {
-            Answer::Refused => Some(State::Disabled { reason: "refused in Claude Code".into() }),
-            Answer::Approved => None,
-            Answer::NotAsked if self.options.trust_project => None,
-            Answer::NotAsked => Some(State::PendingApproval {
-                reason: "it comes from the project's own files; approve it with `mcp-bridge trust`, or set MCP_BRIDGE_TRUST_PROJECT=1"
-                    .into(),
-            }),
+        let count = servers.entries.len();
+        self.files.push(FileRead { path: path.to_owned(), source: source.id, scope: source.scope, servers: count });
+        Some((servers.entries, servers.note))
+    }
+
+    fn file(&mut self, source: &Source, order: usize, file: &sources::Spotted, document: &Document) {
+        let Some((entries, note)) = self.entries(source, &file.path, document) else { return };
+        let project = if source.scope == Scope::Project { &file.base } else { &self.place.cwd }.clone();
+        let origins = Origins::new(source, document);
+        let shared =
+            document.root.get("description").and_then(Value::as_str).filter(|_| source.shape == Shape::Lenient);
+        for entry in entries {
+            let vars = answers(document, &entry.holder);
+            let written = Written {
+                name: &entry.name,
+                value: entry.value,
+                origin: origins.of(&entry),
+                also: Vec::new(),
+                project: &project,
+                vars: &vars,
+                off: None,
+                needs: Vec::new(),
+                rank: (source.rank, order),
+            };
+            let Some(mut candidate) = self.judge(source, written) else { continue };
+            let found = &mut candidate.found;
+            if found.config.description.is_none() {
+                found.config.description = shared.map(str::to_owned);
+            }
+            found.warnings.extend(note.map(str::to_owned));
+            self.candidates.push(candidate);
         }
     }
-}
 
-struct Verdict {
-    state: State,
-    claims: bool,
-}
-
-impl Verdict {
-    fn claimed(state: State) -> Self {
-        Self { state, claims: true }
+    /// Sources whose files are one configuration, from the highest layer to the lowest.
+    ///
+    /// A project's layers need an approval, so their entries are candidates of their own, made of all layers; beside them
+    /// stands what the user's own layers say.
+    fn layered(&mut self, rows: &[&Source]) {
+        let mut layers: Vec<(usize, Layer)> = Vec::new();
+        // The user's own files first, as elsewhere: what is reached as a project's too stays the user's.
+        let (project, own): (Vec<_>, Vec<_>) =
+            rows.iter().enumerate().partition(|(_, row)| row.scope == Scope::Project);
+        for (height, source) in own.into_iter().chain(project) {
+            for file in self.files_of(source) {
+                let Some(document) = self.shelf.open(&file.path, source.syntax) else { continue };
+                let Some((entries, _)) = self.entries(source, &file.path, &document) else { continue };
+                let origins = Origins::new(source, &document);
+                let entries =
+                    entries.into_iter().map(|entry| (entry.name.clone(), entry.value.clone(), origins.of(&entry)));
+                let entries = entries.collect();
+                let layer = Layer { source_rank: source.rank, scope: source.scope, base: file.base.clone(), entries };
+                layers.push((height, layer));
+            }
+        }
+        layers.sort_by_key(|(height, _)| *height);
+        let layers: Vec<Layer> = layers.into_iter().map(|(_, layer)| layer).collect();
+        for merged in super::layers::merged(&layers) {
+            let project = merged.project.clone().unwrap_or_else(|| self.place.cwd.clone());
+            let Some(source) = rows.iter().find(|row| row.scope == merged.origin.scope) else { continue };
+            let written = Written {
+                name: &merged.name,
+                value: &merged.value,
+                origin: merged.origin,
+                also: merged.also,
+                project: &project,
+                vars: &BTreeMap::new(),
+                off: None,
+                needs: Vec::new(),
+                rank: (merged.rank, 0),
+            };
+            self.add(source, written);
+        }
     }
 
-    fn unclaimed(state: State) -> Self {
-        Self { state, claims: false }
+    /// Judges an entry and keeps it.
+    pub fn add(&mut self, source: &Source, written: Written<'_>) {
+        let candidate = self.judge(source, written);
+        self.candidates.extend(candidate);
+    }
+
+    pub fn read_file(&mut self, path: &Path, source: &'static str, scope: Scope, servers: usize) {
+        self.files.push(FileRead { path: path.to_owned(), source, scope, servers });
     }
 }
 
-/// The servers of one file.
-struct Servers<'d> {
-    entries: Vec<(&'d String, &'d Value)>,
-    /// The keys that lead to them.
-    pointer: Vec<String>,
-    note: Option<&'static str>,
-}
-
-fn locate<'d>(
-    source: &Source,
+/// Origins of the entries of one document; lines are looked up once for each place that holds some.
+struct Origins<'d> {
+    source: &'d Source,
     document: &'d Document,
-    workspace: Option<&str>,
-) -> Result<Option<Servers<'d>>, DiscoveryError> {
-    let Value::Object(root) = &document.root else {
-        return Err(DiscoveryError::WrongRoot { field: "the file".into(), found: kind(&document.root) });
-    };
-    let (holder, mut pointer) = match source.root {
-        Root::Top => (Some(root), Vec::new()),
-        Root::Workspace => {
-            let Some(key) = workspace else { return Ok(None) };
-            let project = root.get("projects").and_then(|projects| projects.get(key)).and_then(Value::as_object);
-            (project, vec!["projects".to_owned(), key.to_owned()])
+    lines: std::cell::RefCell<BTreeMap<Vec<String>, BTreeMap<String, usize>>>,
+}
+
+impl<'d> Origins<'d> {
+    fn new(source: &'d Source, document: &'d Document) -> Self {
+        Self { source, document, lines: Default::default() }
+    }
+
+    fn of(&self, entry: &Entry<'_>) -> Origin {
+        let mut known = self.lines.borrow_mut();
+        let lines = known.entry(entry.holder.clone()).or_insert_with(|| self.document.lines(&entry.holder));
+        Origin {
+            source: self.source.id,
+            scope: self.source.scope,
+            file: self.document.canonical.clone(),
+            pointer: entry.holder.iter().chain([&entry.key]).map(|key| escape(key)).collect(),
+            line: lines.get(&entry.key).copied(),
         }
-    };
-    let written = holder.and_then(|holder| holder.get("mcpServers"));
-    let mut found = |key: Option<&str>, entries: &'d Map<String, Value>, note| {
-        pointer.extend(key.map(str::to_owned));
-        // Beside the servers of a flat file stand its description and schema.
-        let entries = entries.iter().filter(|(_, value)| key.is_some() || value.is_object()).collect();
-        Ok(Some(Servers { entries, pointer: std::mem::take(&mut pointer), note }))
-    };
-    match written {
-        Some(Value::Object(entries)) => return found(Some("mcpServers"), entries, None),
-        Some(Value::Null) if source.shape != Shape::Required => return Ok(None),
-        Some(other) => return Err(DiscoveryError::WrongRoot { field: "mcpServers".into(), found: kind(other) }),
-        None if source.root == Root::Workspace => return Ok(None),
-        None => {}
     }
-    let lenient = source.shape == Shape::Lenient;
-    if let Some(Value::Object(entries)) = root.get("servers").filter(|value| are_servers(value)) {
-        let note = Some("the file says `servers`; the usual key is `mcpServers`");
-        return if lenient { found(Some("servers"), entries, note) } else { Err(DiscoveryError::ServersKey) };
-    }
-    if are_servers(&document.root) {
-        let note = Some("the servers stand at the top of the file; usually they stand under `mcpServers`");
-        return if lenient { found(None, root, note) } else { Err(DiscoveryError::FlatRoot) };
-    }
-    if source.shape == Shape::Optional { Ok(None) } else { Err(DiscoveryError::NoServers) }
 }
 
-/// Whether this looks like a map of servers: some objects, and each with a program or an address.
-fn are_servers(value: &Value) -> bool {
-    let Value::Object(members) = value else { return false };
-    let mut entries = members.values().filter_map(Value::as_object).peekable();
-    let reachable = |entry: &Map<String, Value>| {
-        ["command", "cmd", "url", "serverUrl", "httpUrl"].iter().any(|key| entry.contains_key(*key))
+/// Values an editor would ask for and that have a default: `inputs` beside the servers, by `input:<id>`.
+fn answers(document: &Document, holder: &[String]) -> BTreeMap<String, String> {
+    let above = &holder[..holder.len().saturating_sub(1)];
+    let place = above.iter().try_fold(&document.root, |value, key| value.get(key));
+    let inputs = place.and_then(|place| place.get("inputs")).and_then(Value::as_array);
+    let answer = |input: &Value| {
+        Some((format!("input:{}", input.get("id")?.as_str()?), input.get("default")?.as_str()?.to_owned()))
     };
-    entries.peek().is_some() && entries.all(reachable)
-}
-
-fn check_name(name: &str) -> Result<(), Flaw> {
-    const ACCEPTED: &str = "a name of 1 to 200 characters without control characters";
-    let found = if name.trim().is_empty() {
-        "empty"
-    } else if name.chars().any(char::is_control) {
-        "a text with control characters"
-    } else if name.chars().count() > LONGEST_NAME {
-        "too long"
-    } else {
-        return Ok(());
-    };
-    Err(Flaw::new("the server's name", found, ACCEPTED))
-}
-
-/// What stands in for a server whose entry cannot be understood.
-fn unusable(name: &str) -> ServerConfig {
-    let transport = Transport::Stdio { command: String::new(), args: Vec::new(), env: Default::default(), cwd: None };
-    ServerConfig { name: name.to_owned(), transport, call_timeout: None, description: None }
+    inputs.into_iter().flatten().filter_map(answer).collect()
 }
 
 /// One step of a JSON pointer (RFC 6901).

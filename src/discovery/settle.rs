@@ -4,10 +4,83 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::entry::Flaw;
-use super::expand::Dialect;
+use super::env_file;
+use super::expand::{Dialect, Expanded, Wanted};
+use super::file::read_bounded;
 use super::place::{Os, Place};
 use super::words::{shown, split};
-use crate::upstream::config::{RemoteKind, Secret, Transport};
+use crate::upstream::config::{Access, OAuth, RemoteKind, Secret, Transport, check_address};
+
+/// What the variables of one entry stand for.
+pub(super) struct Scene<'p> {
+    pub place: &'p Place,
+    pub dialect: Dialect,
+    /// Nothing is filled in for an entry that waits for approval.
+    pub fill: bool,
+    /// Variables become those of our own dialect.
+    pub as_written: bool,
+    /// Where the config file lies: a relative path starts there.
+    pub folder: &'p Path,
+    /// The folder its owner would call the workspace.
+    pub project: &'p Path,
+    /// Variables that only this entry knows; they come before the environment's.
+    pub vars: &'p BTreeMap<String, String>,
+}
+
+/// A file that stands for a text holds a token or a key; one larger is something else.
+const LONGEST_TEXT: u64 = 64 * 1024;
+
+impl Scene<'_> {
+    fn expand(&self, field: &str, text: &str) -> Expanded {
+        if !self.fill || !self.dialect.reaches(field) {
+            return Expanded { text: text.to_owned(), ..Expanded::default() };
+        }
+        self.dialect.expand(self.place.os, text, |wanted| self.known(wanted))
+    }
+
+    /// The variables in the file that an entry names; none while nothing is filled in. `None`: the file cannot be read.
+    pub fn variables(&self, file: &str) -> Option<Vec<(String, String)>> {
+        if !self.fill {
+            return Some(Vec::new());
+        }
+        let text = self.text_of(&self.expand("envFile", file).text)?;
+        let fit = |(name, value): &(String, String)| !name.contains('\0') && !value.contains('\0');
+        Some(env_file::variables(&text).into_iter().filter(fit).collect())
+    }
+
+    /// What stands in a small file of text.
+    fn text_of(&self, path: &str) -> Option<String> {
+        let bytes = read_bounded(&self.place.path(path, self.folder), LONGEST_TEXT).ok()??;
+        String::from_utf8(bytes).ok()
+    }
+
+    fn known(&self, wanted: Wanted<'_>) -> Option<String> {
+        let shown = |path: &Path| path.to_str().map(str::to_owned);
+        match wanted {
+            Wanted::Variable(name) => self.vars.get(name).cloned().or_else(|| {
+                let value = self.place.var(name)?;
+                let written = format!("${{{name}}}");
+                let expressible = self.as_written && Dialect::Neutral.occurs(self.place.os, &written);
+                Some(if expressible { written } else { value.to_owned() })
+            }),
+            Wanted::Client("userHome") => shown(&self.place.home),
+            Wanted::Client("workspaceFolder" | "workspaceRoot") => shown(self.project),
+            Wanted::Client("workspaceFolderBasename") => self.project.file_name()?.to_str().map(str::to_owned),
+            Wanted::Client("cwd") => shown(&self.place.cwd),
+            Wanted::Client("/" | "pathSeparator") => {
+                Some(if self.place.os == Os::Windows { "\\" } else { "/" }.to_owned())
+            }
+            Wanted::Client(_) => None,
+            Wanted::File(path) => Some(self.text_of(path)?.trim().to_owned()),
+            // Secrets that Continue would fetch may stand in the environment under their own name.
+            Wanted::Private(name) => self
+                .vars
+                .get(name)
+                .cloned()
+                .or_else(|| self.place.var(name.strip_prefix("secrets.")?).map(str::to_owned)),
+        }
+    }
+}
 
 /// A transport with its texts expanded.
 pub(super) struct Settled {
@@ -17,19 +90,21 @@ pub(super) struct Settled {
     pub warnings: Vec<String>,
 }
 
-/// Expands what `written` says in `dialect`, once. `folder` is where the config file lies: a relative `cwd` starts there.
-pub(super) fn settle(written: Transport, dialect: Dialect, place: &Place, folder: &Path) -> Result<Settled, Flaw> {
-    let mut pass = Pass { dialect, place, needs: Vec::new(), warnings: Vec::new() };
+/// Expands what `written` says, once.
+pub(super) fn settle(written: Transport, scene: &Scene<'_>) -> Result<Settled, Flaw> {
+    let mut pass = Pass { scene, needs: Vec::new(), warnings: Vec::new() };
     let transport = match written {
-        Transport::Stdio { command, args, env, cwd } => pass.stdio(&command, args, env, cwd, folder)?,
-        Transport::Remote { url, headers, kind } => pass.remote(&url, headers, kind)?,
+        Transport::Stdio { command, args, env, cwd } => pass.stdio(&command, args, env, cwd)?,
+        Transport::Remote { url, headers, kind, access } => {
+            let access = pass.access(access);
+            pass.remote(&url, headers, kind, access)?
+        }
     };
     Ok(Settled { transport, needs: pass.needs, warnings: pass.warnings })
 }
 
 struct Pass<'p> {
-    dialect: Dialect,
-    place: &'p Place,
+    scene: &'p Scene<'p>,
     needs: Vec<String>,
     warnings: Vec<String>,
 }
@@ -41,7 +116,6 @@ impl Pass<'_> {
         args: Vec<String>,
         env: BTreeMap<String, Secret>,
         cwd: Option<PathBuf>,
-        folder: &Path,
     ) -> Result<Transport, Flaw> {
         let (program, mut words) = self.words(command)?;
         words.extend(args);
@@ -55,7 +129,7 @@ impl Pass<'_> {
                 (name, Secret::new(value))
             })
             .collect();
-        let cwd = cwd.map(|cwd| self.folder(&cwd.to_string_lossy(), folder));
+        let cwd = cwd.map(|cwd| self.folder(&cwd.to_string_lossy()));
 
         // What no operating system can pass to a child, said here rather than at the first call.
         const ACCEPTED: &str = "text without NUL characters";
@@ -83,11 +157,11 @@ impl Pass<'_> {
         if !command.contains(char::is_whitespace) {
             return Ok(whole);
         }
-        let path = self.dialect.expand(command, |name| self.place.var(name)).text;
-        if self.place.program(&path, &self.place.cwd).is_some() {
+        let place = self.scene.place;
+        if place.program(&self.scene.expand("command", command).text, &place.cwd).is_some() {
             return Ok(whole);
         }
-        let words = split(command, self.place.os != Os::Windows).ok_or_else(|| {
+        let words = split(command, place.os != Os::Windows).ok_or_else(|| {
             Flaw::new("command", "a command line with an open quote", "the program alone, arguments in `args`")
         })?;
         let Some((program, args)) = words.split_first() else { return Ok(whole) };
@@ -99,7 +173,13 @@ impl Pass<'_> {
         Ok((program.clone(), args.to_vec()))
     }
 
-    fn remote(&mut self, url: &str, headers: BTreeMap<String, Secret>, kind: RemoteKind) -> Result<Transport, Flaw> {
+    fn remote(
+        &mut self,
+        url: &str,
+        headers: BTreeMap<String, Secret>,
+        kind: RemoteKind,
+        access: Access,
+    ) -> Result<Transport, Flaw> {
         let waiting = self.needs.len();
         let url = self.required("url", url.trim());
         let headers: BTreeMap<String, Secret> = headers
@@ -110,7 +190,7 @@ impl Pass<'_> {
             })
             .collect();
         // An address that still holds a variable cannot be judged yet, whether it waits for a value or for an approval.
-        if self.needs.len() == waiting && !url.contains("${") {
+        if self.needs.len() == waiting && !self.is_open(&url) {
             check_url(&url)?;
         }
         for (name, value) in &headers {
@@ -125,14 +205,39 @@ impl Pass<'_> {
                 return Err(Flaw::new(format!("headers.{}", shown(name)), "not fit for a header", "text on one line"));
             }
         }
-        Ok(Transport::Remote { url, headers, kind })
+        Ok(Transport::Remote { url, headers, kind, access })
+    }
+
+    /// Files are expanded like any text; the helper's command is not, as a shell does that.
+    fn access(&mut self, written: Access) -> Access {
+        let mut file = |name: &str, path: PathBuf| {
+            let text = self.required(&format!("tls.{name}"), &path.to_string_lossy());
+            self.scene.place.path(&text, self.scene.folder)
+        };
+        let ca = written.ca.map(|path| file("ca", path));
+        let certificate = written.certificate.map(|(cert, key)| (file("cert", cert), file("key", key)));
+        let oauth = OAuth {
+            client_secret: written
+                .oauth
+                .client_secret
+                .map(|secret| Secret::new(self.required("oauth.clientSecret", secret.expose()))),
+            ..written.oauth
+        };
+        Access { headers_helper: written.headers_helper, ca, certificate, oauth }
+    }
+
+    /// Whether there is still a variable in a text: one that nobody could fill in yet.
+    fn is_open(&self, text: &str) -> bool {
+        let os = self.scene.place.os;
+        (!self.scene.fill && self.scene.dialect.occurs(os, text))
+            || (self.scene.as_written && Dialect::Neutral.occurs(os, text))
     }
 
     /// A relative folder starts where the file lies, and `~` is the home folder.
-    fn folder(&mut self, written: &str, base: &Path) -> PathBuf {
+    fn folder(&mut self, written: &str) -> PathBuf {
         let needed = self.needs.len();
-        let folder = self.place.path(&self.required("cwd", written), base);
-        let known = self.needs.len() == needed && !folder.to_string_lossy().contains("${");
+        let folder = self.scene.place.path(&self.required("cwd", written), self.scene.folder);
+        let known = self.needs.len() == needed && !self.is_open(written);
         if known && !folder.is_dir() {
             self.warnings.push("`cwd` is not a folder that exists".into());
         }
@@ -141,27 +246,40 @@ impl Pass<'_> {
 
     /// A text the server cannot be started without knowing in full.
     fn required(&mut self, field: &str, text: &str) -> String {
-        let out = self.dialect.expand(text, |name| self.place.var(name));
+        let out = self.expand(field, text);
         self.needs.extend(out.unset.iter().map(|name| format!("`{field}` needs the variable `{}`", shown(name))));
         out.text
     }
 
     /// A text which clients pass on as it stands when a variable is missing.
     fn optional(&mut self, field: &str, text: &str) -> String {
-        let out = self.dialect.expand(text, |name| self.place.var(name));
-        let note =
-            |name: &String| format!("`{field}`: the variable `{}` is not set, so it stays as written", shown(name));
+        let out = self.expand(field, text);
+        let so = if self.scene.dialect.unset_is_empty() { "it is left empty" } else { "it stays as written" };
+        let note = |name: &String| format!("`{field}`: the variable `{}` is not set, so {so}", shown(name));
         self.warnings.extend(out.unset.iter().map(note));
         out.text
+    }
+
+    /// What only the client could have told is missing in any field.
+    fn expand(&mut self, field: &str, text: &str) -> Expanded {
+        let out = self.scene.expand(field, text);
+        let note =
+            |name: &String| format!("`{field}` needs `{}`, which its client asks for and keeps to itself", shown(name));
+        self.needs.extend(out.private.iter().map(note));
+        out
     }
 }
 
 fn check_url(url: &str) -> Result<(), Flaw> {
     const ACCEPTED: &str = "an address such as https://example.com/mcp";
+    if url.starts_with("unix:") || url.starts_with("http+unix:") {
+        const SOCKET: &str = "unix:///path/of.sock, unix:///path/of.sock:/mcp or http+unix://%2Fpath%2Fof.sock/mcp";
+        return check_address(url).map_err(|_| Flaw::new("url", "no address of a Unix socket", SOCKET));
+    }
     let uri: http::Uri = url.parse().map_err(|_| Flaw::new("url", "not an address", ACCEPTED))?;
     match uri.scheme_str() {
         Some("http" | "https" | "ws" | "wss") if uri.host().is_some_and(|host| !host.is_empty()) => Ok(()),
         Some("http" | "https" | "ws" | "wss") | None => Err(Flaw::new("url", "an address without a host", ACCEPTED)),
-        Some(_) => Err(Flaw::new("url", "an address of another kind", "http, https, ws or wss")),
+        Some(_) => Err(Flaw::new("url", "an address of another kind", "http, https, ws, wss or unix")),
     }
 }

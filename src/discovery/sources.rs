@@ -1,11 +1,18 @@
-//! Every place where servers are looked for, as data. A client with the same file format is one more row.
+//! What a source of servers is, and which files it has. The sources themselves are rows in `clients`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use serde_json::Value;
+
+use super::clients::{Folded, Lookup, plain};
 use super::expand::Dialect;
+use super::git;
 use super::place::{Os, Place};
+use super::syntax::Syntax;
 use super::{Options, Scope};
+use crate::upstream::config::RemoteKind;
 
 /// One kind of config file.
 pub(super) struct Source {
@@ -17,10 +24,23 @@ pub(super) struct Source {
     pub spots: &'static [Spot],
     /// Only the first spot that has a file with something in it, instead of all of them.
     pub first_only: bool,
+    /// Of several spots in one folder only the first that has a file, folders nearest first.
+    pub one_a_folder: bool,
+    pub syntax: Syntax,
     pub root: Root,
+    /// The servers may be a list of objects that say their names.
+    pub list: bool,
     pub shape: Shape,
     pub dialect: Dialect,
+    /// What `timeout` counts.
+    pub unit: Unit,
+    /// What an address means that comes without a `type`.
+    pub bare_url: RemoteKind,
     pub owner: Owner,
+    /// What its owner spells unlike everybody else.
+    pub fold: fn(&Value, &Lookup) -> Folded,
+    /// Entries of one name in several files of this source are one entry, field by field; otherwise the nearest is it.
+    pub layered: bool,
 }
 
 /// A path on some systems; `*` in a part of it stands for any text.
@@ -32,7 +52,7 @@ pub(super) struct Spot {
 
 /// Where a path begins.
 #[derive(Clone, Copy)]
-enum Base {
+pub(super) enum Base {
     /// The file the user named.
     Explicit,
     Home,
@@ -44,9 +64,19 @@ enum Base {
     Roaming,
     /// Windows `LOCALAPPDATA`.
     Local,
+    /// The root of the file system: `/`, `C:\`.
+    System,
     Cwd,
     /// The working folder and each one above it but the root of the file system, nearest first.
     Up,
+    /// The working folder and each one above it within its repository, nearest first; with no repository the folder alone.
+    Repository,
+    /// The folder this variable names, or where it is not set, this one in the home folder.
+    Variable(&'static str, &'static str),
+    /// The file this variable names; none where it is not set.
+    File(&'static str),
+    /// The folder with a user's settings, of VS Code and each of its relatives.
+    Editors,
     ClaudeHome,
     ClaudeState,
     ClaudeManaged,
@@ -55,13 +85,15 @@ enum Base {
 /// Where in the file the servers stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Root {
-    /// `mcpServers`.
-    Top,
+    /// Under these keys, one within the other.
+    Keys(&'static [&'static str]),
     /// `projects[<this workspace>].mcpServers`.
     Workspace,
+    /// `mcp`, and below it `servers`, which may itself be a server of the older form.
+    OpenCode,
 }
 
-/// What a file without `mcpServers` means.
+/// What a file without servers means.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
     /// The file has other uses: no servers.
@@ -72,154 +104,84 @@ pub(super) enum Shape {
     Lenient,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    Milliseconds,
+    Seconds,
+}
+
 /// Whose rules about approving and switching off apply.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
     ClaudeCode,
+    Codex,
+    Copilot,
+    Gemini,
     /// Nobody but the bridge: project files need an answer given to the bridge itself.
     Bridge,
 }
 
-const ANY: &[Os] = &[Os::Linux, Os::Macos, Os::Windows];
-const LINUX: &[Os] = &[Os::Linux];
-const MACOS: &[Os] = &[Os::Macos];
-const WINDOWS: &[Os] = &[Os::Windows];
+pub(super) const ANY: &[Os] = &[Os::Linux, Os::Macos, Os::Windows];
+pub(super) const LINUX: &[Os] = &[Os::Linux];
+pub(super) const MACOS: &[Os] = &[Os::Macos];
+pub(super) const WINDOWS: &[Os] = &[Os::Windows];
+pub(super) const UNIX: &[Os] = &[Os::Linux, Os::Macos];
 
-const fn spot(on: &'static [Os], base: Base, path: &'static str) -> Spot {
+pub(super) const MCP_SERVERS: Root = Root::Keys(&["mcpServers"]);
+
+pub(super) const fn spot(on: &'static [Os], base: Base, path: &'static str) -> Spot {
     Spot { on, base, path }
 }
 
 /// What most rows have in common.
-const ROW: Source = Source {
+pub(super) const ROW: Source = Source {
     id: "",
     scope: Scope::User,
     rank: u8::MAX,
     spots: &[],
     first_only: false,
-    root: Root::Top,
+    one_a_folder: false,
+    syntax: Syntax::Json,
+    root: MCP_SERVERS,
+    list: false,
     shape: Shape::Optional,
     dialect: Dialect::None,
+    unit: Unit::Milliseconds,
+    bare_url: RemoteKind::Unstated,
     owner: Owner::Bridge,
+    fold: plain,
+    layered: false,
 };
 
-/// In order of rank: what the user named, our own folders, what is about this project, the user's clients.
-pub(super) static SOURCES: &[Source] = &[
-    Source {
-        id: "explicit",
-        scope: Scope::Explicit,
-        rank: 0,
-        spots: &[spot(ANY, Base::Explicit, "")],
-        shape: Shape::Lenient,
-        dialect: Dialect::Claude,
-        ..ROW
-    },
-    Source {
-        id: "mcp-folder",
-        rank: 10,
-        spots: &[spot(ANY, Base::Home, "MCPs/*.json"), spot(ANY, Base::Config, "mcp/servers/*.json")],
-        shape: Shape::Lenient,
-        dialect: Dialect::Claude,
-        ..ROW
-    },
-    Source {
-        id: "claude-code",
-        scope: Scope::Managed,
-        rank: 20,
-        spots: &[spot(ANY, Base::ClaudeManaged, "managed-mcp.json")],
-        owner: Owner::ClaudeCode,
-        ..ROW
-    },
-    Source {
-        id: "claude-code",
-        scope: Scope::Local,
-        rank: 30,
-        spots: CLAUDE_CODE_USER,
-        first_only: true,
-        root: Root::Workspace,
-        dialect: Dialect::Claude,
-        owner: Owner::ClaudeCode,
-        ..ROW
-    },
-    Source {
-        id: "claude-code",
-        scope: Scope::Project,
-        rank: 40,
-        spots: &[spot(ANY, Base::Up, ".mcp.json")],
-        shape: Shape::Required,
-        dialect: Dialect::Claude,
-        owner: Owner::ClaudeCode,
-        ..ROW
-    },
-    Source {
-        id: "mcp-folder",
-        scope: Scope::Project,
-        rank: 50,
-        spots: &[spot(ANY, Base::Cwd, "mcp-servers/*.json")],
-        shape: Shape::Lenient,
-        dialect: Dialect::Claude,
-        ..ROW
-    },
-    Source {
-        id: "claude-code-file",
-        scope: Scope::Project,
-        rank: 51,
-        spots: &[spot(ANY, Base::Cwd, "claude_code_config.json")],
-        shape: Shape::Required,
-        dialect: Dialect::Claude,
-        ..ROW
-    },
-    Source {
-        id: "claude-desktop-file",
-        scope: Scope::Project,
-        rank: 52,
-        spots: &[spot(ANY, Base::Cwd, "claude_desktop_config.json")],
-        ..ROW
-    },
-    Source {
-        id: "claude-code",
-        rank: 60,
-        spots: CLAUDE_CODE_USER,
-        first_only: true,
-        dialect: Dialect::Claude,
-        owner: Owner::ClaudeCode,
-        ..ROW
-    },
-    Source {
-        id: "claude-code-file",
-        rank: 61,
-        spots: &[
-            spot(MACOS, Base::Support, "Claude Code/claude_code_config.json"),
-            spot(MACOS, Base::Support, "Claude/claude_code_config.json"),
-        ],
-        dialect: Dialect::Claude,
-        ..ROW
-    },
-    Source {
-        id: "claude-desktop",
-        rank: 90,
-        spots: &[
-            spot(MACOS, Base::Support, "Claude/claude_desktop_config.json"),
-            spot(WINDOWS, Base::Roaming, "Claude/claude_desktop_config.json"),
-            spot(WINDOWS, Base::Local, "Packages/Claude_*/LocalCache/Roaming/Claude/claude_desktop_config.json"),
-            // Builds for Linux disagree about the folder's name.
-            spot(LINUX, Base::Config, "Claude/claude_desktop_config.json"),
-            spot(LINUX, Base::Home, ".config/Claude/claude_desktop_config.json"),
-            spot(LINUX, Base::Home, ".config/claude/claude_desktop_config.json"),
-        ],
-        ..ROW
-    },
+/// The folders in which relatives of VS Code keep what is the user's.
+const EDITORS: &[&str] = &[
+    "Code",
+    "Code - Insiders",
+    "Code - OSS",
+    "VSCodium",
+    "VSCodium - Insiders",
+    "Cursor",
+    "Windsurf",
+    "Windsurf - Next",
+    "Trae",
+    "Kiro",
+    "Antigravity",
+    "Positron",
 ];
-
-/// The older file, where there is one, is read instead of the newer.
-pub(super) const CLAUDE_CODE_USER: &[Spot] =
-    &[spot(ANY, Base::ClaudeHome, ".config.json"), spot(ANY, Base::ClaudeState, ".claude.json")];
 
 /// More files than anyone keeps in a folder of servers; a folder beyond this is something else.
 pub(super) const MAX_FILES: usize = 500;
 
+/// A file that may hold servers.
+pub(super) struct Spotted {
+    pub path: PathBuf,
+    /// The folder its path began in: of a project's file, the project.
+    pub base: PathBuf,
+}
+
 /// The files a source may have, in order of precedence. Globbed ones exist; the others may not.
 pub(super) struct Files {
-    pub paths: Vec<PathBuf>,
+    pub paths: Vec<Spotted>,
     /// A folder that held more than [`MAX_FILES`].
     pub overfull: Option<PathBuf>,
 }
@@ -229,34 +191,46 @@ pub(super) fn files(source: &Source, place: &Place, options: &Options) -> Files 
     if source.first_only {
         files.paths = first_with_content(files.paths).into_iter().collect();
     }
+    if source.one_a_folder {
+        // The longer path is the nearer folder, and sorting keeps the order of the spots.
+        files.paths.sort_by_key(|file| std::cmp::Reverse(file.base.as_os_str().len()));
+        files.paths.retain(|file| file.path.exists());
+        files.paths.dedup_by(|file, before| file.base == before.base);
+    }
     files
 }
 
-/// Claude Code's own state file, whether it exists or not.
-pub(super) fn claude_code_user_file(place: &Place) -> Option<PathBuf> {
-    first_with_content(paths(CLAUDE_CODE_USER, place, &Options::default()).paths)
+/// The first of these that has something in it, whether it exists or not.
+pub(super) fn first_file(spots: &[Spot], place: &Place) -> Option<PathBuf> {
+    first_with_content(paths(spots, place, &Options::default()).paths).map(|file| file.path)
 }
 
-fn first_with_content(paths: Vec<PathBuf>) -> Option<PathBuf> {
-    paths.into_iter().find(|path| path.metadata().is_ok_and(|meta| meta.len() > 0))
+/// Where these spots are, whether a file is there or not.
+pub(super) fn spots(spots: &[Spot], place: &Place) -> Vec<PathBuf> {
+    paths(spots, place, &Options::default()).paths.into_iter().map(|file| file.path).collect()
+}
+
+fn first_with_content(files: Vec<Spotted>) -> Option<Spotted> {
+    files.into_iter().find(|file| file.path.metadata().is_ok_and(|meta| meta.len() > 0))
 }
 
 fn paths(spots: &[Spot], place: &Place, options: &Options) -> Files {
     let mut files = Files { paths: Vec::new(), overfull: None };
     for spot in spots.iter().filter(|spot| spot.on.contains(&place.os)) {
         for base in bases(spot.base, place, options) {
-            let mut matches = expand_stars(base, Path::new(spot.path));
+            let mut matches = expand_stars(base.clone(), Path::new(spot.path));
             if matches.len() > MAX_FILES {
                 files.overfull = matches[0].parent().map(Path::to_owned);
                 matches.truncate(MAX_FILES);
             }
-            files.paths.append(&mut matches);
+            files.paths.extend(matches.into_iter().map(|path| Spotted { path, base: base.clone() }));
         }
     }
     files
 }
 
 fn bases(base: Base, place: &Place, options: &Options) -> Vec<PathBuf> {
+    let named = |variable: &str| place.var(variable).filter(|value| !value.is_empty());
     match base {
         Base::Explicit => {
             let from_cwd = |file: &PathBuf| match file.to_str() {
@@ -270,11 +244,56 @@ fn bases(base: Base, place: &Place, options: &Options) -> Vec<PathBuf> {
         Base::Support => vec![place.home.join("Library").join("Application Support")],
         Base::Roaming => vec![place.roaming()],
         Base::Local => vec![place.local()],
+        Base::System => vec![place.root.clone()],
         Base::Cwd => vec![place.cwd.clone()],
         Base::Up => place.cwd.ancestors().filter(|dir| dir.parent().is_some()).map(Path::to_owned).collect(),
+        Base::Repository => repository(&place.cwd),
+        Base::Variable(variable, fallback) => {
+            vec![named(variable).map_or_else(|| place.home.join(fallback), |folder| place.path(folder, &place.cwd))]
+        }
+        Base::File(variable) => named(variable).map(|file| place.path(file, &place.cwd)).into_iter().collect(),
+        Base::Editors => {
+            let above = match place.os {
+                Os::Linux => place.config_dir(),
+                Os::Macos => place.home.join("Library").join("Application Support"),
+                Os::Windows => place.roaming(),
+            };
+            EDITORS.iter().map(|editor| above.join(editor).join("User")).collect()
+        }
         Base::ClaudeHome => vec![place.claude_home()],
         Base::ClaudeState => vec![place.claude_base()],
         Base::ClaudeManaged => vec![place.claude_managed()],
+    }
+}
+
+/// Where the files of these sources lie, or would if there were any.
+pub(super) fn looked_at<'s>(
+    rows: impl IntoIterator<Item = &'s Source>,
+    place: &Place,
+    options: &Options,
+) -> (BTreeSet<PathBuf>, BTreeSet<PathBuf>) {
+    let (mut files, mut folders) = (BTreeSet::new(), BTreeSet::new());
+    for spot in rows.into_iter().flat_map(|row| row.spots).filter(|spot| spot.on.contains(&place.os)) {
+        for base in bases(spot.base, place, options) {
+            match spot.path.split_once('*') {
+                Some((before, _)) => {
+                    folders.insert(base.join(before.rsplit_once('/').map_or("", |(folder, _)| folder)))
+                }
+                None if spot.path.is_empty() => files.insert(base),
+                None => files.insert(base.join(spot.path)),
+            };
+        }
+    }
+    (files, folders)
+}
+
+fn repository(cwd: &Path) -> Vec<PathBuf> {
+    match git::nearest_root(cwd) {
+        Some(root) => {
+            let within = cwd.ancestors().take_while(|dir| dir.starts_with(&root));
+            within.map(Path::to_owned).collect()
+        }
+        None => vec![cwd.to_owned()],
     }
 }
 
@@ -291,7 +310,8 @@ fn expand_stars(base: PathBuf, path: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn names(dir: &Path, start: &str, end: &str) -> Vec<PathBuf> {
+/// What lies in a folder and has a name of this form, in alphabetical order.
+pub(super) fn names(dir: &Path, start: &str, end: &str) -> Vec<PathBuf> {
     let fits = |name: &str| {
         let rest = name.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
         rest.is_some() && !name.starts_with('.')

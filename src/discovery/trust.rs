@@ -95,7 +95,7 @@ impl TrustStore {
     /// When the file's path is not Unicode text, since two such paths could be mistaken for one another.
     pub fn approve(&mut self, found: &Found) -> Result<(), DiscoveryError> {
         let file = found.origin.file.to_str().ok_or(DiscoveryError::TrustPath)?.to_owned();
-        self.approved.entry(file).or_default().insert(found.fingerprint.0.clone(), found.config.name.clone());
+        self.approved.entry(file).or_default().insert(found.fingerprint.0.clone(), found.name.clone());
         Ok(())
     }
 
@@ -105,7 +105,7 @@ impl TrustStore {
         let Some(file) = found.origin.file.to_str() else { return false };
         let Some(answers) = self.approved.get_mut(file) else { return false };
         let before = answers.len();
-        answers.retain(|_, name| *name != found.config.name);
+        answers.retain(|_, name| *name != found.name);
         let changed = answers.len() < before;
         if answers.is_empty() {
             self.approved.remove(file);

@@ -1,7 +1,7 @@
 //! Carries one admitted run from its sandbox to its report.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -37,7 +37,8 @@ const RESULT_LIMIT: u64 = 16 << 20;
 /// What an executor is made of.
 pub struct Parts {
     pub backend: Arc<FindBackend>,
-    pub shared: Arc<Shared>,
+    /// What runs that begin now have in common; those that began before keep what there was.
+    pub shared: RwLock<Arc<Shared>>,
     pub image: String,
     pub limits: Limits,
     pub max_timeout: Duration,
@@ -116,8 +117,13 @@ impl Executor {
         self.sessions.end(name)
     }
 
-    pub fn shared(&self) -> &Arc<Shared> {
-        &self.parts.shared
+    pub fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.parts.shared.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on runs begin with this.
+    pub fn share(&self, shared: Shared) {
+        *self.parts.shared.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shared);
     }
 
     /// Runs one program for `caller`. There is always a report; dropping the future ends the run as a cancel does.
@@ -191,7 +197,7 @@ impl Executor {
         stopped: impl Future<Output = ()> + Send,
     ) -> Spoken {
         let deadline = Instant::now() + request.timeout;
-        let broker = Arc::new(Broker::new(Arc::clone(&self.parts.shared), request.servers.clone(), deadline));
+        let broker = Arc::new(Broker::new(self.shared(), request.servers.clone(), deadline));
         let preload = tokio::spawn({
             let broker = Arc::clone(&broker);
             async move { broker.preload().await }

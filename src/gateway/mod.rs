@@ -1,10 +1,17 @@
 //! Will the call survive: every call to a server passes here, through layers whose order one function states.
 //!
-//! [`Gateway::call`] is that function. Must never know what the tools mean to a model (that is `catalog`), nor speak to a
-//! process or socket (that is `upstream`). Called by `catalog` and `broker`.
+//! [`Gateway::call`] is that function. Each layer is one file; what they know of a server is its `Gate`. Must never know what
+//! the tools mean to a model (that is `catalog`), nor speak to a process or socket (that is `upstream`). Called by `catalog`
+//! and `broker`.
 
 mod audit;
+mod breaker;
 mod error;
+mod gate;
+mod health;
+mod rate;
+mod retry;
+mod size;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,33 +19,18 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
-use crate::upstream::{ServerState, ServerTools, UpstreamError, Upstreams};
+use crate::upstream::config::{Policy, ServerConfig};
+use crate::upstream::{Changes, ServerState, ServerTools, Upstreams};
 use audit::Audit;
+pub use breaker::BreakerState;
+use breaker::Errand;
 pub use error::GatewayError;
-
-/// What the layers allow.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Calls one server works on at a time; further ones wait, within their deadlines.
-    pub concurrency: usize,
-    /// Largest result passed on, in bytes of JSON.
-    pub max_result: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            // A program that gathers a few dozen calls is not slowed down, and a server that opens a file or a connection
-            // for each call stays far below the usual limit of 1024 of them.
-            concurrency: 64,
-            // No more than a line may hold, so that by default nothing is refused here that was received.
-            max_result: crate::upstream::MAX_LINE,
-        }
-    }
-}
+use gate::Gate;
+pub use gate::LastError;
+use retry::Attempts;
 
 /// One server as lists show it.
 #[derive(Clone, Debug)]
@@ -47,6 +39,31 @@ pub struct ServerSummary {
     /// From its configuration.
     pub description: Option<String>,
     pub state: ServerState,
+    pub breaker: BreakerState,
+    /// What went wrong last, unless a call has succeeded since.
+    pub last_error: Option<LastError>,
+}
+
+impl ServerSummary {
+    /// What is wrong with it now, else what went wrong last.
+    pub fn error(&self) -> Option<String> {
+        match &self.state {
+            ServerState::Failed { error, .. } => Some(error.to_string()),
+            _ => self.last_error.as_ref().map(|last| last.message.clone()),
+        }
+    }
+
+    /// How long from now the server is left alone, by the breaker or because a start of it failed.
+    pub fn next_try(&self) -> Option<Duration> {
+        let start = match &self.state {
+            ServerState::Failed { next_try, .. } => *next_try,
+            _ => None,
+        };
+        match self.breaker {
+            BreakerState::Open { next_try } => Some(start.map_or(next_try, |start| start.max(next_try))),
+            BreakerState::Closed | BreakerState::HalfOpen => start,
+        }
+    }
 }
 
 /// What came of a call: the `CallToolResult` as the JSON text the server sent.
@@ -57,22 +74,56 @@ pub struct Called {
     pub is_error: bool,
 }
 
-/// The way to every server. Cheap to clone; all clones share connections and limits.
+/// The way to every server of one set. Cheap to clone; all clones share connections and limits.
 #[derive(Clone)]
 pub struct Gateway(Arc<Inner>);
 
 struct Inner {
     upstreams: Upstreams,
-    options: Options,
-    /// One a server: a slow one fills its own queue only.
-    places: BTreeMap<String, Semaphore>,
+    /// What holds for every server whose entry says nothing else.
+    all: Policy,
+    /// One a server: what a slow or dead one fills, spends and breaks is its own.
+    gates: BTreeMap<String, Arc<Gate>>,
+    /// Notified when a server fails.
+    trouble: Arc<Notify>,
 }
 
 impl Gateway {
-    pub fn new(upstreams: Upstreams, options: Options) -> Self {
-        let place = |name: &str| (name.to_owned(), Semaphore::new(options.concurrency.max(1)));
-        let places = upstreams.names().map(place).collect();
-        Self(Arc::new(Inner { upstreams, options, places }))
+    /// `all`: what holds for every server whose entry says nothing else.
+    pub fn new(upstreams: Upstreams, all: &Policy) -> Self {
+        Self::keeping(upstreams, all, Arc::default(), |_, _| None)
+    }
+
+    /// The way to the servers of these configurations. What is the same as before keeps its connection, its limits and what is
+    /// known of it; see [`Upstreams::reconfigured`].
+    pub fn reconfigured(&self, configs: Vec<ServerConfig>) -> (Self, Changes) {
+        let (upstreams, changes) = self.0.upstreams.reconfigured(configs);
+        let kept = |name: &str, policy: &Policy| {
+            let gate = self.0.gates.get(name).filter(|gate| gate.policy == *policy)?;
+            self.0.upstreams.shares(&upstreams, name).then(|| Arc::clone(gate))
+        };
+        let gateway = Self::keeping(upstreams.clone(), &self.0.all, self.trouble(), kept);
+        (gateway, changes)
+    }
+
+    fn keeping(
+        upstreams: Upstreams,
+        all: &Policy,
+        trouble: Arc<Notify>,
+        kept: impl Fn(&str, &Policy) -> Option<Arc<Gate>>,
+    ) -> Self {
+        let gate = |name: &str| {
+            let policy = upstreams.config(name).map_or_else(|| all.clone(), |config| config.survival.over(all));
+            let gate = kept(name, &policy).unwrap_or_else(|| Arc::new(Gate::new(name, policy, Arc::clone(&trouble))));
+            (name.to_owned(), gate)
+        };
+        let gates = upstreams.names().map(gate).collect();
+        Self(Arc::new(Inner { gates, all: all.clone(), upstreams, trouble }))
+    }
+
+    /// Notified whenever a server fails, of this set and of those that come of it.
+    pub fn trouble(&self) -> Arc<Notify> {
+        Arc::clone(&self.0.trouble)
     }
 
     /// Calls a tool. The layers, from the outside in:
@@ -80,19 +131,33 @@ impl Gateway {
         &self,
         server: &str,
         tool: &str,
-        arguments: Map<String, Value>,
+        mut arguments: Map<String, Value>,
         deadline: Instant,
     ) -> Result<Called, GatewayError> {
         // 1. Audit: one line for each call, whatever becomes of it, a dropped one included.
         let audit = Audit::begin(server, tool, &arguments);
         let outcome = async {
-            // 2. Deadline and 3. concurrency: waiting for a place counts as waiting. The call itself gets the same
-            //    deadline, and ends by itself when it passes.
-            let _place = self.place(server, tool, deadline).await?;
-            // 4. Retry and breaker belong here: between the place, which a repeated call keeps, and the call.
-            let result = self.0.upstreams.call(server, tool, arguments, deadline).await?;
-            // 5. Size.
-            let result = self.fits(server, tool, result)?;
+            let gate = self.gate(server)?;
+            health::used(gate, &self.0.upstreams);
+            // 2. Deadline: whatever waits below, waits within it, and the call itself ends when it passes.
+            // 3. Rate: the call's turn. One that is repeated keeps it.
+            gate.turn(tool, deadline).await?;
+            // 4. Concurrency: a place, kept likewise.
+            let _place = gate.place(tool, deadline).await?;
+            // 5. Retry: as long as it is safe and there is time.
+            let mut attempts = Attempts::new(&gate.policy.retry, deadline);
+            let result = loop {
+                let is_last = attempts.begin();
+                let arguments = if is_last { std::mem::take(&mut arguments) } else { arguments.clone() };
+                // 6. Breaker, around 7. the call.
+                let attempt = gate.guarded(Errand::Call, self.0.upstreams.call(server, tool, arguments, deadline));
+                match attempt.await {
+                    Ok(result) => break result,
+                    Err(error) => attempts.after(error, gate.is_repeatable(tool)).await?,
+                }
+            };
+            // 8. Size.
+            let result = size::fits(server, tool, result, gate.policy.max_result_size)?;
             Ok(Called { is_error: is_error(&result), result })
         }
         .await;
@@ -102,17 +167,32 @@ impl Gateway {
 
     /// All servers by name, with how they fare. Starts nothing.
     pub fn servers(&self) -> Vec<ServerSummary> {
-        let upstreams = &self.0.upstreams;
-        let summary = |name: &str| {
-            let description = upstreams.config(name)?.description.clone();
-            Some(ServerSummary { name: name.to_owned(), description, state: upstreams.state(name)? })
-        };
-        upstreams.names().filter_map(summary).collect()
+        self.0.gates.keys().filter_map(|name| self.server(name)).collect()
     }
 
-    /// The tools of one server; starts it on first use.
-    pub async fn tools(&self, server: &str) -> Result<Arc<ServerTools>, UpstreamError> {
-        self.0.upstreams.tools(server).await
+    /// One of them.
+    pub fn server(&self, name: &str) -> Option<ServerSummary> {
+        let (upstreams, gate) = (&self.0.upstreams, self.0.gates.get(name)?);
+        Some(ServerSummary {
+            name: name.to_owned(),
+            description: upstreams.config(name)?.description.clone(),
+            state: upstreams.state(name)?,
+            breaker: gate.breaker(),
+            last_error: gate.last_error(),
+        })
+    }
+
+    /// The tools of one server; starts it on first use. A list that is known already needs no layer.
+    pub async fn tools(&self, server: &str) -> Result<Arc<ServerTools>, GatewayError> {
+        let gate = self.gate(server)?;
+        health::used(gate, &self.0.upstreams);
+        if let Some(known) = self.0.upstreams.known_tools(server) {
+            gate.listed(&known);
+            return Ok(known);
+        }
+        let tools = gate.guarded(Errand::Aside, self.0.upstreams.tools(server)).await?;
+        gate.listed(&tools);
+        Ok(tools)
     }
 
     /// Longest wait for one call to this server where the caller gives none, if its configuration says so.
@@ -120,31 +200,8 @@ impl Gateway {
         self.0.upstreams.config(server)?.call_timeout
     }
 
-    async fn place(
-        &self,
-        server: &str,
-        tool: &str,
-        deadline: Instant,
-    ) -> Result<Option<SemaphorePermit<'_>>, GatewayError> {
-        // A server that is not configured has no places; the call itself will say so.
-        let Some(places) = self.0.places.get(server) else { return Ok(None) };
-        match timeout_at(deadline, places.acquire()).await {
-            // Never closed: a permit or a wait.
-            Ok(permit) => Ok(permit.ok()),
-            Err(_) => Err(GatewayError::Busy {
-                server: server.to_owned(),
-                tool: tool.to_owned(),
-                concurrency: self.0.options.concurrency,
-            }),
-        }
-    }
-
-    fn fits(&self, server: &str, tool: &str, result: Box<RawValue>) -> Result<Box<RawValue>, GatewayError> {
-        let (bytes, limit) = (result.get().len(), self.0.options.max_result);
-        if bytes <= limit {
-            return Ok(result);
-        }
-        Err(GatewayError::ResultTooLarge { server: server.to_owned(), tool: tool.to_owned(), bytes, limit })
+    fn gate(&self, server: &str) -> Result<&Arc<Gate>, GatewayError> {
+        self.0.gates.get(server).ok_or_else(|| self.0.upstreams.unknown(server).into())
     }
 }
 

@@ -7,6 +7,7 @@
 mod environment;
 mod error;
 mod parse;
+mod survival;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub use environment::{Environment, no_color};
 pub use error::SettingsError;
 pub use parse::{clamp_timeout, parse_seconds};
+pub use survival::Survival;
 pub use variables::{VARIABLES, Variable};
 
 /// What runs programs.
@@ -41,6 +43,30 @@ pub enum Fork {
 
 /// What may be given up by name: `sandbox::NEGOTIABLE`, which `tests/docs.rs` holds this to.
 pub const DEGRADABLE: [&str; 6] = ["memory", "swap", "pids", "cpus", "seccomp", "unknown"];
+
+/// Whose config files may be read: the words of `discovery::CLIENTS`, which `tests/docs.rs` holds this to, and all of them.
+pub const SOURCES: [&str; 20] = [
+    "auto",
+    "folders",
+    "claude",
+    "codex",
+    "cursor",
+    "vscode",
+    "windsurf",
+    "gemini",
+    "antigravity",
+    "opencode",
+    "copilot",
+    "zed",
+    "cline",
+    "roo",
+    "continue",
+    "goose",
+    "lmstudio",
+    "amazonq",
+    "kiro",
+    "fastmcp",
+];
 
 /// How a report is written for the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,8 +141,14 @@ pub struct Settings {
     pub start_timeout: Duration,
     /// Deadline of one tool call that names none.
     pub call_timeout: Duration,
+    /// Of calls to a server whose entry says nothing else.
+    pub survival: Survival,
     /// A config file that wins over every discovered one (`MCP_SERVERS_CONFIG`).
     pub servers_config: Option<PathBuf>,
+    /// Changes of config files are noticed.
+    pub hot_reload: bool,
+    /// Clients whose config files are read, by words of [`SOURCES`].
+    pub sources: Vec<String>,
     pub trust_project: bool,
     pub allow_self_server: bool,
     pub state_dir: PathBuf,
@@ -192,7 +224,10 @@ impl Settings {
             task_after: parse::duration(env, "MCP_BRIDGE_TASK_AFTER")?,
             start_timeout: parse::duration(env, "MCP_BRIDGE_START_TIMEOUT")?,
             call_timeout: parse::duration(env, "MCP_BRIDGE_CALL_TIMEOUT")?,
+            survival: Survival::read(env)?,
             servers_config: env.get("MCP_SERVERS_CONFIG").filter(|v| !v.is_empty()).map(PathBuf::from),
+            hot_reload: parse::flag(env, "MCP_BRIDGE_HOT_RELOAD")?,
+            sources: parse::names(env, "MCP_BRIDGE_SOURCES", &SOURCES)?,
             trust_project: parse::flag(env, "MCP_BRIDGE_TRUST_PROJECT")?,
             allow_self_server: parse::flag(env, "MCP_BRIDGE_ALLOW_SELF_SERVER")?,
             state_dir: env.get("MCP_BRIDGE_STATE_DIR").map_or_else(|| env.default_state_dir(), PathBuf::from),

@@ -106,6 +106,31 @@ pub(super) fn duration(env: &Environment, name: &'static str) -> Result<Duration
     parse_seconds(value(env, name)).ok_or_else(|| invalid(env, name))
 }
 
+/// A time span, or none for `0` and `off`.
+pub(super) fn duration_or_off(env: &Environment, name: &'static str) -> Result<Option<Duration>, SettingsError> {
+    match value(env, name).to_ascii_lowercase().as_str() {
+        "0" | "off" => Ok(None),
+        text => parse_seconds(text).map(Some).ok_or_else(|| invalid(env, name)),
+    }
+}
+
+/// A number in this range.
+pub(super) fn decimal(env: &Environment, name: &'static str, range: RangeInclusive<f64>) -> Result<f64, SettingsError> {
+    value(env, name).parse().ok().filter(|n| range.contains(n)).ok_or_else(|| invalid(env, name))
+}
+
+/// A number in this range, or none for `off`.
+pub(super) fn decimal_or_off(
+    env: &Environment,
+    name: &'static str,
+    range: RangeInclusive<f64>,
+) -> Result<Option<f64>, SettingsError> {
+    match value(env, name) {
+        off if off.eq_ignore_ascii_case("off") => Ok(None),
+        _ => decimal(env, name, range).map(Some),
+    }
+}
+
 pub(super) fn bytes_at_least(env: &Environment, name: &'static str, floor: u64) -> Result<u64, SettingsError> {
     parse_bytes(value(env, name)).filter(|n| *n >= floor).ok_or_else(|| invalid(env, name))
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use super::policy::{CircuitBreaker, Overrides, Policy, Retry};
+
 /// A value that must not be shown: environment values, headers, tokens. `Debug` and `Display` print `***`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Secret(String);
@@ -44,8 +46,42 @@ pub enum Transport {
         /// Working directory; the bridge's own when `None`.
         cwd: Option<PathBuf>,
     },
-    /// A remote server. Read and listed now; not connected to yet.
-    Remote { url: String, headers: BTreeMap<String, Secret>, kind: RemoteKind },
+    /// A server that runs elsewhere, or at least by itself.
+    Remote {
+        /// `http`, `https`, `ws` or `wss`; or a Unix socket: `unix:///run/x.sock`, `unix:///run/x.sock:/mcp`,
+        /// `http+unix://%2Frun%2Fx.sock/mcp`.
+        url: String,
+        headers: BTreeMap<String, Secret>,
+        kind: RemoteKind,
+        access: Access,
+    },
+}
+
+/// What a remote server asks for beyond fixed headers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Access {
+    /// A shell command that prints headers as a JSON object of strings. Run before the first request, and once more when the
+    /// server refuses with 401.
+    pub headers_helper: Option<String>,
+    /// A PEM file of certificates to trust beside the system's.
+    pub ca: Option<PathBuf>,
+    /// A PEM file with our certificate, and one with its key (the same file, if it holds both).
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    pub oauth: OAuth,
+}
+
+/// What is known of us at the authorization server, where `mcp-bridge login` cannot find it out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OAuth {
+    /// An id that was given out by hand; without one the bridge registers itself.
+    pub client_id: Option<String>,
+    pub client_secret: Option<Secret>,
+    /// The port of 127.0.0.1 that the browser is sent back to; any free one when `None`.
+    pub callback_port: Option<u16>,
+    /// What is asked for, separated by blanks; chosen from what the server names when `None`.
+    pub scopes: Option<String>,
+    /// The server may name an authorization server at a private address though its own is public.
+    pub allow_private: bool,
 }
 
 impl Transport {
@@ -62,6 +98,9 @@ impl Transport {
                 }
                 text
             }
+            Self::Remote { url, access: Access { headers_helper: Some(command), .. }, .. } => {
+                format!("{url}  (with headers printed by: {command})")
+            }
             Self::Remote { url, .. } => url.clone(),
         }
     }
@@ -77,12 +116,12 @@ impl fmt::Debug for Transport {
                 .field("env", env)
                 .field("cwd", cwd)
                 .finish(),
-            Self::Remote { url, headers, kind } => f
+            Self::Remote { url, headers, kind, access: _ } => f
                 .debug_struct("Remote")
                 .field("url", &host_of(url))
                 .field("headers", headers)
                 .field("kind", kind)
-                .finish(),
+                .finish_non_exhaustive(),
         }
     }
 }
@@ -98,6 +137,11 @@ pub fn host_of(url: &str) -> String {
     }
 }
 
+/// Whether this can be the `url` of a remote server; the error is the end of the sentence "the address ...".
+pub fn check_address(url: &str) -> Result<(), String> {
+    super::http::Address::parse(url).map(drop)
+}
+
 /// The transport a remote entry asks for; `Unstated` when it gives only a `url`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RemoteKind {
@@ -108,7 +152,7 @@ pub enum RemoteKind {
 }
 
 /// One upstream, ready to be connected to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ServerConfig {
     /// The name as the user wrote it; unique among the servers in use.
     pub name: String,
@@ -117,4 +161,32 @@ pub struct ServerConfig {
     pub call_timeout: Option<Duration>,
     /// A sentence about the server from its config file, if there is one.
     pub description: Option<String>,
+    pub era: Era,
+    /// What its entry says about keeping calls alive.
+    pub survival: Overrides,
+}
+
+impl ServerConfig {
+    /// Whether a connection made by the one serves the other: they differ, if at all, in what is no part of it.
+    pub fn is_reached_like(&self, other: &Self) -> bool {
+        let alike = Self {
+            call_timeout: other.call_timeout,
+            description: other.description.clone(),
+            survival: other.survival.clone(),
+            ..self.clone()
+        };
+        alike == *other
+    }
+}
+
+/// How a conversation with a server begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Era {
+    /// Found out: HTTP servers are asked with `server/discover` first, all others with `initialize` first.
+    #[default]
+    Any,
+    /// `initialize`, as until the revision of 2025-11-25.
+    Initialize,
+    /// `server/discover`, as since the revision of 2026-07-28.
+    Discover,
 }

@@ -7,35 +7,39 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, ClientConfig, ClientRequest, ClientResult, ErrorData, Implementation,
-    ListToolsRequest, PaginatedRequestParams, ProtocolVersion, RequestId, ServerNotification, ServerPeerInfo,
-    ServerRequest,
+    CallToolRequest, CallToolRequestParams, ClientRequest, ErrorData, ListToolsRequest, PaginatedRequestParams,
+    RequestId, ServerPeerInfo, ServerResult,
 };
 use rmcp::service::{
-    ClientInitializeError, ClientLifecycleMode, NotificationContext, Peer, PeerRequestOptions, RequestContext,
-    RequestHandle, RoleClient, RunningService, Service, ServiceError, serve_client_with_lifecycle,
+    Peer, PeerRequestOptions, RequestHandle, RoleClient, RunningService, ServiceError, serve_client_with_lifecycle,
 };
 use rmcp::transport::Transport;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
+use tokio_util::task::TaskTracker;
 
 use super::error::METHOD_NOT_FOUND;
+use super::handshake::{AUTOPSY, Refuser, handshake_failed, knows_no_initialize};
 use super::lifeline::Lifeline;
+use super::open::Began;
 use super::tap::{Answer, Tap};
 use super::tools::{self, ServerTools};
-use super::{MAX_LINE, UpstreamError, stdio};
+use super::trouble::Trouble;
+use super::{MAX_LINE, UpstreamError, outgoing};
 
 /// Pages of one `tools/list`. The largest server known has 98 tools on one page; this stops one that never ends.
 const MAX_PAGES: usize = 256;
-/// How long an error waits for the process to be seen as ended, so that it can name the exit status.
-const AUTOPSY: Duration = Duration::from_secs(1);
+/// The time a remote server gets to hear that we go.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 pub(super) struct Connection {
     server: String,
     peer: Peer<RoleClient>,
-    /// Keeps rmcp's task alive; dropping it ends the connection.
-    _running: RunningService<RoleClient, Refuser>,
+    /// Keeps rmcp's task alive, where no task of ours does; dropping it ends the connection.
+    _running: Option<RunningService<RoleClient, Refuser>>,
+    /// Not a process of ours: it has no exit status and no last words.
+    is_remote: bool,
     tap: Arc<Tap>,
     lifeline: Lifeline,
     /// Seen to be dead by a call, perhaps before the lifeline says so.
@@ -51,28 +55,60 @@ struct Listed {
     tools: Arc<ServerTools>,
 }
 
+/// Why there is no connection.
+pub(super) struct NotOpened {
+    pub(super) error: UpstreamError,
+    /// The server answered that it does not know `initialize`: it may be one of the newer era only.
+    pub(super) knows_no_initialize: bool,
+}
+
+impl From<UpstreamError> for NotOpened {
+    fn from(error: UpstreamError) -> Self {
+        Self { error, knows_no_initialize: false }
+    }
+}
+
 impl Connection {
-    /// Does the handshake, within `limit`. On failure the transport is dropped, and with it all that it started.
-    pub(super) async fn open<T: Transport<RoleClient, Error = io::Error> + 'static>(
-        server: &str,
+    /// Does the handshake. On failure the transport is dropped, and with it all that it started. `remote`: for a server that is
+    /// no process of ours, where its goodbye (the end of a session) is waited for.
+    pub(super) async fn open<T: Transport<RoleClient> + 'static>(
+        began: Began<'_>,
         transport: T,
-        tap: Arc<Tap>,
         lifeline: Lifeline,
-        limit: Duration,
-    ) -> Result<Self, UpstreamError> {
-        let serving = serve_client_with_lifecycle(Refuser, transport, ClientLifecycleMode::Initialize);
-        let running = match tokio::time::timeout(limit, serving).await {
+        remote: Option<&TaskTracker>,
+    ) -> Result<Self, NotOpened> {
+        let Began { server, tap, lifecycle, deadline, limit } = began;
+        let is_remote = remote.is_some();
+        let running = match timeout_at(deadline, serve_client_with_lifecycle(Refuser, transport, lifecycle)).await {
             Ok(Ok(running)) => running,
-            Ok(Err(error)) => return Err(handshake_failed(server, &error, &lifeline).await),
+            Ok(Err(error)) => {
+                return Err(NotOpened {
+                    knows_no_initialize: knows_no_initialize(&error),
+                    error: handshake_failed(server, &error, &lifeline, tap.last_trouble(), is_remote).await,
+                });
+            }
             Err(_) => {
-                let stderr = lifeline.last_words.text();
-                return Err(UpstreamError::StartTimeout { server: server.to_owned(), limit, stderr });
+                let stderr = (!is_remote).then(|| lifeline.last_words.text());
+                return Err(UpstreamError::StartTimeout { server: server.to_owned(), limit, stderr }.into());
+            }
+        };
+        let peer = running.peer().clone();
+        let running = match remote {
+            None => Some(running),
+            Some(tracker) => {
+                let stop = lifeline.stop.clone();
+                tracker.spawn(async move {
+                    stop.cancelled().await;
+                    let _ = tokio::time::timeout(GOODBYE, running.cancel()).await;
+                });
+                None
             }
         };
         Ok(Self {
             server: server.to_owned(),
-            peer: running.peer().clone(),
+            peer,
             _running: running,
+            is_remote,
             tap,
             lifeline,
             dead: AtomicBool::new(false),
@@ -91,6 +127,17 @@ impl Connection {
         self.lifeline.stop.cancel();
     }
 
+    /// Ends it, and lets nobody use it any more.
+    pub(super) fn give_up(&self) {
+        self.dead.store(true, Ordering::Release);
+        self.close();
+    }
+
+    /// By which its end can be waited for without keeping it.
+    pub(super) fn lifeline(&self) -> Lifeline {
+        self.lifeline.clone()
+    }
+
     /// How many tools the last list had; `None` before there was one.
     pub(super) fn tool_count(&self) -> Option<usize> {
         Some(self.tool_count.load(Ordering::Acquire)).filter(|&count| count != usize::MAX)
@@ -98,8 +145,7 @@ impl Connection {
 
     /// Why it is not open, for a call that was on its way (`called`) or not.
     pub(super) async fn epitaph(&self, called: bool) -> UpstreamError {
-        self.dead.store(true, Ordering::Release);
-        self.close();
+        self.give_up();
         let how = self.lifeline.ending(AUTOPSY).await;
         self.exited(how, called)
     }
@@ -110,12 +156,17 @@ impl Connection {
     }
 
     fn exited(&self, how: Option<String>, called: bool) -> UpstreamError {
+        let server = self.server.clone();
+        if self.is_remote {
+            let reason = how.unwrap_or_else(|| "it was closed".into());
+            return UpstreamError::Interrupted { server, reason: self.lifeline.last_words.redact(reason), called };
+        }
         UpstreamError::Exited {
-            server: self.server.clone(),
+            server,
             how: how.unwrap_or_else(|| "closed the connection".into()),
             ready: true,
             called,
-            stderr: self.lifeline.last_words.text(),
+            stderr: Some(self.lifeline.last_words.text()),
         }
     }
 
@@ -134,6 +185,12 @@ impl Connection {
         Ok(tools)
     }
 
+    /// The last list, if there was one and the server did not say since that it changed.
+    pub(super) fn known_tools(&self) -> Option<Arc<ServerTools>> {
+        let listed = self.tools.try_lock().ok()?;
+        listed.as_ref().filter(|known| known.changes == self.tap.list_changes()).map(|known| known.tools.clone())
+    }
+
     async fn list(&self, limit: Duration) -> Result<ServerTools, UpstreamError> {
         let deadline = Instant::now() + limit;
         let mut tools = Vec::new();
@@ -143,8 +200,8 @@ impl Connection {
         for page_number in 1.. {
             let params = PaginatedRequestParams::default().with_cursor(cursor.clone());
             let request = ListToolsRequest { params: Some(params), ..Default::default() };
-            let result = match self.request(ClientRequest::ListToolsRequest(request), deadline).await {
-                Ok(result) => result,
+            let (result, understood) = match self.request(ClientRequest::ListToolsRequest(request), deadline).await {
+                Ok(answer) => answer,
                 Err(Failure::DeadlinePassed) => {
                     return Err(UpstreamError::ListTimeout { server: self.server.clone(), limit });
                 }
@@ -152,9 +209,16 @@ impl Connection {
                 Err(Failure::Refused(error)) if error.code.0 == METHOD_NOT_FOUND && page_number == 1 => break,
                 Err(failure) => return Err(self.explain(failure, "tools/list").await),
             };
+            // What rmcp understood of it: over HTTP it leaves out tools that ask for impossible headers, which must not be called.
+            let allowed = |name: &str| match &understood {
+                ServerResult::ListToolsResult(list) => list.tools.iter().any(|tool| tool.name == name),
+                _ => true,
+            };
             let page = tools::page(result.get()).map_err(|_| self.bad_answer("tools/list", result.get()))?;
-            tools.extend(page.tools);
-            unreadable += page.unreadable;
+            let known = tools.len();
+            let sent = page.tools.len();
+            tools.extend(page.tools.into_iter().filter(|tool| allowed(&tool.name)));
+            unreadable += page.unreadable + sent - (tools.len() - known);
             cursor = page.next;
             match &cursor {
                 None => break,
@@ -180,6 +244,19 @@ impl Connection {
         })
     }
 
+    /// Asks whether the server lives. Any answer says that it does, "method not found" included.
+    pub(super) async fn ping(&self, limit: Duration) -> Result<(), UpstreamError> {
+        let ping = ClientRequest::PingRequest(Default::default());
+        match self.request(ping, Instant::now() + limit).await {
+            Ok(_) | Err(Failure::Refused(_) | Failure::TooLarge(_)) => Ok(()),
+            Err(Failure::DeadlinePassed) => Err(UpstreamError::PingTimeout { server: self.server.clone(), limit }),
+            Err(failure) => match self.explain(failure, "ping").await {
+                UpstreamError::HttpStatus { status: 0..=499, .. } => Ok(()),
+                error => Err(error),
+            },
+        }
+    }
+
     /// One `tools/call`; its `result` as the server wrote it.
     pub(super) async fn call(
         &self,
@@ -190,8 +267,8 @@ impl Connection {
         let begun = Instant::now();
         let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
         match self.request(ClientRequest::CallToolRequest(CallToolRequest::new(params)), deadline).await {
-            Ok(result) if !result.get().starts_with('{') => Err(self.bad_answer("tools/call", result.get())),
-            Ok(result) => Ok(result),
+            Ok((result, _)) if !result.get().starts_with('{') => Err(self.bad_answer("tools/call", result.get())),
+            Ok((result, _)) => Ok(result),
             Err(Failure::DeadlinePassed) => Err(UpstreamError::CallTimeout {
                 server: self.server.clone(),
                 tool: tool.to_owned(),
@@ -202,18 +279,23 @@ impl Connection {
         }
     }
 
-    /// Sends a request and waits for its answer; when the deadline passes, or the caller no longer waits, the server is told.
-    async fn request(&self, request: ClientRequest, deadline: Instant) -> Result<Box<RawValue>, Failure> {
+    /// Sends a request and waits for its answer, as the server wrote it and as far as rmcp had to understand it; when the deadline passes, or the caller no longer waits, the server is told.
+    async fn request(
+        &self,
+        request: ClientRequest,
+        deadline: Instant,
+    ) -> Result<(Box<RawValue>, ServerResult), Failure> {
         let sending = self.peer.send_request_with_option(request, PeerRequestOptions::no_options());
         let handle =
             timeout_at(deadline, sending).await.map_err(|_| Failure::DeadlinePassed)?.map_err(Failure::from)?;
         let mut pending = Pending { tap: &self.tap, id: handle.id.clone(), handle: Some(handle) };
         let news = timeout_at(deadline, pending.news()).await.map_err(|_| Failure::DeadlinePassed)?;
         pending.handle = None;
-        news.map_err(Failure::from)?;
+        let understood = news.map_err(Failure::from)?;
         match self.tap.take(&pending.id) {
-            Some(Answer::Raw(text)) => Ok(text),
+            Some(Answer::Raw(text)) => Ok((text, understood)),
             Some(Answer::TooLarge(bytes)) => Err(Failure::TooLarge(bytes)),
+            Some(Answer::Trouble(trouble)) => Err(Failure::Trouble(trouble)),
             None => Err(Failure::Closed),
         }
     }
@@ -229,7 +311,15 @@ impl Connection {
                 data: error.data.map(Box::new),
             },
             Failure::TooLarge(bytes) => UpstreamError::TooLarge { server, bytes, limit: MAX_LINE as u64 },
-            Failure::NotReading => UpstreamError::NotReading { server, limit: stdio::MAX_WAITING },
+            Failure::Trouble(trouble) => {
+                if trouble.ends_the_connection() {
+                    // Others may still be waiting for their answers on it: it ends when the last of them has gone.
+                    self.dead.store(true, Ordering::Release);
+                }
+                let words = &self.lifeline.last_words;
+                trouble.redacted(|text| words.redact(text)).explain(&server, method == "tools/call")
+            }
+            Failure::NotReading => UpstreamError::NotReading { server, limit: outgoing::MAX_WAITING },
             Failure::NotSent => self.epitaph(false).await,
             Failure::Closed | Failure::DeadlinePassed => self.epitaph(method == "tools/call").await,
         }
@@ -244,11 +334,18 @@ impl Connection {
     }
 }
 
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 /// Why a request has no result.
 enum Failure {
     DeadlinePassed,
     Refused(ErrorData),
     TooLarge(u64),
+    Trouble(Trouble),
     NotReading,
     /// The connection broke before the server had the whole request.
     NotSent,
@@ -277,9 +374,9 @@ struct Pending<'a> {
 
 impl Pending<'_> {
     /// That there is an answer, which the tap has, or will be none.
-    async fn news(&mut self) -> Result<(), ServiceError> {
+    async fn news(&mut self) -> Result<ServerResult, ServiceError> {
         match &mut self.handle {
-            Some(handle) => (&mut handle.rx).await.unwrap_or(Err(ServiceError::TransportClosed)).map(drop),
+            Some(handle) => (&mut handle.rx).await.unwrap_or(Err(ServiceError::TransportClosed)),
             None => Err(ServiceError::TransportClosed),
         }
     }
@@ -291,65 +388,5 @@ impl Drop for Pending<'_> {
         if let (Some(handle), Ok(runtime)) = (self.handle.take(), tokio::runtime::Handle::try_current()) {
             runtime.spawn(handle.cancel(Some("the caller no longer waits".into())));
         }
-    }
-}
-
-async fn handshake_failed(server: &str, error: &ClientInitializeError, lifeline: &Lifeline) -> UpstreamError {
-    let server = server.to_owned();
-    let reason = match error {
-        ClientInitializeError::ConnectionClosed(_) | ClientInitializeError::TransportError { .. } => {
-            let how = lifeline.ending(AUTOPSY).await.unwrap_or_else(|| "closed its output".into());
-            let stderr = lifeline.last_words.text();
-            return UpstreamError::Exited { server, how, ready: false, called: false, stderr };
-        }
-        ClientInitializeError::JsonRpcError(error) => {
-            format!("the server answered `initialize` with error {}: {}", error.code.0, error.message)
-        }
-        ClientInitializeError::ConflictInitResponseId(wanted, found)
-        | ClientInitializeError::UncorrelatedErrorResponse { expected: wanted, received: found } => {
-            format!("the server answered request {found}; `initialize` was request {wanted}")
-        }
-        ClientInitializeError::ExpectedInitResult(_) => {
-            "the server's answer to `initialize` lacks protocolVersion, capabilities or serverInfo".into()
-        }
-        other => other.to_string(),
-    };
-    UpstreamError::Handshake { server, reason: lifeline.last_words.redact(reason) }
-}
-
-/// Our side towards a server's own requests: it may ask whether we live, and nothing else is offered. We announce no
-/// capability, so "method not found" is what the specification asks for. Notifications were handled by the tap.
-struct Refuser;
-
-impl Service<RoleClient> for Refuser {
-    async fn handle_request(
-        &self,
-        request: ServerRequest,
-        _: RequestContext<RoleClient>,
-    ) -> Result<ClientResult, ErrorData> {
-        let method = match request {
-            ServerRequest::PingRequest(_) => return Ok(ClientResult::empty(())),
-            ServerRequest::CreateMessageRequest(_) => "sampling/createMessage".to_owned(),
-            ServerRequest::ListRootsRequest(_) => "roots/list".to_owned(),
-            ServerRequest::ElicitRequest(_) => "elicitation/create".to_owned(),
-            ServerRequest::CustomRequest(request) => request.method,
-            _ => "unknown".to_owned(),
-        };
-        Err(ErrorData::new(rmcp::model::ErrorCode::METHOD_NOT_FOUND, method, None))
-    }
-
-    async fn handle_notification(
-        &self,
-        _: ServerNotification,
-        _: NotificationContext<RoleClient>,
-    ) -> Result<(), ErrorData> {
-        Ok(())
-    }
-
-    fn get_info(&self) -> ClientConfig {
-        let mut info = ClientConfig::default();
-        info.protocol_version = ProtocolVersion::LATEST_WITH_INITIALIZE;
-        info.client_info = Implementation::new("mcp-bridge", env!("CARGO_PKG_VERSION"));
-        info
     }
 }

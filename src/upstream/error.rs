@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// The four kinds a caller can act on (a breaker that is open is the gateway's fifth).
+/// The five kinds a caller can act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The server could not be started, reached or kept.
@@ -15,6 +15,8 @@ pub enum Kind {
     InvalidTool,
     /// The server answered, with an error or with something that is not an answer.
     Backend,
+    /// The server was not asked, as it failed too often of late: the gateway's word, never an upstream's.
+    BreakerOpen,
 }
 
 /// Why an upstream did not give what was asked. Cheap to clone: every waiter of a failed start gets one.
@@ -29,12 +31,12 @@ pub enum UpstreamError {
     #[error("server `{server}`: command `{command}` could not be started: {reason}")]
     SpawnFailed { server: String, command: String, reason: String },
 
-    #[error("server `{server}` did not answer `initialize` within {} s; {}", .limit.as_secs_f64(), last_words(.stderr))]
-    StartTimeout { server: String, limit: Duration, stderr: String },
+    #[error("server `{server}` did not answer `initialize` within {} s{}", .limit.as_secs_f64(), last_words(.stderr))]
+    StartTimeout { server: String, limit: Duration, stderr: Option<String> },
 
     /// The process or connection ended. `called`: a call was on its way, and may have happened.
-    #[error("server `{server}` {how} {}; {}", moment(*.called, *.ready), last_words(.stderr))]
-    Exited { server: String, how: String, ready: bool, called: bool, stderr: String },
+    #[error("server `{server}` {how} {}{}", moment(*.called, *.ready), last_words(.stderr))]
+    Exited { server: String, how: String, ready: bool, called: bool, stderr: Option<String> },
 
     #[error("server `{server}`: the handshake failed: {reason}")]
     Handshake { server: String, reason: String },
@@ -50,6 +52,9 @@ pub enum UpstreamError {
     #[error("server `{server}` did not answer `tools/list` within {} s", .limit.as_secs_f64())]
     ListTimeout { server: String, limit: Duration },
 
+    #[error("server `{server}` did not answer `ping` within {} s, although nothing was asked of it", .limit.as_secs_f64())]
+    PingTimeout { server: String, limit: Duration },
+
     /// A JSON-RPC error, as the server sent it.
     #[error("server `{server}` answered `{method}` with error {error_code}: {message}")]
     Protocol { server: String, method: String, error_code: i32, message: String, data: Option<Box<Value>> },
@@ -64,8 +69,28 @@ pub enum UpstreamError {
     #[error("server `{server}` does not read its input: more than {limit} bytes are waiting for it")]
     NotReading { server: String, limit: usize },
 
-    #[error("server `{server}`: remote servers are not supported yet")]
-    RemoteUnsupported { server: String },
+    /// No connection could be made: nothing was sent.
+    #[error("server `{server}` cannot be reached: {reason}")]
+    Unreachable { server: String, reason: String },
+
+    /// The connection broke. `called`: a call was on its way, and may have happened.
+    #[error("the connection to server `{server}` broke{}: {reason}", while_called(*.called))]
+    Interrupted { server: String, reason: String, called: bool },
+
+    /// An HTTP status that is no answer of the protocol.
+    #[error("server `{server}` answered with HTTP status {status}{}", explained(.body, .retry_after))]
+    HttpStatus { server: String, status: u16, body: String, retry_after: Option<String>, called: bool },
+
+    /// The server wants to know who we are (401), or does not let us (403).
+    #[error("server `{server}` refused access with HTTP status {status}{}", challenged(.challenge))]
+    Unauthorized { server: String, status: u16, challenge: Option<String> },
+
+    #[error("server `{server}` answered with something that is not MCP: {found}")]
+    NotMcp { server: String, found: String, called: bool },
+
+    /// Our own side of a remote entry: its address, its headers, its certificates.
+    #[error("server `{server}` cannot be asked: {reason}")]
+    UnusableAddress { server: String, reason: String },
 
     #[error("server `{server}`: the bridge is shutting down")]
     ShuttingDown { server: String },
@@ -84,11 +109,17 @@ impl UpstreamError {
             Self::BackingOff { cause, .. } => cause.code(),
             Self::CallTimeout { .. } => "upstream.call_timeout",
             Self::ListTimeout { .. } => "upstream.list_timeout",
+            Self::PingTimeout { .. } => "upstream.ping_timeout",
             Self::Protocol { .. } => "upstream.protocol",
             Self::TooLarge { .. } => "upstream.too_large",
             Self::BadAnswer { .. } => "upstream.bad_answer",
             Self::NotReading { .. } => "upstream.not_reading",
-            Self::RemoteUnsupported { .. } => "upstream.remote_unsupported",
+            Self::Unreachable { .. } => "upstream.unreachable",
+            Self::Interrupted { .. } => "upstream.interrupted",
+            Self::HttpStatus { .. } => "upstream.http_status",
+            Self::Unauthorized { .. } => "upstream.unauthorized",
+            Self::NotMcp { .. } => "upstream.not_mcp",
+            Self::UnusableAddress { .. } => "upstream.unusable_address",
             Self::ShuttingDown { .. } => "upstream.shutting_down",
         }
     }
@@ -101,6 +132,9 @@ impl UpstreamError {
                 format!("install `{command}`, or correct `command` in the entry of `{server}`")
             }
             Self::SpawnFailed { server, .. } => format!("correct `command` and `cwd` in the entry of `{server}`"),
+            Self::StartTimeout { server, stderr: None, .. } => {
+                format!("check that the server behind `url` in the entry of `{server}` is up and speaks MCP")
+            }
             Self::StartTimeout { server, .. } => {
                 format!("run the command of `{server}` in a terminal and see what it waits for")
             }
@@ -112,7 +146,7 @@ impl UpstreamError {
                 format!("run the command of `{server}` in a terminal; its `args` and `env` may be incomplete")
             }
             Self::Handshake { server, .. } => {
-                format!("check that the command of `{server}` is an MCP server that speaks over stdio")
+                format!("check that `{server}` is an MCP server, and of the transport its entry says")
             }
             Self::BackingOff { cause, .. } => cause.hint(),
             Self::CallTimeout { sent: true, .. } => {
@@ -120,6 +154,7 @@ impl UpstreamError {
             }
             Self::CallTimeout { .. } => "the server was still starting: repeat the call, or allow more time".into(),
             Self::ListTimeout { server, .. } => format!("try again; if it stays so, restart `{server}`"),
+            Self::PingTimeout { server, .. } => format!("nothing: `{server}` is ended and started again"),
             Self::Protocol { error_code: INVALID_PARAMS, .. } => {
                 "compare the tool's name and the arguments with its input schema".into()
             }
@@ -127,19 +162,50 @@ impl UpstreamError {
             Self::TooLarge { .. } => "ask the tool for less: a filter, a page, a range".into(),
             Self::BadAnswer { server, .. } => format!("report it to the makers of `{server}`"),
             Self::NotReading { server, .. } => format!("call `{server}` with fewer or smaller calls at a time"),
-            Self::RemoteUnsupported { server } => {
-                format!("use a local (`command`) server in place of `{server}` for now")
+            Self::Unreachable { server, .. } => {
+                format!("check that the server runs and that `url` in the entry of `{server}` is right")
             }
+            Self::Interrupted { called: true, .. } => {
+                "check whether the call took effect before repeating it; the next use connects again".into()
+            }
+            Self::Interrupted { .. } => "try again: the next use connects again".into(),
+            Self::HttpStatus { status: 429 | 503, .. } => "wait, then try again with fewer calls at a time".into(),
+            Self::HttpStatus { server, .. } => {
+                format!("check `url` and `type` in the entry of `{server}`, and the server's own log")
+            }
+            Self::Unauthorized { server, status: 401, .. } => {
+                format!("run `mcp-bridge login {server}`, or put a valid token into `headers` in its entry")
+            }
+            Self::Unauthorized { server, challenge: Some(challenge), .. } if scopes(challenge).is_some() => {
+                let scopes = scopes(challenge).unwrap_or_default();
+                format!("log in again with what it asks for: mcp-bridge login {server} --scopes \"{scopes}\"")
+            }
+            Self::Unauthorized { server, .. } => {
+                format!(
+                    "log in again (`mcp-bridge login {server}`) with the rights this needs, or use a token that has them"
+                )
+            }
+            Self::NotMcp { server, .. } => {
+                format!(
+                    "check that `url` in the entry of `{server}` is the address of its MCP endpoint (often `/mcp` or `/sse`)"
+                )
+            }
+            Self::UnusableAddress { server, .. } => format!("correct the entry of `{server}`"),
             Self::ShuttingDown { .. } => "start the bridge again".into(),
         }
     }
 
-    /// Which of the four kinds it is.
+    /// Which of the kinds it is.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::CallTimeout { .. } | Self::ListTimeout { .. } | Self::StartTimeout { .. } => Kind::Timeout,
+            Self::CallTimeout { .. }
+            | Self::ListTimeout { .. }
+            | Self::StartTimeout { .. }
+            | Self::PingTimeout { .. } => Kind::Timeout,
             Self::Protocol { error_code: INVALID_PARAMS | METHOD_NOT_FOUND, .. } => Kind::InvalidTool,
-            Self::Protocol { .. } | Self::TooLarge { .. } | Self::BadAnswer { .. } => Kind::Backend,
+            Self::Protocol { .. } | Self::TooLarge { .. } | Self::BadAnswer { .. } | Self::NotMcp { .. } => {
+                Kind::Backend
+            }
             Self::BackingOff { cause, .. } => cause.kind(),
             Self::UnknownServer { .. }
             | Self::CommandNotFound { .. }
@@ -147,15 +213,38 @@ impl UpstreamError {
             | Self::Exited { .. }
             | Self::Handshake { .. }
             | Self::NotReading { .. }
-            | Self::RemoteUnsupported { .. }
+            | Self::Unreachable { .. }
+            | Self::Interrupted { .. }
+            | Self::HttpStatus { .. }
+            | Self::Unauthorized { .. }
+            | Self::UnusableAddress { .. }
             | Self::ShuttingDown { .. } => Kind::Connection,
+        }
+    }
+
+    /// Whether trying again may help without anybody doing anything: a connection that broke, an answer that did not come.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::BackingOff { cause, .. } => cause.is_passing(),
+            Self::StartTimeout { .. }
+            | Self::Exited { .. }
+            | Self::CallTimeout { .. }
+            | Self::ListTimeout { .. }
+            | Self::PingTimeout { .. }
+            | Self::NotReading { .. }
+            | Self::Unreachable { .. }
+            | Self::Interrupted { .. }
+            | Self::HttpStatus { status: 429 | 502 | 503 | 504, .. } => true,
+            _ => false,
         }
     }
 
     /// Whether a call that ended so may have taken effect. `false` is a promise: it never left, or was refused unread.
     pub fn may_have_happened(&self) -> bool {
         match self {
-            Self::Exited { called, .. } => *called,
+            Self::Exited { called, .. } | Self::Interrupted { called, .. } | Self::NotMcp { called, .. } => *called,
+            // A status of 4xx says that the request was refused, and 503 that it was not taken up (RFC 9110, 15.5 and 15.6.4).
+            Self::HttpStatus { status, called, .. } => *called && *status >= 500 && *status != 503,
             Self::CallTimeout { sent, .. } => *sent,
             Self::TooLarge { .. } | Self::BadAnswer { .. } => true,
             Self::Protocol { error_code, .. } => !matches!(*error_code, METHOD_NOT_FOUND | INVALID_PARAMS),
@@ -173,8 +262,13 @@ fn listed(names: &[String]) -> String {
     if names.is_empty() { "none".into() } else { names.join(", ") }
 }
 
-fn last_words(stderr: &str) -> String {
-    if stderr.is_empty() { "it wrote nothing to stderr".into() } else { format!("its last words: {stderr}") }
+/// `None` for a server that is no process of ours.
+fn last_words(stderr: &Option<String>) -> String {
+    match stderr.as_deref() {
+        None => String::new(),
+        Some("") => "; it wrote nothing to stderr".into(),
+        Some(words) => format!("; its last words: {words}"),
+    }
 }
 
 fn moment(called: bool, ready: bool) -> &'static str {
@@ -185,6 +279,29 @@ fn moment(called: bool, ready: bool) -> &'static str {
     }
 }
 
+fn while_called(called: bool) -> &'static str {
+    if called { " while a call was on its way, which may have happened" } else { "" }
+}
+
+fn explained(body: &str, retry_after: &Option<String>) -> String {
+    let words = if body.is_empty() { String::new() } else { format!(": {body}") };
+    match retry_after {
+        Some(after) => format!("{words} (it asks to wait: {after})"),
+        None => words,
+    }
+}
+
+fn challenged(challenge: &Option<String>) -> String {
+    challenge.as_ref().map(|text| format!(" ({text})")).unwrap_or_default()
+}
+
+/// The scopes that a challenge names (RFC 6750, 3): only characters that a scope can have, as the words are meant to be copied into a shell.
+fn scopes(challenge: &str) -> Option<&str> {
+    let scopes = challenge.split("scope=\"").nth(1)?.split('"').next()?;
+    let fits = |c: char| c.is_ascii_alphanumeric() || " :._/-".contains(c);
+    (!scopes.trim().is_empty() && scopes.chars().all(fits)).then_some(scopes)
+}
+
 fn unless_sent(sent: bool) -> &'static str {
     if sent { "; it may have happened" } else { " (the server was still starting; nothing was sent)" }
 }
@@ -192,4 +309,18 @@ fn unless_sent(sent: bool) -> &'static str {
 /// Rounded up, so that waiting as long as the text says is always enough.
 fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_of_a_challenge_can_be_copied_into_a_shell() {
+        let named = r#"Bearer error="insufficient_scope", scope="files:read a.b/c", resource_metadata="x""#;
+        assert_eq!(scopes(named), Some("files:read a.b/c"));
+        for none in [r#"Bearer scope="""#, r#"Bearer scope="$(x)""#, r#"Bearer scope="a`b`""#, "Bearer", "scope=a"] {
+            assert_eq!(scopes(none), None, "{none}");
+        }
+    }
 }

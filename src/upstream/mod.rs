@@ -4,21 +4,36 @@
 //! whether a call is allowed or worth repeating (that is `access` and `gateway`). Called by `gateway`.
 //!
 //! From the outside in: [`Upstreams`] holds one `Server` a name (started on first use, restarted when it died); a `Server`
-//! holds at most one `Connection` (handshake, tool list, calls), which speaks over a transport: `stdio` now, others beside
-//! it later. Every transport passes what it reads through a `Tap`, which keeps results as the text the server sent.
+//! holds at most one `Connection` (handshake, tool list, calls), which `open` makes over one of four transports: `stdio`, `http`,
+//! `sse`, `websocket`. Every transport passes what it reads through a `Tap`, which keeps results as the text the server sent.
 
+mod change;
 pub mod config;
 mod connection;
 mod error;
+mod events;
+mod handshake;
+mod http;
 mod lifeline;
 mod lines;
+mod oauth;
+mod open;
+mod outgoing;
+mod policy;
+mod pulse;
 mod server;
+mod sse;
 mod stdio;
 mod tap;
 mod tools;
+mod trouble;
 mod upstreams;
+mod websocket;
 
+pub use change::Changes;
 pub use error::{Kind, UpstreamError};
+pub use oauth::{Login, LoginError, logout};
+pub use pulse::Pulse;
 pub use server::ServerState;
 pub use tools::{ServerTools, ToolInfo};
 pub use upstreams::{Options, Upstreams};

@@ -6,15 +6,16 @@ use std::time::{Duration, SystemTime};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::config::{ServerConfig, Transport};
+use super::UpstreamError;
+use super::config::ServerConfig;
 use super::connection::Connection;
-use super::tap::Tap;
+use super::open::open;
 use super::upstreams::Options;
-use super::{UpstreamError, stdio};
 
 /// The longest wait: a server that was repaired comes back within half a minute.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
@@ -29,11 +30,32 @@ pub enum ServerState {
         tools: Option<usize>,
         since: SystemTime,
     },
-    /// The last start failed, or the server ended; the next use starts it again.
+    /// The last start failed, or the server ended; a use after `next_try`, if there is one, starts it again.
     Failed {
         error: UpstreamError,
         at: SystemTime,
+        next_try: Option<Duration>,
     },
+}
+
+impl ServerState {
+    /// As lists show it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::NotStarted => "not started",
+            Self::Starting => "starting",
+            Self::Ready { .. } => "ready",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
+    /// How many tools it has, where that is known.
+    pub fn tools(&self) -> Option<usize> {
+        match self {
+            Self::Ready { tools, .. } => *tools,
+            _ => None,
+        }
+    }
 }
 
 type Start = Shared<BoxFuture<'static, Result<Arc<Connection>, UpstreamError>>>;
@@ -52,6 +74,8 @@ pub(super) struct Server {
     closing: CancellationToken,
     tracker: TaskTracker,
     life: Mutex<Life>,
+    /// Notified after each start, failed ones included.
+    started: Arc<Notify>,
 }
 
 struct Life {
@@ -67,7 +91,14 @@ impl Server {
         closing: CancellationToken,
         tracker: TaskTracker,
     ) -> Self {
-        Self { config, options, closing, tracker, life: Mutex::new(Life { phase: Phase::Idle, failures: 0 }) }
+        Self {
+            config,
+            options,
+            closing,
+            tracker,
+            life: Mutex::new(Life { phase: Phase::Idle, failures: 0 }),
+            started: Arc::default(),
+        }
     }
 
     fn life(&self) -> std::sync::MutexGuard<'_, Life> {
@@ -79,8 +110,13 @@ impl Server {
             Phase::Idle => ServerState::NotStarted,
             Phase::Starting(_) => ServerState::Starting,
             Phase::Ready(live) if live.is_open() => ServerState::Ready { tools: live.tool_count(), since: live.since },
-            Phase::Ready(dead) => ServerState::Failed { error: dead.epitaph_now(), at: SystemTime::now() },
-            Phase::Failed { error, at, .. } => ServerState::Failed { error: error.clone(), at: *at },
+            Phase::Ready(dead) => {
+                ServerState::Failed { error: dead.epitaph_now(), at: SystemTime::now(), next_try: None }
+            }
+            Phase::Failed { error, at, retry_at } => {
+                let next_try = Some(retry_at.saturating_duration_since(Instant::now())).filter(|wait| !wait.is_zero());
+                ServerState::Failed { error: error.clone(), at: *at, next_try }
+            }
         }
     }
 
@@ -109,6 +145,24 @@ impl Server {
         start.await
     }
 
+    /// The live connection, if there is one.
+    pub(super) fn live(&self) -> Option<Arc<Connection>> {
+        self.latest().filter(|connection| connection.is_open())
+    }
+
+    /// The connection that the last start made, open or not.
+    pub(super) fn latest(&self) -> Option<Arc<Connection>> {
+        match &self.life().phase {
+            Phase::Ready(connection) => Some(connection.clone()),
+            _ => None,
+        }
+    }
+
+    /// By which starts can be waited for.
+    pub(super) fn started(&self) -> Arc<Notify> {
+        self.started.clone()
+    }
+
     /// Ends the connection if there is one. With `closing` cancelled, none follows.
     pub(super) fn close(&self) {
         if let Phase::Ready(live) = &self.life().phase {
@@ -120,11 +174,16 @@ impl Server {
     fn begin(self: &Arc<Self>) -> Start {
         let server = self.clone();
         let task = self.tracker.spawn(async move {
-            let outcome = match server.closing.run_until_cancelled(server.open()).await {
-                Some(outcome) => outcome,
+            let outcome = match server
+                .closing
+                .run_until_cancelled(open(&server.config, &server.options, &server.tracker))
+                .await
+            {
+                Some(outcome) => outcome.map(Arc::new),
                 None => Err(server.shutting_down()),
             };
             server.settle(&outcome);
+            server.started.notify_waiters();
             outcome
         });
         let name = self.config.name.clone();
@@ -154,25 +213,6 @@ impl Server {
                 let phase = Phase::Failed { error: error.clone(), at: SystemTime::now(), retry_at };
                 *life = Life { phase, failures };
             }
-        }
-    }
-
-    async fn open(&self) -> Result<Arc<Connection>, UpstreamError> {
-        let server = self.config.name.as_str();
-        let tap = Arc::new(Tap::new(server));
-        let limit = self.options.start_timeout;
-        match &self.config.transport {
-            Transport::Stdio { command, args, env, cwd } => {
-                let entry = stdio::Entry { server, command, args, env, cwd: cwd.as_deref() };
-                let around = stdio::Surroundings {
-                    inherit_env: &self.options.inherit_env,
-                    chain: &self.options.chain,
-                    tracker: &self.tracker,
-                };
-                let (transport, lifeline) = stdio::open(entry, around, tap.clone()).await?;
-                Ok(Arc::new(Connection::open(server, transport, tap, lifeline, limit).await?))
-            }
-            Transport::Remote { .. } => Err(UpstreamError::RemoteUnsupported { server: server.to_owned() }),
         }
     }
 

@@ -2,7 +2,7 @@
 //! parse could drop a field or refuse a content type it does not know; notifications are handled here, in order.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -14,6 +14,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use super::trouble::Trouble;
 
 /// The shape of any JSON-RPC message, with nothing inside it parsed.
 #[derive(Deserialize)]
@@ -47,15 +49,26 @@ pub(super) enum Answer {
     Raw(Box<RawValue>),
     /// The answer was longer than a line may be; its size in bytes.
     TooLarge(u64),
+    /// There will be none.
+    Trouble(Trouble),
+}
+
+/// A request of the handshake.
+#[derive(Clone, Copy, PartialEq)]
+enum Greeting {
+    Initialize,
+    Discover,
 }
 
 /// One connection's tap.
 pub(super) struct Tap {
     server: String,
     /// Requests whose answers rmcp itself must understand: those of the handshake.
-    typed: Mutex<HashSet<RequestId>>,
+    typed: Mutex<HashMap<RequestId, Greeting>>,
     /// All other requests that are waited for, and the answers of those that have one.
     awaited: Mutex<HashMap<RequestId, Option<Answer>>>,
+    /// What went wrong last where no request was waited for: the handshake, a stream.
+    trouble: Mutex<Option<Trouble>>,
     /// Counts `notifications/tools/list_changed`.
     list_changes: AtomicU64,
     warned: AtomicBool,
@@ -67,6 +80,7 @@ impl Tap {
             server: server.to_owned(),
             typed: Mutex::default(),
             awaited: Mutex::default(),
+            trouble: Mutex::default(),
             list_changes: AtomicU64::new(0),
             warned: AtomicBool::new(false),
         }
@@ -80,11 +94,15 @@ impl Tap {
     /// Looks at a message on its way out.
     pub(super) fn outgoing(&self, message: &ClientJsonRpcMessage) {
         let JsonRpcMessage::Request(sent) = message else { return };
-        if matches!(sent.request, ClientRequest::InitializeRequest(_) | ClientRequest::DiscoverRequest(_)) {
-            self.typed.lock().unwrap_or_else(PoisonError::into_inner).insert(sent.id.clone());
-        } else {
-            self.awaited().insert(sent.id.clone(), None);
-        }
+        let greeting = match sent.request {
+            ClientRequest::InitializeRequest(_) => Greeting::Initialize,
+            ClientRequest::DiscoverRequest(_) => Greeting::Discover,
+            _ => {
+                self.awaited().insert(sent.id.clone(), None);
+                return;
+            }
+        };
+        self.typed.lock().unwrap_or_else(PoisonError::into_inner).insert(sent.id.clone(), greeting);
     }
 
     /// The answer to this request, if it came; afterwards nobody waits for one.
@@ -96,10 +114,26 @@ impl Tap {
         self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What went wrong last, other than with a request that was told itself.
+    pub(super) fn last_trouble(&self) -> Option<Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A message found no way, or no way back. Gives the answer for rmcp where somebody waits for one that rmcp need not
+    /// understand; otherwise the trouble is kept for [`Tap::last_trouble`].
+    pub(super) fn troubled(&self, id: Option<&RequestId>, trouble: Trouble) -> Option<ServerJsonRpcMessage> {
+        tracing::debug!(server = self.server, ?trouble, "a message found no way");
+        if let Some(id) = id.filter(|id| matches!(self.awaited().get(id), Some(None))) {
+            return Some(self.arrived(id.clone(), Answer::Trouble(trouble)));
+        }
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
+        None
+    }
+
     /// Keeps an answer for who waits for it, and says to rmcp that it came.
     fn arrived(&self, id: RequestId, answer: Answer) -> ServerJsonRpcMessage {
-        // One that nobody waits for any more is dropped.
-        if let Some(place) = self.awaited().get_mut(&id) {
+        // One that nobody waits for any more is dropped, and so is a second one.
+        if let Some(place @ None) = self.awaited().get_mut(&id) {
             *place = Some(answer);
         }
         JsonRpcMessage::response(ServerResult::CustomResult(CustomResult(Value::Null)), id)
@@ -160,11 +194,22 @@ impl Tap {
             self.skip(text);
             return None;
         };
-        let typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        if typed && let Ok(result) = serde_json::from_str(result.get()) {
-            return Some(JsonRpcMessage::response(result, id));
+        let greeting = self.typed.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        match greeting.map(|greeting| (greeting, serde_json::from_str(result.get()))) {
+            // Some servers of the older era answer anything with anything.
+            Some((Greeting::Discover, read)) if !matches!(read, Ok(ServerResult::DiscoverResult(_))) => {
+                let error = ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "not an answer to `server/discover`", None);
+                return Some(JsonRpcMessage::error(error, Some(id)));
+            }
+            Some((_, Ok(result))) => return Some(JsonRpcMessage::response(result, id)),
+            _ => {}
         }
-        Some(self.arrived(id, Answer::Raw(result.to_owned())))
+        // Tools whose arguments belong into headers too (SEP-2243): rmcp's HTTP worker, which sets those, must see the list.
+        let with_headers = memchr::memmem::find(result.get().as_bytes(), b"x-mcp-header").is_some();
+        let list = with_headers.then(|| serde_json::from_str(result.get()).ok()).flatten();
+        let list = list.filter(|result| matches!(result, ServerResult::ListToolsResult(_)));
+        let told = self.arrived(id.clone(), Answer::Raw(result.to_owned()));
+        Some(list.map_or(told, |list| JsonRpcMessage::response(list, id)))
     }
 
     fn notified(&self, method: &str, params: Option<&RawValue>) {

@@ -1,7 +1,8 @@
-//! All configured servers, by name. None waits for another.
+//! A set of configured servers, by name. None waits for another.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -10,7 +11,9 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::change::{self, Changes};
 use super::config::ServerConfig;
+use super::pulse::Pulse;
 use super::server::{Server, ServerState};
 use super::tools::ServerTools;
 use super::{UpstreamError, stdio};
@@ -26,6 +29,8 @@ pub struct Options {
     pub inherit_env: BTreeMap<String, String>,
     /// Value of `MCP_BRIDGE_CHAIN` in every server's environment: the ids of the bridges above it, ours last.
     pub chain: String,
+    /// Where logins to remote servers are kept; none are used when `None`.
+    pub tokens: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -37,6 +42,7 @@ impl Default for Options {
             first_back_off: Duration::from_secs(1),
             inherit_env: BTreeMap::new(),
             chain: String::new(),
+            tokens: None,
         }
     }
 }
@@ -44,28 +50,67 @@ impl Default for Options {
 /// After the ladder of a process (polite, firm, kill), the time for its last tasks to end: 5 s in all.
 const LAST_TASKS: Duration = Duration::from_secs(2);
 
-/// The connections to every configured server. Cheap to clone; all clones are the same connections.
+/// A set of configured servers and their connections. Cheap to clone; all clones are the same connections. A set never changes: of
+/// other configurations [`Upstreams::reconfigured`] makes another set, and a server that is in no set any more is ended.
 #[derive(Clone)]
 pub struct Upstreams(Arc<Inner>);
 
 struct Inner {
-    servers: BTreeMap<String, Arc<Server>>,
+    servers: BTreeMap<String, Entry>,
+    common: Arc<Common>,
+}
+
+struct Entry {
+    config: ServerConfig,
+    server: Arc<Server>,
+}
+
+/// What all sets that came of one have in common.
+struct Common {
     options: Arc<Options>,
     closing: CancellationToken,
     tracker: TaskTracker,
+    /// Every server of every set, as long as somebody holds it.
+    ever: Mutex<Vec<Weak<Server>>>,
 }
 
 impl Upstreams {
     /// Starts nothing. Of two configurations with the same name the first one counts.
     pub fn new(configs: Vec<ServerConfig>, options: Options) -> Self {
-        let (options, closing, tracker) = (Arc::new(options), CancellationToken::new(), TaskTracker::new());
-        let mut servers = BTreeMap::new();
-        for config in configs {
-            servers
-                .entry(config.name.clone())
-                .or_insert_with(|| Arc::new(Server::new(config, options.clone(), closing.clone(), tracker.clone())));
-        }
-        Self(Arc::new(Inner { servers, options, closing, tracker }))
+        let common = Common {
+            options: Arc::new(options),
+            closing: CancellationToken::new(),
+            tracker: TaskTracker::new(),
+            ever: Mutex::default(),
+        };
+        let common = Arc::new(common);
+        let servers = by_name(configs).into_iter().map(|(name, config)| (name, common.entry(config))).collect();
+        Self(Arc::new(Inner { servers, common }))
+    }
+
+    /// The set for these configurations: servers that are reached as before keep their connections, the others begin without. Who
+    /// still holds this set keeps its servers; one that is in the new set no more ends when the last of them lets go.
+    pub fn reconfigured(&self, configs: Vec<ServerConfig>) -> (Self, Changes) {
+        let configs = by_name(configs);
+        let old = self.0.servers.iter().map(|(name, entry)| (name.clone(), &entry.config)).collect();
+        let changes = change::diff(&old, &configs);
+        let common = &self.0.common;
+        let entry = |(name, config): (String, ServerConfig)| {
+            let known = self.0.servers.get(&name).filter(|known| known.config.is_reached_like(&config));
+            let entry = match known {
+                Some(known) => Entry { config, server: known.server.clone() },
+                None => common.entry(config),
+            };
+            (name, entry)
+        };
+        let servers = configs.into_iter().map(entry).collect();
+        (Self(Arc::new(Inner { servers, common: common.clone() })), changes)
+    }
+
+    /// Whether this server is the same one in both sets, with the same connection.
+    pub fn shares(&self, other: &Self, server: &str) -> bool {
+        let [one, two] = [self, other].map(|set| set.0.servers.get(server).map(|entry| Arc::as_ptr(&entry.server)));
+        one.is_some() && one == two
     }
 
     /// The names, sorted.
@@ -75,18 +120,28 @@ impl Upstreams {
 
     /// The configuration of a server.
     pub fn config(&self, server: &str) -> Option<&ServerConfig> {
-        self.0.servers.get(server).map(|server| &server.config)
+        self.0.servers.get(server).map(|entry| &entry.config)
     }
 
     /// How a server fares; `None` for a name that is not configured. Starts nothing.
     pub fn state(&self, server: &str) -> Option<ServerState> {
-        self.0.servers.get(server).map(|server| server.state())
+        Some(self.0.servers.get(server)?.server.state())
     }
 
     /// The tools of a server, all pages. Starts it on first use; listed once a connection, and again when the server says
     /// that they changed. Takes at most twice `start_timeout`.
     pub async fn tools(&self, server: &str) -> Result<Arc<ServerTools>, UpstreamError> {
-        self.server(server)?.connection().await?.tools(self.0.options.start_timeout).await
+        self.server(server)?.connection().await?.tools(self.0.common.options.start_timeout).await
+    }
+
+    /// The same without asking anybody: the last list of a live connection, unless the server said that it changed.
+    pub fn known_tools(&self, server: &str) -> Option<Arc<ServerTools>> {
+        self.0.servers.get(server)?.server.live()?.known_tools()
+    }
+
+    /// For health checks; `None` for a name that is not configured.
+    pub fn pulse(&self, server: &str) -> Option<Pulse> {
+        self.0.servers.get(server).map(|entry| Pulse(Arc::downgrade(&entry.server)))
     }
 
     /// Calls a tool and gives the `CallToolResult` as the JSON text the server sent: nothing dropped, nothing converted.
@@ -112,22 +167,46 @@ impl Upstreams {
         }
     }
 
-    /// Ends every server and waits until nothing of them is left, at most 5 s. Later uses fail with `ShuttingDown`.
+    /// Ends every server, of all sets, and waits until nothing of them is left, at most 5 s. Later uses fail with `ShuttingDown`.
     pub async fn shutdown(&self) {
-        self.0.closing.cancel();
-        for server in self.0.servers.values() {
+        let common = &self.0.common;
+        common.closing.cancel();
+        for server in common.ever().iter().filter_map(Weak::upgrade) {
             server.close();
         }
-        self.0.tracker.close();
-        if tokio::time::timeout(stdio::POLITE + stdio::FIRM + LAST_TASKS, self.0.tracker.wait()).await.is_err() {
+        common.tracker.close();
+        if tokio::time::timeout(stdio::POLITE + stdio::FIRM + LAST_TASKS, common.tracker.wait()).await.is_err() {
             tracing::warn!("some servers did not end in time");
         }
     }
 
     fn server(&self, name: &str) -> Result<&Arc<Server>, UpstreamError> {
-        self.0.servers.get(name).ok_or_else(|| UpstreamError::UnknownServer {
-            server: name.to_owned(),
-            known: self.names().map(str::to_owned).collect(),
-        })
+        self.0.servers.get(name).map(|entry| &entry.server).ok_or_else(|| self.unknown(name))
     }
+
+    /// What is said of a name that is not configured.
+    pub fn unknown(&self, name: &str) -> UpstreamError {
+        UpstreamError::UnknownServer { server: name.to_owned(), known: self.names().map(str::to_owned).collect() }
+    }
+}
+
+impl Common {
+    fn entry(&self, config: ServerConfig) -> Entry {
+        let (options, closing, tracker) = (self.options.clone(), self.closing.clone(), self.tracker.clone());
+        let server = Arc::new(Server::new(config.clone(), options, closing, tracker));
+        let mut ever = self.ever();
+        ever.retain(|server| server.strong_count() > 0);
+        ever.push(Arc::downgrade(&server));
+        drop(ever);
+        Entry { config, server }
+    }
+
+    fn ever(&self) -> MutexGuard<'_, Vec<Weak<Server>>> {
+        self.ever.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn by_name(configs: Vec<ServerConfig>) -> BTreeMap<String, ServerConfig> {
+    // The first of a name is the last to be put in.
+    configs.into_iter().rev().map(|config| (config.name.clone(), config)).collect()
 }

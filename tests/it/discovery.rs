@@ -157,13 +157,13 @@ fn variables_are_filled_in_and_a_missing_one_is_named() {
 #[test]
 fn what_is_switched_off_stays_off_and_says_why() {
     let home = Home::new();
-    let works = entry(&home, "works");
+    let (works, also) = (entry(&home, "works"), entry(&home, "also"));
     let with = |key: &str, value: Value| {
         let mut entry = works.clone();
         entry[key] = value;
         entry
     };
-    let file = json!({"mcpServers": {"on": works, "disabled": with("disabled", json!(true)), "not-enabled": with("enabled", json!(false)),
+    let file = json!({"mcpServers": {"on": also, "disabled": with("disabled", json!(true)), "not-enabled": with("enabled", json!(false)),
         "enabled": with("enabled", json!(true))}});
     let home = home.file(".claude.json", &file.to_string());
     let found = servers(&home, ".");
@@ -195,15 +195,17 @@ fn the_bridge_does_not_list_itself_as_a_server() {
 #[test]
 fn the_file_named_by_the_operator_wins() {
     let home = Home::new();
-    let (usual, named) = (entry(&home, "usual"), entry(&home, "named"));
+    let (usual, named, more) = (entry(&home, "usual"), entry(&home, "named"), entry(&home, "more"));
     let home = home
-        .file(".claude.json", &json!({"mcpServers": {"same": usual, "more": usual}}).to_string())
+        .file(".claude.json", &json!({"mcpServers": {"same": usual, "more": more}}).to_string())
         .file("mine.json", &json!({"mcpServers": {"same": named}}).to_string());
     assert!(home.finish(&["tools", "same"]).exits(0).stdout.contains("mcp_same.usual("));
     let path = home.path().join("mine.json");
     let home = home.env("MCP_SERVERS_CONFIG", path.to_str().expect("text"));
     assert!(home.finish(&["tools", "same"]).exits(0).stdout.contains("mcp_same.named("));
-    assert!(home.finish(&["tools", "more"]).exits(0).stdout.contains("mcp_more.usual("));
+    assert!(home.finish(&["tools", "more"]).exits(0).stdout.contains("mcp_more.more("));
+    // The other one of that name is still there.
+    assert!(home.finish(&["tools", "claude-code:same"]).exits(0).stdout.contains("mcp_claude_code_same.usual("));
     std::fs::remove_file(path).expect("remove");
     let done = home.finish(&["servers"]).exits(0);
     assert!(done.stdout.contains("MCP_SERVERS_CONFIG"), "{}", done.stdout);
@@ -326,3 +328,65 @@ seen";
     client.wait();
     no_secret("the log", &client.log());
 });
+
+#[test]
+fn one_server_under_several_names_and_in_files_of_several_clients() {
+    let home = Home::new();
+    let (one, two) = (entry(&home, "one"), entry(&home, "two"));
+    let toml = format!("[mcp_servers.first]\ncommand = {}\nargs = {}\n", one["command"], one["args"]);
+    let home = home
+        .file(".claude.json", &json!({"mcpServers": {"first": one}}).to_string())
+        .file(".codex/config.toml", &toml)
+        .file(
+            ".cursor/mcp.json",
+            &format!("{{ // mine\n\"mcpServers\": {} }}", json!({"first": two, "other name": one})),
+        );
+    assert_eq!(servers(&home, ".")["servers"].as_object().expect("servers").len(), 1, "by default Claude's files");
+    let home = home.env("MCP_BRIDGE_SOURCES", "auto");
+    let found = servers(&home, ".");
+    assert_eq!(found["servers"]["first"]["also_called"], json!(["other name"]), "{found:#}");
+    assert_eq!(found["servers"]["first"]["also"].as_array().map(Vec::len), Some(2), "{found:#}");
+    for (asked, tool) in [("first", "one"), ("other name", "one"), ("mcp_other_name", "one"), ("cursor:first", "two")] {
+        let done = home.finish(&["tools", asked]).exits(0);
+        assert!(done.stdout.contains(&format!(".{tool}(")), "{asked}: {}", done.stdout);
+    }
+    let doctor = home.finish(&["doctor"]);
+    assert!(doctor.stdout.contains("first, cursor:first; files of auto are read"), "{}", doctor.stdout);
+    let wrong = home.env("MCP_BRIDGE_SOURCES", "claude,emacs");
+    wrong.finish(&["servers"]).exits(2).complains(&["MCP_BRIDGE_SOURCES", "cursor"]);
+}
+
+#[test]
+fn the_bridge_adds_itself_to_a_client_and_takes_itself_out() {
+    let text = "{\n  // mine\n  \"mcpServers\": {\n    \"a\": { \"command\": \"canary-arg-5f1c\" }\n  }\n}\n";
+    let home = Home::new().file(".cursor/mcp.json", text);
+    let path = home.path().join(".cursor/mcp.json");
+    let read = || std::fs::read_to_string(&path).expect("the file");
+    home.finish(&["install", "cursor"]).exits(2).complains(&["nobody is there to say yes", "--yes"]);
+    assert_eq!(read(), text);
+    let done = home.finish(&["install", "cursor", "--yes"]).exits(0);
+    assert!(done.stdout.contains("+ ") && done.stdout.contains("before-mcp-bridge-1"), "{}", done.stdout);
+    no_secret("install", &done.said());
+    assert!(read().contains("// mine") && read().contains(env!("CARGO_BIN_EXE_mcp-bridge")), "{}", read());
+    assert!(home.finish(&["install"]).exits(0).stdout.contains("cursor          installed"));
+    assert!(home.finish(&["install", "cursor", "--yes"]).exits(0).stdout.contains("Nothing to do"));
+    home.finish(&["uninstall", "cursor", "--yes"]).exits(0);
+    assert!(!read().contains("mcp-bridge"), "{}", read());
+    home.finish(&["install", "emacs"]).exits(2).complains(&["emacs", "lists them"]);
+}
+
+#[test]
+fn what_was_found_becomes_a_file_of_the_bridges_own() {
+    let home = Home::new();
+    let server = entry(&home, "imported");
+    let home = home
+        .file(".cursor/mcp.json", &json!({"mcpServers": {"mine": server}}).to_string())
+        .env("MCP_BRIDGE_SOURCES", "cursor,folders");
+    let done = home.finish(&["import"]).exits(0);
+    assert!(done.stdout.contains("imported.json: mine"), "{}", done.stdout);
+    home.finish(&["import"]).exits(0);
+    let home = home.env("MCP_BRIDGE_SOURCES", "folders");
+    assert!(home.finish(&["tools", "mine"]).exits(0).stdout.contains("mcp_mine.imported("));
+    let again = home.env("MCP_BRIDGE_SOURCES", "cursor");
+    again.finish(&["import"]).exits(2).complains(&["imported.json exists"]);
+}

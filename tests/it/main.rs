@@ -12,6 +12,7 @@ mod live;
 mod prepared;
 mod protocol;
 mod real;
+mod reload;
 mod remains;
 mod sessions;
 mod tasks;

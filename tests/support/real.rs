@@ -40,6 +40,8 @@ pub fn configs(folder: &Path) -> Vec<ServerConfig> {
         },
         call_timeout: None,
         description: None,
+        era: Default::default(),
+        survival: Default::default(),
     };
     file["mcpServers"].as_object().expect("mcpServers").iter().map(entry).collect()
 }

@@ -57,6 +57,8 @@ impl Stub {
             },
             call_timeout: None,
             description: None,
+            era: Default::default(),
+            survival: Default::default(),
         }
     }
 

@@ -13,9 +13,11 @@ SCRIPT is a JSON object; every key is optional.
                     an item that is not an object with a name is sent as it is (malformed lists).
   pages             list of lists of tools, instead of `tools`: one page each, with cursors "1", "2", ...
   last_cursor       cursor to send with the last page (a list that does not end)
+  endless           true: the last page comes again and again, with another cursor each time
   list              answer to `tools/list`: {"error": {...}}, {"silent": true} or {"result": <sent as it is>}
   initialize        answer to `initialize`: {"silent": true}, {"error": {"code", "message"}}, {"result": <sent as it is>},
                     {"exit": STATUS}, {"id": OTHER_ID}, {"delay": SECONDS}
+  ping              answer to `ping`: {"silent": true}
   stdout            lines to write to stdout before anything else (noise); $BYTE as in `raw`
   stderr            text to write to stderr at the start
   lock              path of a file that is held locked (flock) as long as the server lives: whoever gets the lock knows
@@ -37,6 +39,9 @@ A behaviour is an object. First, in this order, it may have effects:
   until      name of a method: the answer waits until a message with it has come, e.g. "notifications/cancelled"
   delay      seconds to wait before the answer
   crash      exit status: the process ends at once, without an answer
+  crash_once path: the process ends likewise, unless this file is there; then it is
+  half       text: written without the end of a line, and the process ends at once
+  flood      text: written as a line again and again, for ever, without an answer
   close      true: closes stdout and goes on living, without an answer
   deaf       true: stops reading stdin for good, without an answer
 
@@ -143,6 +148,8 @@ class Stub:
         result = {"tools": [definition(tool) for tool in pages[min(number, len(pages) - 1)]]}
         if number + 1 < len(pages):
             result["nextCursor"] = str(number + 1)
+        elif self.script.get("endless"):
+            result["nextCursor"] = str(number + 1)
         elif "last_cursor" in self.script:
             result["nextCursor"] = self.script["last_cursor"]
         self.answer(request, {}, result=result)
@@ -191,6 +198,15 @@ class Stub:
         time.sleep(how.get("delay", 0))
         if "crash" in how:
             os._exit(how["crash"])
+        if "crash_once" in how and not os.path.exists(how["crash_once"]):
+            open(how["crash_once"], "w").close()
+            os._exit(1)
+        if "half" in how:
+            self.out.write(how["half"].encode())
+            self.out.flush()
+            os._exit(1)
+        while "flood" in how:
+            self.write(how["flood"].encode())
         if how.get("close"):
             with self.out_lock:
                 os.close(1)
@@ -226,6 +242,8 @@ class Stub:
         if method == "tools/call":
             return threading.Thread(target=self.call, args=(message,), daemon=True).start()
         if method == "ping":
+            if self.script.get("ping", {}).get("silent"):
+                return None
             return self.answer(message, {}, result={})
         return self.answer(message, {}, error={"code": -32601, "message": "Method not found"})
 

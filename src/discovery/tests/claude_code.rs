@@ -179,7 +179,7 @@ fn a_broken_settings_file_approves_nothing_and_is_reported() {
     world.write(".claude/settings.json", "{\"enableAllProjectMcpServers\": true,\n}");
     let scan = world.scan();
     assert_eq!(scan.states(), ["claude-code/project:s pending"]);
-    assert_eq!((scan.problems[0].code, scan.problems[0].line), ("discovery.syntax", Some(2)));
+    assert_eq!((scan.problems[0].code, scan.problems[0].line), ("discovery.not_strict", Some(2)));
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn the_wrong_root_is_an_error_with_its_remedy() {
         ("{}", "discovery.no_servers"),
         ("[]", "discovery.wrong_root"),
         (r#"{"mcpServers": [{"command": "x"}]}"#, "discovery.wrong_root"),
-        ("{\"mcpServers\": {} /* note */}", "discovery.syntax"),
+        ("{\"mcpServers\": {} /* note */}", "discovery.not_strict"),
     ] {
         let world = World::linux();
         world.write("work/shop/.mcp.json", content);

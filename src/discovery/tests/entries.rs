@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::upstream::config::{Era, OAuth};
 
 #[test]
 fn spellings_of_a_local_server() {
@@ -77,7 +78,7 @@ fn wrong_types_name_the_field_what_was_found_and_what_is_accepted() {
         (r#"{"command": "x", "disabled": "yes"}"#, "`disabled` is a string; accepted: true or false"),
         (
             r#"{"command": "x", "timeout": "30s"}"#,
-            "`timeout` is a string; accepted: a number of milliseconds, such as 60000",
+            "`timeout` is a string; accepted: a number of milliseconds, such as 60000, or of seconds under 1000",
         ),
         (
             r#"{"command": "x", "type": "carrier-pigeon"}"#,
@@ -97,7 +98,7 @@ fn wrong_types_name_the_field_what_was_found_and_what_is_accepted() {
             r#"{"url": "/mcp"}"#,
             "`url` is an address without a host; accepted: an address such as https://example.com/mcp",
         ),
-        (r#"{"url": "ftp://h/x"}"#, "`url` is an address of another kind; accepted: http, https, ws or wss"),
+        (r#"{"url": "ftp://h/x"}"#, "`url` is an address of another kind; accepted: http, https, ws, wss or unix"),
         (
             r#"{"url": "https://h", "headers": {"a b": "c"}}"#,
             "`headers` is a header with an impossible name; accepted: names of letters, digits and `-`",
@@ -107,6 +108,26 @@ fn wrong_types_name_the_field_what_was_found_and_what_is_accepted() {
             "`headers.A` is not fit for a header; accepted: text on one line",
         ),
         (
+            r#"{"url": "unix://x.sock"}"#,
+            "`url` is no address of a Unix socket; accepted: unix:///path/of.sock, unix:///path/of.sock:/mcp or http+unix://%2Fpath%2Fof.sock/mcp",
+        ),
+        (
+            r#"{"url": "https://h", "tls": true}"#,
+            "`tls` is true or false; accepted: an object of files: `ca`, `cert`, `key`",
+        ),
+        (
+            r#"{"url": "https://h", "tls": {"key": "k"}}"#,
+            "`tls.cert` is missing beside `tls.key`; accepted: the file of the certificate",
+        ),
+        (
+            r#"{"url": "https://h", "oauth": {"callbackPort": "x"}}"#,
+            "`oauth.callbackPort` is a string; accepted: a port, such as 8765",
+        ),
+        (
+            r#"{"url": "https://h", "protocol": "new"}"#,
+            "`protocol` is no revision of the protocol; accepted: `auto`, or the date of a revision, such as `2025-11-25` or `2026-07-28`",
+        ),
+        (
             r#"{"command": "x 'y"}"#,
             "`command` is a command line with an open quote; accepted: the program alone, arguments in `args`",
         ),
@@ -114,6 +135,31 @@ fn wrong_types_name_the_field_what_was_found_and_what_is_accepted() {
         let found = world.entry(entry);
         assert!(matches!(found.state, State::Invalid { .. }), "{entry}: {:?}", found.state);
         assert_eq!(found.reason(), reason, "{entry}");
+    }
+}
+
+#[test]
+fn what_a_remote_server_asks_for_is_read() {
+    let world = World::linux();
+    let found = world.entry(
+        r#"{"url": "unix:///run/x.sock:/v1", "headersHelper": "mint $A", "protocol": "2025-06-18",
+            "tls": {"ca": "~/ca.pem", "cert": "/c.pem"}, "oauth": {"clientId": "i", "callbackPort": 8765, "scopes": "a b"}}"#,
+    );
+    let Transport::Remote { url, access, .. } = &found.config.transport else { panic!("remote") };
+    assert_eq!((url.as_str(), access.headers_helper.as_deref()), ("unix:///run/x.sock:/v1", Some("mint $A")));
+    assert_eq!(access.ca.as_deref(), Some(world.place.home.join("ca.pem").as_path()));
+    assert_eq!(access.certificate, Some(("/c.pem".into(), "/c.pem".into())));
+    let oauth = OAuth {
+        client_id: Some("i".into()),
+        callback_port: Some(8765),
+        scopes: Some("a b".into()),
+        ..OAuth::default()
+    };
+    assert_eq!(access.oauth, oauth);
+    assert_eq!((found.config.era, found.warnings.len()), (Era::Initialize, 0));
+    assert!(found.config.transport.command_line().ends_with("(with headers printed by: mint $A)"));
+    for (entry, era) in [("auto", Era::Any), ("2026-07-28", Era::Discover), ("2024-11-05", Era::Initialize)] {
+        assert_eq!(world.entry(&format!(r#"{{"command": "x", "protocol": "{entry}"}}"#)).config.era, era, "{entry}");
     }
 }
 
@@ -157,7 +203,9 @@ fn timeouts() {
     for (timeout, want, warned) in [
         ("60000", Some(60_000), false),
         ("1000", Some(1000), false),
-        ("999", None, true),
+        ("30.0", Some(30_000), false),
+        ("999", Some(999_000), false),
+        ("0", None, true),
         ("-5", None, true),
         ("\"2500\"", Some(2500), false),
         ("1e300", Some(86_400_000), true),
@@ -173,9 +221,9 @@ fn timeouts() {
 fn unknown_keys_are_listed_with_the_nearest_known_one() {
     let world = World::linux();
     let found = world
-        .entry(r#"{"command": "x", "arg": [], "colour": 1, "alwaysLoad": true, "oauth": {}, "headersHelper": "y"}"#);
+        .entry(r#"{"command": "x", "arg": [], "colour": 1, "alwaysLoad": true, "envFile": "e", "headersHelper": "y"}"#);
     found.warns("unknown keys: `arg` (did you mean `args`?), `colour`");
-    found.warns("not supported, so ignored: `headersHelper`, `oauth`");
+    found.warns("not supported, so ignored: `envFile`");
     assert_eq!(found.warnings.len(), 2);
     let many: Vec<String> = (0..20).map(|index| format!("\"unknown{index}\": 1")).collect();
     world.entry(&format!(r#"{{"command": "x", {}}}"#, many.join(","))).warns("and 12 more");

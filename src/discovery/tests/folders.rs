@@ -68,7 +68,7 @@ fn the_explicit_file_wins_even_inside_a_project() {
     for path in ["mcp-servers/mine.json", "~/work/shop/mcp-servers/mine.json"] {
         world.options.servers_config = Some(path.into());
         let scan = world.scan();
-        assert_eq!(scan.states(), ["explicit/explicit:x enabled", "mcp-folder/user:x shadowed"], "{path}");
+        assert_eq!(scan.states(), ["explicit/explicit:x enabled", "mcp-folder/user:mcp-folder:x enabled"], "{path}");
         assert_eq!(scan.found[0].line(), ["named"]);
     }
     world.options.servers_config = Some("nowhere.json".into());

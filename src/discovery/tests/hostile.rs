@@ -40,6 +40,24 @@ fn json_value() -> impl Strategy<Value = Value> {
         "docker",
         "run",
         "--",
+        "mcp",
+        "mcp_servers",
+        "context_servers",
+        "extensions",
+        "name",
+        "server",
+        "mcp_config",
+        "user_config",
+        "plugins",
+        "env_vars",
+        "bearer_token_env_var",
+        "requestOptions",
+        "tools",
+        "$X",
+        "${env:X}",
+        "{env:X}",
+        "{file:/}",
+        "${input:X}",
         "enabledMcpjsonServers",
         "é",
     ]);
@@ -64,6 +82,7 @@ fn json_value() -> impl Strategy<Value = Value> {
 fn survives(content: &[u8]) {
     let mut world = World::linux();
     world.set("X", "x");
+    world.options.sources = Some(vec!["auto".into()]);
     world.write("MCPs/a-good.json", r#"{"mcpServers": {"good one": {"command": "good", "args": ["1"]}}}"#);
     world.write("MCPs/z-good.json", r#"{"mcpServers": {"good two": {"command": "good", "args": ["2"]}}}"#);
     for path in [
@@ -75,6 +94,30 @@ fn survives(content: &[u8]) {
         "work/shop/mcp-servers/bad.json",
         "work/shop/claude_code_config.json",
         ".config/Claude/claude_desktop_config.json",
+        ".config/Claude/Claude Extensions/x/manifest.json",
+        ".config/Claude/Claude Extensions Settings/x.json",
+        ".claude/plugins/installed_plugins.json",
+        ".codex/config.toml",
+        "work/shop/.codex/config.toml",
+        ".cursor/mcp.json",
+        ".config/Code/User/mcp.json",
+        "work/shop/.vscode/mcp.json",
+        ".codeium/windsurf/mcp_config.json",
+        ".gemini/settings.json",
+        "work/shop/.gemini/settings.json",
+        ".gemini/config/mcp_config.json",
+        ".config/opencode/opencode.json",
+        "work/shop/opencode.jsonc",
+        ".copilot/mcp-config.json",
+        ".config/zed/settings.json",
+        ".cline/data/settings/cline_mcp_settings.json",
+        ".continue/config.yaml",
+        "work/shop/.continue/mcpServers/bad.yaml",
+        ".config/goose/config.yaml",
+        ".lmstudio/mcp.json",
+        ".aws/amazonq/mcp.json",
+        ".kiro/settings/mcp.json",
+        "work/shop/mcp.json",
     ] {
         world.write(path, content);
     }
@@ -105,5 +148,52 @@ proptest! {
     #[test]
     fn any_entry(value in json_value()) {
         survives(json!({"mcpServers": {"bad": value}}).to_string().as_bytes());
+    }
+}
+
+#[test]
+fn each_notation_has_its_bounds() {
+    let deep = |open: &str, close: &str| format!("{}1{}", open.repeat(200), close.repeat(200));
+    let laughs: String = (1..40).map(|n| format!("a{n}: &a{n} [*a{}, *a{}]\n", n - 1, n - 1)).collect();
+    let dotted = format!("{{ {} = ", vec!["a"; 79].join("."));
+    for (word, path, content, code) in [
+        ("codex", ".codex/config.toml", format!("a = {}1{}", dotted.repeat(78), " }".repeat(78)), "discovery.too_deep"),
+        ("codex", ".codex/config.toml", format!("{} = 1", vec!["a"; 79].join(".")), "discovery.too_deep"),
+        ("cursor", ".cursor/mcp.json", deep("[", "]"), "discovery.too_deep"),
+        ("cursor", ".cursor/mcp.json", deep("{\"a\":", "}"), "discovery.too_deep"),
+        ("cursor", ".cursor/mcp.json", "{\"mcpServers\": {".into(), "discovery.syntax"),
+        ("cursor", ".cursor/mcp.json", "{'mcpServers': {}}".into(), "discovery.syntax"),
+        ("codex", ".codex/config.toml", format!("a = {}", deep("[", "]")), "discovery.too_deep"),
+        ("codex", ".codex/config.toml", format!("a = {}", deep("{a = ", "}")), "discovery.too_deep"),
+        ("codex", ".codex/config.toml", "[mcp_servers.x\ncommand".into(), "discovery.syntax"),
+        ("codex", ".codex/config.toml", "a = 1\na = 2".into(), "discovery.syntax"),
+        ("goose", ".config/goose/config.yaml", deep("[", "]"), "discovery.too_deep"),
+        ("goose", ".config/goose/config.yaml", deep("- ", ""), "discovery.too_deep"),
+        ("goose", ".config/goose/config.yaml", format!("a0: &a0 x\n{laughs}"), "discovery.syntax"),
+        ("goose", ".config/goose/config.yaml", "a: *nowhere".into(), "discovery.syntax"),
+        ("goose", ".config/goose/config.yaml", "extensions: {".into(), "discovery.syntax"),
+        ("goose", ".config/goose/config.yaml", "extensions: 5".into(), "discovery.wrong_root"),
+        ("lmstudio", ".lmstudio/mcp.json", "\u{feff}[1]".into(), "discovery.wrong_root"),
+        ("kiro", ".kiro/settings/mcp.json", "{\"mcpServers\": {}, }".into(), "discovery.not_strict"),
+    ] {
+        let mut world = World::linux();
+        world.options.sources = Some(vec![word.into()]);
+        world.write(path, &content);
+        let scan = world.scan();
+        let codes: Vec<_> = scan.problems.iter().map(|problem| problem.code).collect();
+        assert_eq!(codes, [code], "{path}: {content:.60}: {:?}", scan.problems);
+    }
+}
+
+#[test]
+fn of_two_members_with_one_name_the_last_counts() {
+    let mut world = World::linux();
+    world.options.sources = Some(vec!["cursor".into(), "folders".into()]);
+    for path in [".cursor/mcp.json", "MCPs/a.json"] {
+        world.write(path, "{\"mcpServers\": {\"x\": {\"command\": \"one\"},\n \"x\": {\"command\": \"two\"}}}");
+        let scan = world.scan();
+        assert_eq!(scan.names_in_use(), ["x"]);
+        assert_eq!((scan.get("x").line(), scan.get("x").origin.line), (vec!["two"], Some(2)), "{path}");
+        fs::remove_file(world.place.home.join(path)).unwrap();
     }
 }

@@ -36,6 +36,10 @@ fn seen_through_wrappers() {
         r#"["npx", "-y", "supergateway", "--stdio", "mcp-bridge serve"]"#,
         r#"["mcp-proxy", "--port", "80", "--", "mcp-bridge"]"#,
         r#""mcp-bridge serve""#,
+        r#"["op", "run", "--env-file=.env", "--", "mcp-bridge", "serve"]"#,
+        r#"["aws-vault", "exec", "work", "--", "npx", "mcp-bridge"]"#,
+        r#"["conda", "run", "-n", "tools", "mcp-bridge"]"#,
+        r#"["poetry", "run", "mcp-bridge", "serve"]"#,
     ] {
         assert!(matches!(state(&world, line), State::Blocked { .. }), "{line}: {:?}", state(&world, line));
     }
@@ -99,4 +103,19 @@ fn a_bridge_inside_a_bridge_looks_for_nothing() {
     assert!(world.scan().problems[0].to_string().contains("MCP_BRIDGE_ALLOW_SELF_SERVER=1"));
     world.options.allow_self = true;
     assert_eq!(world.scan().names_in_use(), ["x"]);
+}
+
+#[test]
+fn a_server_of_servers_is_pointed_out() {
+    let world = World::linux();
+    for line in [
+        r#"["npx", "-y", "mcporter", "serve"]"#,
+        r#"["docker", "mcp", "gateway", "run"]"#,
+        r#"["uvx", "agent-mcp-gateway"]"#,
+    ] {
+        let found = world.entry(&format!(r#"{{"command": {line}}}"#));
+        assert_eq!(found.state, State::Enabled, "{line}");
+        found.warns("it serves other servers");
+    }
+    assert_eq!(world.entry(r#"{"command": ["docker", "run", "mcp/git"]}"#).warnings, [""; 0]);
 }

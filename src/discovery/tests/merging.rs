@@ -29,8 +29,9 @@ fn the_order_of_sources() {
         scan.found.iter().map(|found| found.line()[0]).collect::<Vec<_>>(),
         ["1", "2", "3", "4", "5", "6", "7", "8", "9"]
     );
-    assert_eq!(scan.enabled().count(), 1);
-    assert!(scan.found[1].reason().starts_with("the name belongs to explicit ("), "{}", scan.found[1].reason());
+    assert_eq!(scan.names_in_use(), ["x", "mcp-folder:x", "claude-code:x", "claude-desktop:x"]);
+    scan.found[1].warns("the name `x` belongs to explicit (");
+    assert!(scan.found[2].reason().starts_with("the name belongs to explicit ("), "{}", scan.found[2].reason());
 }
 
 #[test]
@@ -44,7 +45,7 @@ fn the_same_server_twice_is_one_with_two_origins() {
     assert_eq!(scan.found[0].also.iter().map(|origin| origin.source).collect::<Vec<_>>(), ["claude-code"]);
     // Another environment is another server: two accounts of one service, say.
     world.write(".claude.json", file(&entry.replace("\"1\"", "\"2\"")));
-    assert_eq!(world.scan().states(), ["mcp-folder/user:x enabled", "claude-code/user:x shadowed"]);
+    assert_eq!(world.scan().states(), ["mcp-folder/user:x enabled", "claude-code/user:claude-code:x enabled"]);
 }
 
 #[test]
@@ -85,13 +86,36 @@ fn what_may_not_be_used_takes_no_name() {
 }
 
 #[test]
-fn one_server_under_two_names_is_pointed_out() {
+fn one_server_under_two_names_is_one_server() {
     let world = World::linux();
     world.write(
         "MCPs/a.json",
         file(r#""x": {"url": "https://H/mcp", "type": "http"}, "y": {"url": "https://h:443/mcp/", "type": "sse"}"#),
     );
+    world.write(".claude.json", file(r#""y": {"command": "other"}, "z": {"url": "https://h/mcp", "type": "http"}"#));
     let scan = world.scan();
-    assert_eq!(scan.names_in_use(), ["x", "y"]);
-    scan.get("y").warns("the same server as `x`");
+    assert_eq!(scan.names_in_use(), ["x", "claude-code:y"]);
+    assert_eq!(scan.get("x").aliases, ["y", "z"]);
+    assert_eq!(scan.get("x").also.len(), 2);
+    let aliases: Vec<_> = scan.aliases().collect();
+    assert_eq!(aliases, [("y".to_owned(), "x".to_owned()), ("z".to_owned(), "x".to_owned())]);
+    // Switched off it takes its own name only.
+    world.write("MCPs/a.json", file(r#""x": {"url": "https://h/mcp", "disabled": true}"#));
+    assert_eq!(world.scan().names_in_use(), ["y", "z"]);
+}
+
+#[test]
+fn another_server_of_the_name_is_reached_through_its_source() {
+    let mut world = World::linux();
+    world.options.sources = Some(vec!["auto".into()]);
+    world.write(".claude.json", file(r#""git": {"command": "one"}"#));
+    world.write(".cursor/mcp.json", file(r#""git": {"command": "two"}"#));
+    world.write(".codex/config.toml", "[mcp_servers.git]\ncommand = \"one\"\n");
+    world.write(".lmstudio/mcp.json", file(r#""git": {"command": "two"}, "same": {"command": "two"}"#));
+    let scan = world.scan();
+    assert_eq!(scan.names_in_use(), ["git", "cursor:git"]);
+    assert_eq!(scan.get("git").also.len(), 1);
+    let cursor = scan.get("cursor:git");
+    assert_eq!((cursor.name.as_str(), cursor.aliases.as_slice()), ("git", ["same".to_owned()].as_slice()));
+    assert_eq!(cursor.also.len(), 2);
 }

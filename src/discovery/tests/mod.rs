@@ -1,9 +1,12 @@
 //! Discovery from the outside: a home folder is laid out, a scan is made, and the result is looked at.
 
+mod agents;
 mod claude_code;
+mod editors;
 mod entries;
 mod folders;
 mod hostile;
+mod import;
 mod itself;
 mod merging;
 mod secrets;
@@ -43,6 +46,31 @@ impl World {
         let world = Self::new(os);
         let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config").join(name);
         world.lay(&from, &world.place.home);
+        world
+    }
+
+    /// A fixture, with its client alone looked at and some variables set.
+    fn client(word: &str, fixture: &str, os: Os) -> Self {
+        let mut world = Self::fixture(fixture, os);
+        world.options.sources = Some(vec![word.to_owned()]);
+        for (name, value) in [
+            ("MY_KEY", "key"),
+            ("TOK", "tok"),
+            ("GIT_TOKEN", "git"),
+            ("DOCS_TOKEN", "docs"),
+            ("DATABASE", "shop-db"),
+            ("SERVER_DIR", "/srv"),
+            ("LITERAL", "expanded"),
+        ] {
+            world.set(name, value);
+        }
+        world
+    }
+
+    /// As [`World::client`], with project files approved.
+    fn approving(word: &str, fixture: &str, os: Os) -> Self {
+        let mut world = Self::client(word, fixture, os);
+        world.options.trust_project = true;
         world
     }
 

@@ -60,6 +60,41 @@ fn values_stay_hidden_when_the_file_is_broken() {
 }
 
 #[test]
+fn values_stay_hidden_in_every_notation() {
+    let mut world = World::linux();
+    world.options.sources = Some(vec!["auto".into()]);
+    world.set("TOKEN", CANARY);
+    let entry = r#"{"command": "x", "env": {"K": "CANARY"}, "url": 5, "CANARY": "CANARY", "timeout": "CANARY"}"#;
+    for (path, text) in [
+        (".cursor/mcp.json", r#"{"mcpServers": {"x": {"env": {"K": "CANARY" // CANARY"#.to_owned()),
+        (".cursor/mcp.json", r#"{"mcpServers": {"x": {"env": {"K": 'CANARY'}}}}"#.to_owned()),
+        (".cursor/mcp.json", r#"{"mcpServers": {"x": {"env": {"K": CANARY}}}}"#.to_owned()),
+        (".codex/config.toml", "[mcp_servers.x]\nenv = {K = \"CANARY\"".to_owned()),
+        (".codex/config.toml", "[mcp_servers.x]\nkey = CANARY".to_owned()),
+        (".codex/config.toml", "[mcp_servers.x]\nbearer_token = \"CANARY\"\ncommand = 5".to_owned()),
+        (".codex/config.toml", "[mcp_servers.x]\nurl = \"h\"\nbearer_token_env_var = \"TOKEN\"".to_owned()),
+        (".config/goose/config.yaml", "extensions:\n  x:\n    envs: {K: \"CANARY\n".to_owned()),
+        (".config/goose/config.yaml", "extensions: {x: {cmd: x, envs: CANARY, env_keys: [TOKEN]}}".to_owned()),
+        (".config/goose/config.yaml", "extensions: *CANARY".to_owned()),
+        (".continue/config.yaml", "mcpServers: [{name: x, url: h, apiKey: CANARY}]".to_owned()),
+        (
+            ".gemini/settings.json",
+            r#"{"mcpServers": {"x": {"url": "$TOKEN", "headers": {"a b": "$TOKEN"}}}}"#.to_owned(),
+        ),
+        (".config/opencode/opencode.json", format!(r#"{{"mcp": {{"x": {entry}}}}}"#)),
+        (".config/zed/settings.json", format!(r#"{{"context_servers": {{"x": {entry}}}}}"#)),
+    ] {
+        let text = text.replace("\"CANARY\": ", "\"other\": ").replace("CANARY", CANARY);
+        let file = world.write(path, &text);
+        let scan = world.scan();
+        assert!(!scan.problems.is_empty() || !scan.found.is_empty(), "{path}: {text}");
+        let said = shown(&scan, &world);
+        assert!(!said.contains(CANARY), "{path}: {text}\n{said}");
+        fs::remove_file(file).unwrap();
+    }
+}
+
+#[test]
 fn the_values_themselves_are_there_for_the_server() {
     let world = World::linux();
     let found = world.entry(&format!(r#"{{"command": "x", "args": ["{CANARY}"], "env": {{"K": "{CANARY}"}}}}"#));

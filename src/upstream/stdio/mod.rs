@@ -12,27 +12,25 @@ use std::io;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rmcp::RoleClient;
 use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::transport::Transport;
 use tokio::process::{ChildStdout, Command};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::config::Secret;
 use super::lifeline::{LastWords, Lifeline};
 use super::lines::{Line, Lines};
+use super::outgoing::{self, Queue};
 use super::tap::Tap;
 use super::{MAX_LINE, UpstreamError};
 
 pub(super) use process::{FIRM, POLITE};
 
-/// Bytes that may wait for a server that does not read its input; two of the largest arguments a program can send.
-pub(super) const MAX_WAITING: usize = 2 * MAX_LINE;
 /// Messages read and not yet taken by rmcp; beyond it the server is no longer read from.
 const READ_AHEAD: usize = 32;
 /// After the process ended, the time until its stdout must have ended too. Only a process that left the group can hold it
@@ -58,8 +56,7 @@ pub(super) struct Entry<'a> {
 
 /// A connection to a child process, as rmcp wants it.
 pub(super) struct StdioTransport {
-    outgoing: mpsc::UnboundedSender<process::Outgoing>,
-    waiting: Arc<AtomicUsize>,
+    outgoing: Queue,
     incoming: mpsc::Receiver<ServerJsonRpcMessage>,
     tap: Arc<Tap>,
     /// rmcp drops a transport whose handshake failed, without closing it: then the process must go too.
@@ -114,14 +111,14 @@ pub(super) async fn open(
     let words = LastWords::new(entry.env.values().map(|value| value.expose().to_owned()));
     let (lifeline, ended) = Lifeline::new(words.clone());
     let stop = lifeline.stop.clone();
-    let (outgoing, lines) = mpsc::unbounded_channel();
+    let (outgoing, lines) = outgoing::queue();
     let (messages, incoming) = mpsc::channel(READ_AHEAD);
 
     around.tracker.spawn(process::write(stdin, lines, stop.clone()));
     let listener = around.tracker.spawn(process::listen(stderr, words, entry.server.to_owned()));
     around.tracker.spawn(read(stdout, tap.clone(), messages, lifeline.clone()));
     around.tracker.spawn(process::supervise(child, group, stop.clone(), listener, ended));
-    Ok((StdioTransport { outgoing, waiting: Arc::default(), incoming, tap, stop }, lifeline))
+    Ok((StdioTransport { outgoing, incoming, tap, stop }, lifeline))
 }
 
 /// Reads lines until stdout ends, nobody takes them any more, or the process is gone and `LAST_READ` is over.
@@ -158,7 +155,10 @@ impl Transport<RoleClient> for StdioTransport {
     /// The line takes its place in the queue now, not when the future is polled: a cancellation cannot overtake its request.
     fn send(&mut self, message: ClientJsonRpcMessage) -> impl Future<Output = io::Result<()>> + Send + 'static {
         self.tap.outgoing(&message);
-        let queued = self.enqueue(&message);
+        let queued = serde_json::to_vec(&message).map_err(io::Error::from).and_then(|mut line| {
+            line.push(b'\n');
+            self.outgoing.push(line)
+        });
         // A writer that ended in the middle wrote no whole line: the server has not seen the message.
         async move { queued?.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into())) }
     }
@@ -174,55 +174,8 @@ impl Transport<RoleClient> for StdioTransport {
     }
 }
 
-impl StdioTransport {
-    fn enqueue(&self, message: &ClientJsonRpcMessage) -> io::Result<oneshot::Receiver<io::Result<()>>> {
-        let mut line = serde_json::to_vec(message)?;
-        line.push(b'\n');
-        let place = Place::take(&self.waiting, line.len())?;
-        let (written, done) = oneshot::channel();
-        let entry = process::Outgoing { line, written, place };
-        self.outgoing.send(entry).map_err(|_| io::ErrorKind::BrokenPipe)?;
-        Ok(done)
-    }
-}
-
 impl Drop for StdioTransport {
     fn drop(&mut self) {
         self.stop.cancel();
-    }
-}
-
-/// A place among the bytes that may wait; given back when dropped.
-struct Place(Arc<AtomicUsize>, usize);
-
-impl Place {
-    fn take(waiting: &Arc<AtomicUsize>, length: usize) -> io::Result<Self> {
-        let before = waiting.fetch_add(length, Ordering::AcqRel);
-        let place = Self(waiting.clone(), length);
-        if before > 0 && before + length > MAX_WAITING {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        Ok(place)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(self.1, Ordering::AcqRel);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_waits_for_a_server_is_bounded_and_given_back() {
-        let waiting = Arc::default();
-        let first = Place::take(&waiting, MAX_WAITING).expect("room for the first");
-        assert_eq!(Place::take(&waiting, 1).map(drop).map_err(|error| error.kind()), Err(io::ErrorKind::WouldBlock));
-        drop(first);
-        assert!(Place::take(&waiting, MAX_WAITING + 1).is_ok(), "a message alone in the queue always has room");
-        assert_eq!(waiting.load(Ordering::Acquire), 0);
     }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::Place;
 use crate::upstream::lifeline::LastWords;
+use crate::upstream::outgoing::Outgoing;
 
 /// After its stdin was closed, the time a server has to end by itself (flush, close its files).
 pub(in crate::upstream) const POLITE: Duration = Duration::from_secs(2);
@@ -117,14 +117,6 @@ pub(super) async fn listen(mut stderr: ChildStderr, words: LastWords, server: St
     }
 }
 
-/// A line for the server, and where to say that it was written.
-pub(super) struct Outgoing {
-    pub(super) line: Vec<u8>,
-    pub(super) written: oneshot::Sender<std::io::Result<()>>,
-    /// Held until the line is written or given up.
-    pub(super) place: Place,
-}
-
 /// Writes lines in the order they come, until `stop`; ending it closes the server's stdin.
 pub(super) async fn write(
     mut stdin: ChildStdin,
@@ -133,8 +125,8 @@ pub(super) async fn write(
 ) {
     let _ = stop
         .run_until_cancelled(async {
-            while let Some(Outgoing { line, written, place: _held }) = lines.recv().await {
-                let _ = written.send(stdin.write_all(&line).await);
+            while let Some(Outgoing { bytes, written, place: _held }) = lines.recv().await {
+                let _ = written.send(stdin.write_all(&bytes).await);
             }
         })
         .await;

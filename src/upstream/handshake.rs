@@ -1,0 +1,103 @@
+//! What we are to a server, and what its answers to our greeting mean when it is not one that we understand.
+
+use std::time::Duration;
+
+use rmcp::model::{
+    ClientConfig, ClientResult, ErrorCode, ErrorData, Implementation, ProtocolVersion, ServerNotification,
+    ServerRequest,
+};
+use rmcp::service::{ClientInitializeError, NotificationContext, RequestContext, RoleClient, Service};
+
+use super::UpstreamError;
+use super::lifeline::Lifeline;
+use super::trouble::Trouble;
+
+/// How long an error waits for the process to be seen as ended, so that it can name the exit status.
+pub(super) const AUTOPSY: Duration = Duration::from_secs(1);
+
+/// Why the handshake did not come about, as the person at the entry can use it.
+pub(super) async fn handshake_failed(
+    server: &str,
+    error: &ClientInitializeError,
+    lifeline: &Lifeline,
+    trouble: Option<Trouble>,
+    is_remote: bool,
+) -> UpstreamError {
+    let server = server.to_owned();
+    // Of a handshake, and of the fallback of one, the last message is the one that failed.
+    let error = match error {
+        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => fallback.as_ref(),
+        other => other,
+    };
+    let reason = match error {
+        ClientInitializeError::ConnectionClosed(_) | ClientInitializeError::TransportError { .. } if is_remote => {
+            let ended = || Trouble::Broken("it was closed during the handshake".into());
+            let ended = lifeline.how_it_ended().map_or_else(ended, Trouble::Broken);
+            let words = &lifeline.last_words;
+            return trouble.unwrap_or(ended).redacted(|text| words.redact(text)).explain(&server, false);
+        }
+        ClientInitializeError::ConnectionClosed(_) | ClientInitializeError::TransportError { .. } => {
+            let how = lifeline.ending(AUTOPSY).await.unwrap_or_else(|| "closed its output".into());
+            let stderr = Some(lifeline.last_words.text());
+            return UpstreamError::Exited { server, how, ready: false, called: false, stderr };
+        }
+        ClientInitializeError::JsonRpcError(error) => {
+            format!("the server answered `initialize` with error {}: {}", error.code.0, error.message)
+        }
+        ClientInitializeError::ConflictInitResponseId(wanted, found)
+        | ClientInitializeError::UncorrelatedErrorResponse { expected: wanted, received: found } => {
+            format!("the server answered request {found}; `initialize` was request {wanted}")
+        }
+        ClientInitializeError::ExpectedInitResult(_) => {
+            "the server's answer to `initialize` lacks protocolVersion, capabilities or serverInfo".into()
+        }
+        other => other.to_string(),
+    };
+    UpstreamError::Handshake { server, reason: lifeline.last_words.redact(reason) }
+}
+
+/// Servers of the newer era only answer `initialize` like any method they do not know.
+pub(super) fn knows_no_initialize(error: &ClientInitializeError) -> bool {
+    matches!(
+        error,
+        ClientInitializeError::JsonRpcError(error)
+            if matches!(error.code, ErrorCode::METHOD_NOT_FOUND | ErrorCode::UNSUPPORTED_PROTOCOL_VERSION)
+    )
+}
+
+/// Our side towards a server's own requests: it may ask whether we live, and nothing else is offered. We announce no
+/// capability, so "method not found" is what the specification asks for. Notifications were handled by the tap.
+pub(super) struct Refuser;
+
+impl Service<RoleClient> for Refuser {
+    async fn handle_request(
+        &self,
+        request: ServerRequest,
+        _: RequestContext<RoleClient>,
+    ) -> Result<ClientResult, ErrorData> {
+        let method = match request {
+            ServerRequest::PingRequest(_) => return Ok(ClientResult::empty(())),
+            ServerRequest::CreateMessageRequest(_) => "sampling/createMessage".to_owned(),
+            ServerRequest::ListRootsRequest(_) => "roots/list".to_owned(),
+            ServerRequest::ElicitRequest(_) => "elicitation/create".to_owned(),
+            ServerRequest::CustomRequest(request) => request.method,
+            _ => "unknown".to_owned(),
+        };
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method, None))
+    }
+
+    async fn handle_notification(
+        &self,
+        _: ServerNotification,
+        _: NotificationContext<RoleClient>,
+    ) -> Result<(), ErrorData> {
+        Ok(())
+    }
+
+    fn get_info(&self) -> ClientConfig {
+        let mut info = ClientConfig::default();
+        info.protocol_version = ProtocolVersion::LATEST_WITH_INITIALIZE;
+        info.client_info = Implementation::new("mcp-bridge", env!("CARGO_PKG_VERSION"));
+        info
+    }
+}

@@ -1,0 +1,166 @@
+//! What proves to a server who we are: fixed headers, headers that a command of the user's prints, the token of a login.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+use tokio::sync::Mutex;
+
+use crate::upstream::config::Secret;
+use crate::upstream::oauth::Tokens;
+use crate::upstream::trouble::Trouble;
+
+/// A helper that asks a token server over the network is done in that time; Claude Code allows the same.
+const HELPER_TIME: Duration = Duration::from_secs(10);
+/// Bytes of headers a helper may print; more than any server takes.
+const HELPER_OUTPUT: u64 = 64 * 1024;
+
+pub(in crate::upstream) struct Access {
+    fixed: HeaderMap,
+    helper: Option<Helper>,
+    /// What the helper printed last.
+    minted: Mutex<Option<HeaderMap>>,
+    tokens: Option<Tokens>,
+}
+
+/// A command of the user's that prints headers.
+pub(in crate::upstream) struct Helper {
+    pub(in crate::upstream) command: String,
+    /// Its whole environment.
+    pub(in crate::upstream) env: BTreeMap<String, String>,
+}
+
+impl Access {
+    pub(in crate::upstream) fn new(
+        headers: &BTreeMap<String, Secret>,
+        helper: Option<Helper>,
+        tokens: Option<Tokens>,
+    ) -> Result<Self, String> {
+        let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.expose()));
+        Ok(Self { fixed: header_map(pairs)?, helper, minted: Mutex::default(), tokens })
+    }
+
+    /// The headers of the next request.
+    pub(in crate::upstream) async fn headers(&self) -> Result<HeaderMap, Trouble> {
+        if let Some(tokens) = &self.tokens {
+            return Ok(self.with_token(tokens.header().await?));
+        }
+        let Some(helper) = &self.helper else { return Ok(self.fixed.clone()) };
+        let mut minted = self.minted.lock().await;
+        if minted.is_none() {
+            *minted = Some(helper.run().await.map_err(Trouble::Unusable)?);
+        }
+        Ok(self.joined(minted.as_ref()))
+    }
+
+    /// After a refusal of `refused`: other headers, if there are any.
+    pub(in crate::upstream) async fn renewed(&self, refused: &HeaderMap) -> Result<Option<HeaderMap>, Trouble> {
+        if let Some(tokens) = &self.tokens {
+            let token = tokens.renewed(refused.get(AUTHORIZATION)).await?;
+            return Ok(token.map(|token| self.with_token(Some(token))));
+        }
+        let Some(helper) = &self.helper else { return Ok(None) };
+        let mut minted = self.minted.lock().await;
+        // Of several requests that were refused together, the first asks.
+        if self.joined(minted.as_ref()) == *refused {
+            *minted = Some(helper.run().await.map_err(Trouble::Unusable)?);
+        }
+        Ok(Some(self.joined(minted.as_ref())))
+    }
+
+    fn with_token(&self, token: Option<HeaderValue>) -> HeaderMap {
+        let mut headers = self.fixed.clone();
+        headers.extend(token.map(|token| (AUTHORIZATION, token)));
+        headers
+    }
+
+    fn joined(&self, minted: Option<&HeaderMap>) -> HeaderMap {
+        let mut headers = self.fixed.clone();
+        headers.extend(minted.cloned().unwrap_or_default());
+        headers
+    }
+}
+
+impl Helper {
+    /// The error never holds what the command printed: that may be half a secret.
+    async fn run(&self) -> Result<HeaderMap, String> {
+        let output = tokio::time::timeout(HELPER_TIME, self.output());
+        let output =
+            output.await.map_err(|_| format!("its `headersHelper` did not end within {} s", HELPER_TIME.as_secs()))?;
+        let output = output.map_err(|error| format!("its `headersHelper` failed: {error}"))?;
+        let printed: BTreeMap<String, String> = serde_json::from_slice(&output)
+            .map_err(|_| "its `headersHelper` did not print a JSON object of strings".to_owned())?;
+        header_map(printed.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+
+    async fn output(&self) -> std::io::Result<Vec<u8>> {
+        let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
+        let mut command = Command::new(shell);
+        command.args([flag, &self.command]).env_clear().envs(&self.env);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        let mut child = command.spawn()?;
+        let mut output = Vec::new();
+        if let Some(stdout) = child.stdout.take() {
+            stdout.take(HELPER_OUTPUT).read_to_end(&mut output).await?;
+        }
+        let status = child.wait().await?;
+        if status.success() { Ok(output) } else { Err(std::io::Error::other(status.to_string())) }
+    }
+}
+
+fn header_map<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "a header's name is impossible".to_owned())?;
+        let mut value = HeaderValue::from_str(value)
+            .map_err(|_| format!("the value of the header `{name}` is not text on one line"))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(command: &str) -> Access {
+        let env = BTreeMap::from([("PATH".into(), std::env::var("PATH").expect("PATH is set"))]);
+        let fixed =
+            BTreeMap::from([("X-Fixed".into(), Secret::new("1")), ("Authorization".into(), Secret::new("old"))]);
+        Access::new(&fixed, Some(Helper { command: command.into(), env }), None).expect("headers")
+    }
+
+    #[tokio::test]
+    async fn a_helper_runs_once_and_again_after_a_refusal() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let count = folder.path().join("count");
+        let command =
+            format!(r#"echo x >> {0}; printf '{{"authorization":"Bearer %s"}}' $(wc -l < {0})"#, count.display());
+        let access = access(&command);
+        let first = access.headers().await.expect("headers");
+        assert_eq!(
+            (&first["authorization"], &first["x-fixed"]),
+            (&"Bearer 1".parse().expect("a value"), &"1".parse().expect("a value"))
+        );
+        assert_eq!(access.headers().await.expect("headers"), first);
+        let second = access.renewed(&first).await.expect("headers").expect("fresh ones");
+        assert_eq!(second["authorization"], "Bearer 2");
+        let again = access.renewed(&first).await.expect("headers").expect("the same");
+        assert_eq!(again, second, "who was refused with old ones gets those another one has fetched");
+    }
+
+    #[tokio::test]
+    async fn what_a_helper_prints_is_never_in_an_error() {
+        for command in
+            ["echo secret", "echo '{\"a\": 1, \"b\": \"secret\"}'", "echo secret; exit 3", "echo '[\"secret\"]'"]
+        {
+            let error = access(command).headers().await.expect_err(command);
+            assert!(matches!(&error, Trouble::Unusable(reason) if !reason.contains("secret")), "{command}: {error:?}");
+        }
+    }
+}

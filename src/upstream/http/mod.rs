@@ -1,0 +1,66 @@
+//! MCP over HTTP: Streamable HTTP by rmcp's worker, with requests and answers of our own beneath it, so that results stay the
+//! text the server sent, and that every failure is known for what it was.
+
+mod access;
+mod address;
+mod answers;
+mod client;
+mod post;
+mod tls;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::common::client_side_sse::ExponentialBackoff;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+
+use super::tap::Tap;
+use super::trouble::Trouble;
+pub(super) use access::{Access, Helper};
+pub(super) use address::Address;
+pub(super) use client::{Client, media_type, refusal};
+pub(super) use tls::tls_config;
+
+/// POSTs at a time on one connection. The gateway decides how many calls a server gets; this must never be less.
+const MOST_POSTS: usize = 4096;
+/// A stream that broke after the server numbered its events is taken up again so often, with pauses of 0.2, 0.4, ... s.
+const RESUMES: usize = 5;
+const FIRST_RESUME: Duration = Duration::from_millis(200);
+
+/// A connection by Streamable HTTP; nothing is sent before the handshake.
+pub(super) fn transport(client: Client, tap: Arc<Tap>) -> StreamableHttpClientTransport<post::Poster> {
+    let mut config = StreamableHttpClientTransportConfig::with_uri(client.address().url.as_str());
+    config = config.max_concurrent_requests(MOST_POSTS).max_sse_event_size(super::MAX_LINE);
+    let mut resume = ExponentialBackoff::default();
+    resume.base_duration = FIRST_RESUME;
+    resume.max_times = Some(RESUMES);
+    config.retry_config = Arc::new(resume);
+    StreamableHttpClientTransport::with_client(post::Poster { client, tap }, config)
+}
+
+/// What an error of the HTTP client means, in words that hold no address: its query may be a secret.
+pub(super) fn trouble(error: reqwest::Error) -> Trouble {
+    let connecting = error.is_connect();
+    let builder = error.is_builder();
+    let reason = causes(&error.without_url());
+    match (builder, connecting) {
+        (true, _) => Trouble::Unusable(reason),
+        (_, true) => Trouble::Unreachable(reason),
+        _ => Trouble::Broken(reason),
+    }
+}
+
+/// An error with what caused it, from the outside in. The outermost words of a library say least.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut texts = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if texts.iter().all(|known| !known.contains(&text)) {
+            texts.push(text);
+        }
+        cause = error.source();
+    }
+    texts.join(": ")
+}

@@ -1,0 +1,253 @@
+//! One message out, its answer back: what rmcp's Streamable HTTP worker asks of an HTTP client.
+//!
+//! Every way in which an answer can fail to come is told to the tap as what it was. rmcp itself hears of it only where it has
+//! something to do: a session that expired is made anew, a handshake ends.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use reqwest::Response;
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientRequest, ErrorCode, ErrorData, JsonRpcMessage, RequestId, ServerJsonRpcMessage,
+};
+use rmcp::transport::streamable_http_client::{
+    SseError, StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
+};
+use serde_json::value::RawValue;
+use sse_stream::Sse;
+use tokio_util::io::StreamReader;
+
+use super::client::{self, Client};
+use super::{answers, trouble};
+use crate::upstream::MAX_LINE;
+use crate::upstream::tap::Tap;
+use crate::upstream::trouble::Trouble;
+
+const BOTH: &str = "application/json, text/event-stream";
+const SESSION: &str = "mcp-session-id";
+
+type Outcome<T> = Result<T, StreamableHttpError<reqwest::Error>>;
+type Events = BoxStream<'static, Result<Sse, SseError>>;
+
+#[derive(Clone)]
+pub(in crate::upstream) struct Poster {
+    pub(super) client: Client,
+    pub(super) tap: Arc<Tap>,
+}
+
+/// Why a message has no answer.
+enum Fault {
+    /// The server does not know the session any more; rmcp makes a new one and asks again.
+    SessionExpired,
+    Trouble(Trouble),
+}
+
+impl From<Trouble> for Fault {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+impl Poster {
+    async fn exchange(
+        &self,
+        message: &ClientJsonRpcMessage,
+        session: Option<&str>,
+        headers: HeaderMap,
+    ) -> Result<StreamableHttpPostResponse, Fault> {
+        let body = serde_json::to_vec(message).map_err(|error| Trouble::Unusable(error.to_string()))?;
+        let body = bytes::Bytes::from(body);
+        let url = &self.client.address().url;
+        let headers = with_session(headers, session);
+        let build = |http: &reqwest::Client| {
+            let request = http.post(url.clone()).headers(headers.clone());
+            request.header(ACCEPT, BOTH).header(CONTENT_TYPE, "application/json").body(body.clone())
+        };
+        let response = self.client.send(build).await?;
+        let asked = asked(message);
+        match response.status() {
+            StatusCode::NOT_FOUND if session.is_some() => Err(Fault::SessionExpired),
+            status if !status.is_success() => self.refused(response, message, session.is_some()).await,
+            // Nothing follows; the answer to a request comes on the stream of the session.
+            StatusCode::ACCEPTED | StatusCode::NO_CONTENT => Ok(StreamableHttpPostResponse::Accepted),
+            _ => self.taken(response, asked).await,
+        }
+    }
+
+    async fn taken(&self, response: Response, asked: Option<&RequestId>) -> Result<StreamableHttpPostResponse, Fault> {
+        let session = response.headers().get(SESSION).and_then(|id| id.to_str().ok()).map(str::to_owned);
+        match (client::media_type(response.headers()).as_str(), asked) {
+            ("text/event-stream", asked) => {
+                let stream = answers::stream(reader(response), self.tap.clone(), asked.cloned());
+                Ok(StreamableHttpPostResponse::Sse(stream, session))
+            }
+            // Only a request has an answer; what else comes back says nothing.
+            (_, None) => Ok(StreamableHttpPostResponse::Accepted),
+            ("application/json", Some(id)) => {
+                let expected = response.content_length().unwrap_or(0);
+                let Some(body) = client::body(response, MAX_LINE).await? else {
+                    let bytes = expected.max(MAX_LINE as u64 + 1);
+                    let message = self.tap.too_long(Some(id.clone()), bytes);
+                    return message
+                        .map(|message| StreamableHttpPostResponse::Json(message, session))
+                        .ok_or_else(nothing);
+                };
+                self.read(&body, session).ok_or_else(|| not_mcp(&String::from_utf8_lossy(&body)))
+            }
+            ("", Some(_)) => Err(not_mcp("a body without a content type")),
+            (other, Some(_)) => Err(not_mcp(&format!("content of the type `{other}`"))),
+        }
+    }
+
+    /// The message of a JSON body, or all messages of a batch.
+    fn read(&self, body: &[u8], session: Option<String>) -> Option<StreamableHttpPostResponse> {
+        if body.trim_ascii_start().first() != Some(&b'[') {
+            return self.tap.incoming(body).map(|message| StreamableHttpPostResponse::Json(message, session));
+        }
+        let messages: Vec<Box<RawValue>> = serde_json::from_slice(body).ok()?;
+        let messages = messages.iter().filter_map(|message| self.tap.incoming(message.get().as_bytes())).collect();
+        Some(StreamableHttpPostResponse::Sse(answers::batch(messages), session))
+    }
+
+    /// A status that is no success. An error of the protocol in its body is an answer like any other.
+    async fn refused(
+        &self,
+        response: Response,
+        message: &ClientJsonRpcMessage,
+        in_session: bool,
+    ) -> Result<StreamableHttpPostResponse, Fault> {
+        let status = response.status();
+        let is_json = client::media_type(response.headers()) == "application/json";
+        let (trouble, body) = client::refusal(response).await;
+        let Some(id) = asked(message) else { return Err(trouble.into()) };
+        let error = Some(&body).filter(|_| is_json).and_then(|body| protocol_error(body));
+        let asks_to_discover = matches!(
+            message,
+            JsonRpcMessage::Request(request) if matches!(request.request, ClientRequest::DiscoverRequest(_))
+        );
+        match error {
+            Some(error) if !in_session || status.is_server_error() => {
+                Ok(StreamableHttpPostResponse::Json(ServerJsonRpcMessage::error(error, Some(id.clone())), None))
+            }
+            // A server of the older era need not know `server/discover`, and has no session yet that it could be asked in. Any
+            // error tells rmcp to begin with `initialize`.
+            None if asks_to_discover && matches!(trouble, Trouble::Status { status: 400..500, .. }) => {
+                let error = ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("HTTP status {status}"), None);
+                Ok(StreamableHttpPostResponse::Json(ServerJsonRpcMessage::error(error, Some(id.clone())), None))
+            }
+            _ => Err(trouble.into()),
+        }
+    }
+
+    fn told(&self, message: &ClientJsonRpcMessage, fault: Fault) -> Outcome<StreamableHttpPostResponse> {
+        match fault {
+            Fault::SessionExpired => Err(StreamableHttpError::SessionExpired),
+            Fault::Trouble(trouble) => match self.tap.troubled(asked(message), trouble) {
+                Some(answer) => Ok(StreamableHttpPostResponse::Json(answer, None)),
+                None => Err(StreamableHttpError::UnexpectedServerResponse(Cow::Borrowed("see the tap"))),
+            },
+        }
+    }
+}
+
+impl StreamableHttpClient for Poster {
+    type Error = reqwest::Error;
+
+    async fn post_message(
+        &self,
+        _: Arc<str>,
+        message: ClientJsonRpcMessage,
+        session: Option<Arc<str>>,
+        _: Option<String>,
+        headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Outcome<StreamableHttpPostResponse> {
+        self.tap.outgoing(&message);
+        let outcome = self.exchange(&message, session.as_deref(), headers.into_iter().collect()).await;
+        outcome.or_else(|fault| self.told(&message, fault))
+    }
+
+    async fn delete_session(
+        &self,
+        _: Arc<str>,
+        session: Arc<str>,
+        _: Option<String>,
+        headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Outcome<()> {
+        let url = &self.client.address().url;
+        let headers = with_session(headers.into_iter().collect(), Some(&session));
+        // The server may keep its sessions to itself: whatever it says, ours is over.
+        let _ = self.client.send(|http| http.delete(url.clone()).headers(headers.clone())).await;
+        Ok(())
+    }
+
+    async fn get_stream(
+        &self,
+        _: Arc<str>,
+        session: Option<Arc<str>>,
+        last_event: Option<String>,
+        _: Option<String>,
+        headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Outcome<Events> {
+        let url = &self.client.address().url;
+        let mut headers = with_session(headers.into_iter().collect(), session.as_deref());
+        if let Some(id) = last_event.and_then(|id| HeaderValue::from_str(&id).ok()) {
+            headers.insert(HeaderName::from_static("last-event-id"), id);
+        }
+        let build =
+            |http: &reqwest::Client| http.get(url.clone()).headers(headers.clone()).header(ACCEPT, "text/event-stream");
+        let failed = |text: String| StreamableHttpError::UnexpectedServerResponse(Cow::Owned(text));
+        let response = self.client.send(build).await.map_err(|trouble| failed(format!("{trouble:?}")))?;
+        let status = response.status();
+        // Without that stream the server can say nothing by itself, which is its choice (405 by the specification).
+        if status.is_client_error() || client::media_type(response.headers()) != "text/event-stream" {
+            return Err(StreamableHttpError::ServerDoesNotSupportSse);
+        }
+        if !status.is_success() {
+            return Err(failed(format!("HTTP status {status}")));
+        }
+        Ok(answers::stream(reader(response), self.tap.clone(), None))
+    }
+}
+
+/// The id of the request that a message is.
+fn asked(message: &ClientJsonRpcMessage) -> Option<&RequestId> {
+    match message {
+        JsonRpcMessage::Request(request) => Some(&request.id),
+        _ => None,
+    }
+}
+
+fn with_session(mut headers: HeaderMap, session: Option<&str>) -> HeaderMap {
+    if let Some(id) = session.and_then(|id| HeaderValue::from_str(id).ok()) {
+        headers.insert(HeaderName::from_static(SESSION), id);
+    }
+    headers
+}
+
+fn reader(response: Response) -> impl tokio::io::AsyncRead + Unpin + Send + 'static {
+    StreamReader::new(Box::pin(response.bytes_stream().map_err(|error| match trouble(error) {
+        Trouble::Broken(reason) | Trouble::Unreachable(reason) => std::io::Error::other(reason),
+        other => std::io::Error::other(format!("{other:?}")),
+    })))
+}
+
+/// The error of a JSON-RPC answer; some servers answer with an id of their own when they refuse by status.
+fn protocol_error(body: &[u8]) -> Option<ErrorData> {
+    match serde_json::from_slice::<ServerJsonRpcMessage>(body) {
+        Ok(JsonRpcMessage::Error(error)) => Some(error.error),
+        _ => None,
+    }
+}
+
+fn not_mcp(found: &str) -> Fault {
+    Fault::Trouble(Trouble::NotMcp(found.trim().chars().take(100).collect()))
+}
+
+fn nothing() -> Fault {
+    not_mcp("nothing")
+}

@@ -1,0 +1,185 @@
+//! A login, from the address a person opens to the token that is kept.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE};
+use rmcp::transport::auth::{AuthError, AuthorizationMetadataSource, AuthorizationRequest, AuthorizationSession};
+
+use super::Store;
+use crate::upstream::config::{OAuth, ServerConfig, Transport};
+
+/// A server that takes longer to refuse a stranger is asked in the other way: by the addresses that the specification names.
+const CHALLENGE_TIME: Duration = Duration::from_secs(10);
+
+/// Why a login did not come about.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    #[error("server `{server}` is not reached over HTTP, so nobody logs in to it")]
+    NotHttp { server: String },
+
+    /// Neither the server nor its host publishes where to log in.
+    #[error("server `{server}` offers no login: it publishes no authorization server")]
+    NotOffered { server: String },
+
+    #[error("server `{server}`: the authorization server refused: {reason}")]
+    Refused { server: String, reason: String },
+
+    #[error("server `{server}`: the login failed: {reason}")]
+    Failed { server: String, reason: String },
+}
+
+impl LoginError {
+    /// The stable code, e.g. `upstream.login_not_offered`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotHttp { .. } => "upstream.login_not_http",
+            Self::NotOffered { .. } => "upstream.login_not_offered",
+            Self::Refused { .. } => "upstream.login_refused",
+            Self::Failed { .. } => "upstream.login_failed",
+        }
+    }
+
+    /// One thing to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::NotHttp { .. } => "give it what it needs by `env` in its entry".into(),
+            Self::NotOffered { server } => format!("put a token into `headers` in the entry of `{server}`"),
+            Self::Refused { .. } => "try again, and agree to what is asked".into(),
+            Self::Failed { server, .. } => {
+                format!(
+                    "check `url` and `oauth` in the entry of `{server}`; `oauth.clientId` where it registers nobody by itself"
+                )
+            }
+        }
+    }
+}
+
+/// A login that waits for a person.
+pub struct Login {
+    server: String,
+    session: AuthorizationSession,
+}
+
+impl Login {
+    /// Finds the authorization server, registers with it if need be, and makes the address to open. `redirect` is where the
+    /// browser is sent in the end; `tokens` the folder where the login is kept; `scopes` what is asked for, in place of what the
+    /// entry says or the server names.
+    pub async fn begin(
+        config: &ServerConfig,
+        redirect: &str,
+        tokens: &Path,
+        scopes: Option<&str>,
+    ) -> Result<Self, LoginError> {
+        let (address, entry) = remote(config)?;
+        let server = config.name.clone();
+        let failed = |error: AuthError| failed(&server, &error);
+        let mut manager = super::manager(address, entry).await.map_err(failed)?;
+        manager.set_credential_store(Store::new(tokens, address));
+        // A server that is asked says best where to log in, and for what.
+        let challenge = challenge(address).await;
+        let resolution = manager.resolve_metadata_from_challenge(challenge.as_deref()).await;
+        let resolution = resolution.map_err(failed)?;
+        // The revision of 2025-03-26 had fixed addresses for servers that publish none. Whether they are there shows when the bridge
+        // tries to register.
+        let guessed = resolution.source == AuthorizationMetadataSource::LegacyEndpointFallback;
+        if guessed && entry.client_id.is_some() {
+            return Err(LoginError::NotOffered { server });
+        }
+        manager.set_metadata(resolution.metadata);
+        let mut request =
+            AuthorizationRequest::new(redirect).with_client_name("mcp-bridge").with_initial_scope_selection();
+        if let Some(id) = &entry.client_id {
+            request = request.with_preregistered_client(id);
+        }
+        if let Some(secret) = &entry.client_secret {
+            request = request.with_client_secret(secret.expose());
+        }
+        if let Some(scopes) = scopes.or(entry.scopes.as_deref()) {
+            // Who asks for more keeps what was granted before: the new login takes the place of the old one.
+            let granted = Store::new(tokens, address).granted();
+            let wanted = granted.iter().map(String::as_str).chain(scopes.split_whitespace());
+            request = request.with_scopes(wanted.collect::<BTreeSet<_>>());
+        }
+        match AuthorizationSession::new(manager, request).await {
+            Ok(session) => Ok(Self { server, session }),
+            Err(_) if guessed => Err(LoginError::NotOffered { server }),
+            Err((_, error)) => Err(self::failed(&server, &error)),
+        }
+    }
+
+    /// The address a person opens in a browser.
+    pub fn address(&self) -> &str {
+        self.session.get_authorization_url()
+    }
+
+    /// Takes the address that the browser was sent to in the end; keeps the token.
+    pub async fn finish(&self, redirected: &str) -> Result<(), LoginError> {
+        let server = self.server.clone();
+        if let Some(reason) = refusal(redirected) {
+            return Err(LoginError::Refused { server, reason });
+        }
+        self.session.handle_callback_url(redirected).await.map(drop).map_err(|error| failed(&self.server, &error))
+    }
+}
+
+/// Forgets the login to a server; whether there was one.
+pub fn logout(config: &ServerConfig, tokens: &Path) -> Result<bool, LoginError> {
+    let (address, _) = remote(config)?;
+    let store = Store::new(tokens, address);
+    let was = store.exists();
+    store.remove().map_err(|error| LoginError::Failed { server: config.name.clone(), reason: error.to_string() })?;
+    Ok(was)
+}
+
+fn remote(config: &ServerConfig) -> Result<(&str, &OAuth), LoginError> {
+    match &config.transport {
+        Transport::Remote { url, access, .. } if url.starts_with("http://") || url.starts_with("https://") => {
+            Ok((url, &access.oauth))
+        }
+        _ => Err(LoginError::NotHttp { server: config.name.clone() }),
+    }
+}
+
+/// What the server answers to somebody it does not know: its `WWW-Authenticate`, if it has one.
+async fn challenge(address: &str) -> Option<String> {
+    let client = reqwest::Client::builder().timeout(CHALLENGE_TIME).redirect(reqwest::redirect::Policy::none()).build();
+    let ping = r#"{"jsonrpc":"2.0","id":0,"method":"ping"}"#;
+    let request = client.ok()?.post(address).header(CONTENT_TYPE, "application/json").body(ping);
+    let response = request.header(ACCEPT, "application/json, text/event-stream").send().await.ok()?;
+    let header = response.headers().get(WWW_AUTHENTICATE)?;
+    header.to_str().ok().filter(|_| response.status() == StatusCode::UNAUTHORIZED).map(str::to_owned)
+}
+
+/// What an authorization server says when it sends the browser back without a code (RFC 6749, 4.1.2.1).
+fn refusal(redirected: &str) -> Option<String> {
+    let url: reqwest::Url = redirected.parse().ok()?;
+    let value = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    let error = value("error")?;
+    Some(value("error_description").map_or(error.clone(), |words| format!("{error} ({words})")))
+}
+
+fn failed(server: &str, error: &AuthError) -> LoginError {
+    let mut reason = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        reason.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    LoginError::Failed { server: server.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_read_from_the_address() {
+        let refused = "http://127.0.0.1:1/callback?error=access_denied&error_description=not+today&state=x";
+        assert_eq!(refusal(refused).as_deref(), Some("access_denied (not today)"));
+        assert_eq!(refusal("http://127.0.0.1:1/callback?code=1&state=x"), None);
+        assert_eq!(refusal("no address"), None);
+    }
+}

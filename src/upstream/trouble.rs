@@ -1,0 +1,66 @@
+//! What goes wrong between us and a server reached over a network, as seen by its transport, and what that means for a call.
+
+use super::UpstreamError;
+
+/// Text of a server's that errors repeat, in characters: a sentence fits, a page of HTML does not.
+const SHOWN: usize = 300;
+
+/// Seen by a transport while it sent one message or waited for its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// No connection: nothing left.
+    Unreachable(String),
+    /// The connection broke when the message had left, or may have.
+    Broken(String),
+    /// An HTTP status that is no answer of the protocol. `body`: how the server explained it.
+    Status { status: u16, body: String, retry_after: Option<String> },
+    /// 401, or 403 with a challenge, with the server's `WWW-Authenticate`.
+    Denied { status: u16, challenge: Option<String> },
+    /// What came back is not MCP.
+    NotMcp(String),
+    /// Our own side: headers that could not be made, an address that cannot be used.
+    Unusable(String),
+}
+
+impl Trouble {
+    pub(super) fn status(status: u16, body: &str, retry_after: Option<String>) -> Self {
+        Self::Status { status, body: body.trim().chars().take(SHOWN).collect(), retry_after }
+    }
+
+    /// Whether this connection is of no more use, so that the next call should make a new one.
+    pub(super) fn ends_the_connection(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Broken(_) | Self::Denied { .. } | Self::Unusable(_) => true,
+            // A session that the server no longer knows is a 404 by the specification; some servers say 400.
+            Self::Status { status, .. } => matches!(status, 400 | 404 | 405 | 410),
+            Self::NotMcp(_) => false,
+        }
+    }
+
+    /// With every text put through `redact`.
+    pub(super) fn redacted(self, redact: impl Fn(String) -> String) -> Self {
+        match self {
+            Self::Unreachable(reason) => Self::Unreachable(redact(reason)),
+            Self::Broken(reason) => Self::Broken(redact(reason)),
+            Self::Status { status, body, retry_after } => Self::Status { status, body: redact(body), retry_after },
+            Self::Denied { status, challenge } => Self::Denied { status, challenge: challenge.map(redact) },
+            Self::NotMcp(found) => Self::NotMcp(redact(found)),
+            Self::Unusable(reason) => Self::Unusable(redact(reason)),
+        }
+    }
+
+    /// As an error about `server`. `called`: the message was a call, which may have happened.
+    pub(super) fn explain(self, server: &str, called: bool) -> UpstreamError {
+        let server = server.to_owned();
+        match self {
+            Self::Unreachable(reason) => UpstreamError::Unreachable { server, reason },
+            Self::Broken(reason) => UpstreamError::Interrupted { server, reason, called },
+            Self::Status { status, body, retry_after } => {
+                UpstreamError::HttpStatus { server, status, body, retry_after, called }
+            }
+            Self::Denied { status, challenge } => UpstreamError::Unauthorized { server, status, challenge },
+            Self::NotMcp(found) => UpstreamError::NotMcp { server, found, called },
+            Self::Unusable(reason) => UpstreamError::UnusableAddress { server, reason },
+        }
+    }
+}

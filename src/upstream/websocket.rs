@@ -1,0 +1,196 @@
+//! MCP over a WebSocket: one JSON message in each message of the socket, with the subprotocol `mcp` where the server knows it.
+
+use std::io;
+use std::sync::Arc;
+
+use futures::stream::{SplitSink, SplitStream};
+use futures::{SinkExt, StreamExt};
+use http::header::SEC_WEBSOCKET_PROTOCOL;
+use http::{HeaderMap, HeaderValue};
+use rmcp::RoleClient;
+use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
+use rmcp::transport::Transport;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::error::{ProtocolError, SubProtocolError};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::MAX_LINE;
+use super::config;
+use super::http::{Client, tls_config};
+use super::lifeline::{LastWords, Lifeline};
+use super::outgoing::{Outgoing, Queue, queue};
+use super::tap::Tap;
+use super::trouble::Trouble;
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Messages read and not yet taken by rmcp; beyond it the server is no longer read from.
+const READ_AHEAD: usize = 32;
+
+pub(super) struct WebSocketTransport {
+    outgoing: Queue,
+    incoming: mpsc::Receiver<ServerJsonRpcMessage>,
+    tap: Arc<Tap>,
+    stop: CancellationToken,
+}
+
+/// Connects. The handshake of MCP is the caller's, and the limit of time.
+pub(super) async fn open(
+    client: Client,
+    files: &config::Access,
+    tap: Arc<Tap>,
+    words: LastWords,
+    tracker: &TaskTracker,
+) -> Result<(WebSocketTransport, Lifeline), Trouble> {
+    let proof = client.access().headers().await?;
+    let socket = match connect(&client, files, &proof).await {
+        Err(Trouble::Denied { status: 401, challenge }) => match client.access().renewed(&proof).await? {
+            Some(fresh) => connect(&client, files, &fresh).await?,
+            None => return Err(Trouble::Denied { status: 401, challenge }),
+        },
+        other => other?,
+    };
+    let (sink, stream) = socket.split();
+    let (lifeline, ended) = Lifeline::new(words);
+    let (messages, incoming) = mpsc::channel(READ_AHEAD);
+    let (outgoing, waiting) = queue();
+    let stop = lifeline.stop.clone();
+    tracker.spawn(write(sink, waiting, stop.clone()));
+    tracker.spawn(read(stream, tap.clone(), messages, stop.clone(), ended));
+    Ok((WebSocketTransport { outgoing, incoming, tap, stop }, lifeline))
+}
+
+async fn connect(client: &Client, files: &config::Access, proof: &HeaderMap) -> Result<Socket, Trouble> {
+    match shake(client, files, proof, true).await {
+        // A server that knows no subprotocol is asked again without one.
+        Err(tungstenite::Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(
+            SubProtocolError::NoSubProtocol,
+        ))) => shake(client, files, proof, false).await.map_err(trouble),
+        other => other.map_err(trouble),
+    }
+}
+
+async fn shake(
+    client: &Client,
+    files: &config::Access,
+    proof: &HeaderMap,
+    subprotocol: bool,
+) -> Result<Socket, tungstenite::Error> {
+    let address = &client.address().url;
+    // `http` and `https` are what the address was made of; the library wants the names of the WebSocket again.
+    let url = format!("ws{}", address.as_str().trim_start_matches("http"));
+    let mut request = url.into_client_request()?;
+    request.headers_mut().extend(proof.clone());
+    if subprotocol {
+        request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("mcp"));
+    }
+    let config = WebSocketConfig::default().max_message_size(Some(MAX_LINE)).max_frame_size(Some(MAX_LINE));
+    let connector = match address.scheme() {
+        "https" => Some(tls_config(files).map_err(io::Error::other)?),
+        _ => None,
+    };
+    // No delay for small messages: each is waited for.
+    let (socket, _) = connect_async_tls_with_config(request, Some(config), true, connector).await?;
+    Ok(socket)
+}
+
+/// What a failed handshake of the socket means. Its words hold no address.
+fn trouble(error: tungstenite::Error) -> Trouble {
+    match error {
+        tungstenite::Error::Http(response) => {
+            let status = response.status();
+            let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+            if matches!(status.as_u16(), 401 | 403) {
+                let challenge = text(http::header::WWW_AUTHENTICATE);
+                return Trouble::Denied { status: status.as_u16(), challenge };
+            }
+            let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            Trouble::status(status.as_u16(), &body, text(http::header::RETRY_AFTER))
+        }
+        tungstenite::Error::Url(error) => Trouble::Unusable(error.to_string()),
+        tungstenite::Error::Protocol(error) => Trouble::NotMcp(error.to_string()),
+        other => Trouble::Unreachable(other.to_string()),
+    }
+}
+
+/// Reads messages until the socket ends, nobody takes them any more, or `stop` is asked.
+async fn read(
+    mut stream: SplitStream<Socket>,
+    tap: Arc<Tap>,
+    messages: mpsc::Sender<ServerJsonRpcMessage>,
+    stop: CancellationToken,
+    ended: watch::Sender<Option<String>>,
+) {
+    let reading = async {
+        loop {
+            let bytes = match stream.next().await {
+                Some(Ok(Message::Text(text))) => bytes::Bytes::from(text),
+                Some(Ok(Message::Binary(bytes))) => bytes,
+                Some(Ok(Message::Close(_))) | None => return "the server closed it".to_owned(),
+                // Answered by the library.
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+                Some(Err(tungstenite::Error::Capacity(_))) => {
+                    return format!("the server sent a message of more than {MAX_LINE} bytes");
+                }
+                Some(Err(error)) => return error.to_string(),
+            };
+            if let Some(message) = tap.incoming(&bytes)
+                && messages.send(message).await.is_err()
+            {
+                return "it was closed".to_owned();
+            }
+        }
+    };
+    let how = stop.run_until_cancelled(reading).await.unwrap_or_else(|| "it was closed".to_owned());
+    ended.send_replace(Some(how));
+    stop.cancel();
+}
+
+/// Writes messages in the order they come, until `stop`; then says goodbye as the protocol wants it.
+async fn write(
+    mut sink: SplitSink<Socket, Message>,
+    mut waiting: mpsc::UnboundedReceiver<Outgoing>,
+    stop: CancellationToken,
+) {
+    let writing = async {
+        while let Some(Outgoing { bytes, written, place: _held }) = waiting.recv().await {
+            // JSON as serde_json writes it is UTF-8.
+            let text = String::from_utf8(bytes).unwrap_or_default();
+            let _ = written.send(sink.send(Message::text(text)).await.map_err(io::Error::other));
+        }
+    };
+    stop.run_until_cancelled(writing).await;
+    let _ = tokio::time::timeout(super::stdio::FIRM, sink.close()).await;
+}
+
+impl Transport<RoleClient> for WebSocketTransport {
+    type Error = io::Error;
+
+    /// The message takes its place in the queue now, not when the future is polled: a cancellation cannot overtake its request.
+    fn send(&mut self, message: ClientJsonRpcMessage) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        self.tap.outgoing(&message);
+        let queued = serde_json::to_vec(&message).map_err(io::Error::from).and_then(|text| self.outgoing.push(text));
+        async move { queued?.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into())) }
+    }
+
+    async fn receive(&mut self) -> Option<ServerJsonRpcMessage> {
+        self.incoming.recv().await
+    }
+
+    async fn close(&mut self) -> io::Result<()> {
+        self.stop.cancel();
+        Ok(())
+    }
+}
+
+impl Drop for WebSocketTransport {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

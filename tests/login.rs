@@ -1,0 +1,161 @@
+//! `mcp-bridge login`: a real authorization server, a real MCP server that wants its tokens, a person at a browser.
+
+#[path = "support/real.rs"]
+mod real;
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use serde_json::json;
+
+/// A home with one server, `r`, that wants a login; and both servers behind it.
+struct World {
+    home: tempfile::TempDir,
+    servers: Child,
+    /// Kept open: the servers may say more.
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl World {
+    fn new(folder: &Path) -> Self {
+        let node = folder.join("tools/node_modules/.bin/node");
+        let mut servers = Command::new(node)
+            .args([&support("authorization.mjs"), &folder.join("npm")])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the servers start");
+        let mut stdout = BufReader::new(servers.stdout.take().expect("their stdout"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("a line");
+        let port = line.trim().strip_prefix("port ").unwrap_or_else(|| panic!("it said {line:?}")).to_owned();
+        let home = tempfile::tempdir().expect("a home");
+        let file = json!({"mcpServers": {
+            "r": {"url": format!("http://127.0.0.1:{port}/mcp")},
+            "local": {"command": "true"},
+            "open": {"url": "http://127.0.0.1:1/mcp"},
+        }});
+        std::fs::create_dir_all(home.path().join("MCPs")).expect("a folder");
+        std::fs::write(home.path().join("MCPs/servers.json"), file.to_string()).expect("writing");
+        Self { home, servers, _stdout: stdout }
+    }
+
+    fn bridge(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-bridge"));
+        command.args(words).current_dir(self.home.path()).env_clear();
+        command.env("HOME", self.home.path()).env("PATH", std::env::var_os("PATH").expect("PATH"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        self.bridge(words).output().expect("the bridge runs")
+    }
+
+    /// Logs in to `r` as a person would; what the bridge printed, and its exit code.
+    fn login(&self, person: &[&str]) -> (String, Option<i32>) {
+        let mut child = self.bridge(&["login", "r", "--no-browser"]).spawn().expect("the bridge runs");
+        let mut stderr = BufReader::new(child.stderr.take().expect("its stderr"));
+        let mut said = String::new();
+        let address = loop {
+            let start = said.len();
+            assert!(stderr.read_line(&mut said).expect("a line") > 0, "no address: {said}");
+            let line = said[start..].trim();
+            if line.starts_with("http://") {
+                break line.to_owned();
+            }
+        };
+        let browser = Command::new("python3").arg(support("browser.py")).arg(address).args(person).output();
+        let browser = browser.expect("the browser runs");
+        assert!(browser.status.success(), "{}", String::from_utf8_lossy(&browser.stderr));
+        stderr.read_to_string(&mut said).expect("the rest");
+        child.stdout.take().expect("its stdout").read_to_string(&mut said).expect("the rest");
+        (said, child.wait().expect("its end").code())
+    }
+
+    /// Every file below the home folder that holds tokens.
+    fn tokens(&self) -> Vec<PathBuf> {
+        let folder = self.home.path().join(".local/state/mcp-bridge/tokens");
+        let files = std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.expect("an entry").path());
+        files.filter(|path| path.extension().is_some_and(|kind| kind == "json")).collect()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = self.servers.kill();
+        let _ = self.servers.wait();
+    }
+}
+
+fn support(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support").join(name)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_login_lasts_is_renewed_and_ends() {
+    let Some(folder) = real::folder() else { return };
+    let world = World::new(&folder);
+
+    let before = world.run(&["tools", "r"]);
+    let said = text(&before.stderr);
+    assert_eq!(before.status.code(), Some(5), "{said}");
+    assert!(said.contains("upstream.unauthorized") && said.contains("mcp-bridge login r"), "{said}");
+
+    let (said, code) = world.login(&[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.ends_with("r: logged in\n"), "{said}");
+    let [file] = &world.tokens()[..] else { panic!("one file: {:?}", world.tokens()) };
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(file).expect("its mode").permissions());
+    assert_eq!(mode & 0o077, 0);
+    let first = std::fs::read_to_string(file).expect("tokens");
+
+    // Each use is another process; the token is good for 31 s, so all but the quickest renew it.
+    let used = world.run(&["tools", "r"]);
+    assert!(text(&used.stdout).contains("mcp_r.renewals"), "{}", text(&used.stderr));
+    let renewed = || {
+        let used = world.run(&["tools", "r"]);
+        assert!(used.status.success(), "{}", text(&used.stderr));
+        std::fs::read_to_string(file).expect("tokens") != first
+    };
+    let since = std::time::Instant::now();
+    while !renewed() {
+        assert!(since.elapsed().as_secs() < 60, "the token was never renewed");
+    }
+
+    assert!(text(&world.run(&["logout", "r"]).stdout).starts_with("r: logged out"));
+    assert!(world.tokens().is_empty());
+    assert!(text(&world.run(&["logout", "r"]).stdout).starts_with("r: there was no login"));
+    assert_eq!(world.run(&["tools", "r"]).status.code(), Some(5));
+}
+
+#[test]
+fn a_refusal_is_told_and_keeps_nothing() {
+    let Some(folder) = real::folder() else { return };
+    let world = World::new(&folder);
+    let (said, code) = world.login(&["--refuse"]);
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("access_denied") && said.contains("upstream.login_refused"), "{said}");
+    assert!(world.tokens().is_empty());
+}
+
+#[test]
+fn what_nobody_logs_in_to_is_said() {
+    let Some(folder) = real::folder() else { return };
+    let world = World::new(&folder);
+    for (server, code, words) in [
+        ("local", 5, "upstream.login_not_http"),
+        ("nobody", 2, "there is no server \"nobody\""),
+        ("open", 5, "upstream.login_"),
+    ] {
+        let output = world.run(&["login", server, "--no-browser"]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{server}: {said}");
+        assert!(said.contains(words), "{server}: {said}");
+    }
+}
