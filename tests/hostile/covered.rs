@@ -100,12 +100,13 @@ const LESSONS: &[(&str, &[&str])] = &[
     // Config.
     ("one wrong shape hides nothing", &["src/discovery/tests/entries.rs one_bad_entry_costs_nothing_else"]),
     (
-        "url servers are listed",
+        "url servers are used",
         &[
             "src/discovery/tests/entries.rs spellings_of_a_remote_server",
-            "tests/upstream.rs remote_and_unknown_servers_are_refused",
+            "tests/remote_servers.rs both_lines_of_the_python_sdk_over_every_transport",
         ],
     ),
+    ("a fix on disk is seen while running", &["tests/reload.rs files_that_appear_change_are_replaced_and_go"]),
     ("variables are filled in", &["src/discovery/expand.rs variables_and_defaults"]),
     ("disabled is off", &["src/discovery/tests/entries.rs switched_off"]),
     ("documented values work", &["src/settings/tests.rs the_guides_values_are_accepted"]),
@@ -133,8 +134,7 @@ const LESSONS: &[(&str, &[&str])] = &[
 /// The programs of `lessons.rs`.
 const LESSON: &str = "tests/hostile/lessons.rs what_went_wrong_elsewhere_goes_right_here";
 
-/// Not yet: a fix on disk seen while running, retrieving the rest of a cut result, approval inside loops, state across calls,
-/// prepared sandboxes, remote servers, saying data once.
+/// Not yet: retrieving the rest of a cut result, approval inside loops, saying data once.
 #[test]
 fn every_lesson_has_tests_that_exist() {
     let mut faults = Vec::new();
