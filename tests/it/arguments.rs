@@ -64,7 +64,9 @@ fn refusals() -> Vec<Refusal> {
 }
 
 every_engine!(every_mistake_is_named_and_the_next_call_works, |engine| {
-    let mut client = Home::on(engine).stub("filesystem", &json!({"tools": ["read_file"]})).serve();
+    // Kept: a config file that goes takes its servers along.
+    let home = Home::on(engine).stub("filesystem", &json!({"tools": ["read_file"]}));
+    let mut client = home.serve();
     for Refusal { arguments, message, hint } in refusals() {
         let report = client.report(arguments.clone());
         let error = &report["error"];
@@ -78,10 +80,12 @@ every_engine!(every_mistake_is_named_and_the_next_call_works, |engine| {
         assert!(error["code"].as_str().is_some_and(|code| code.starts_with("request.")), "{arguments}: {error}");
     }
     let accepted = json!({"code": "6 * 7", "servers": ["filesystem"], "timeout": 20.5, "session": null});
-    assert_eq!(client.report(accepted)["result"], 42);
     // A lone name, and an alias, are what was meant.
-    assert_eq!(client.report(json!({"code": "6 * 7", "servers": "mcp_filesystem"}))["result"], 42);
-    assert_eq!(client.report(json!({"code": "6 * 7", "servers": []}))["result"], 42);
+    let alias = json!({"code": "6 * 7", "servers": "mcp_filesystem"});
+    for accepted in [accepted, alias, json!({"code": "6 * 7", "servers": []})] {
+        let report = client.report(accepted);
+        assert_eq!(report["result"], 42, "{report}");
+    }
 });
 
 every_engine!(a_number_that_is_none_is_refused_by_the_protocol, |engine| {
