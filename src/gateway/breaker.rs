@@ -2,11 +2,12 @@
 //!
 //! [`Breaker`] is a state machine over time that nothing else touches; [`guarded`] puts a call through it. Closed is healthy.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::lock;
 use crate::upstream::config::CircuitBreaker;
 use crate::upstream::{Kind, UpstreamError};
 
@@ -184,10 +185,6 @@ pub(super) async fn guarded<T>(
     let outcome = attempt.await;
     held.lesson = learn(&outcome);
     outcome.map_err(Ok)
-}
-
-pub(super) fn lock(breaker: &Mutex<Breaker>) -> MutexGuard<'_, Breaker> {
-    breaker.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A pass that is settled whatever happens: an attempt that nobody waits for any more teaches nothing.

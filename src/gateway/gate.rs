@@ -1,6 +1,6 @@
 //! What the layers know of one server: its policy, places, rate, breaker, and the last that went wrong.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::breaker::{self, Breaker, BreakerState, Errand, Lesson};
 use super::rate::Rate;
-use super::{GatewayError, retry};
+use super::{GatewayError, lock, retry};
 use crate::upstream::config::Policy;
 use crate::upstream::{ServerTools, UpstreamError};
 
@@ -119,14 +119,14 @@ impl Gate {
         let last = lock(&self.last_error).as_ref().map(|last| last.message.clone());
         GatewayError::BreakerOpen {
             server: self.server.clone(),
-            failures: breaker::lock(&self.breaker).settings().failure_threshold,
+            failures: lock(&self.breaker).settings().failure_threshold,
             last: last.unwrap_or_else(|| "not known".into()),
             next_try,
         }
     }
 
     pub(super) fn breaker(&self) -> BreakerState {
-        breaker::lock(&self.breaker).state(Instant::now())
+        lock(&self.breaker).state(Instant::now())
     }
 
     pub(super) fn last_error(&self) -> Option<LastError> {
@@ -163,8 +163,4 @@ impl Gate {
         let tools = lock(&self.tools).clone();
         tools.is_some_and(|list| list.tools.iter().any(|it| it.name == tool && retry::is_repeatable(it)))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

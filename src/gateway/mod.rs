@@ -14,7 +14,7 @@ mod retry;
 mod size;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -213,4 +213,9 @@ fn is_error(result: &RawValue) -> bool {
         is_error: bool,
     }
     serde_json::from_str::<Flag>(result.get()).is_ok_and(|flag| flag.is_error)
+}
+
+/// What a panic elsewhere left is still what it was: every change under these locks is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -21,6 +21,7 @@ mod open;
 mod outgoing;
 mod policy;
 mod pulse;
+mod queued;
 mod server;
 mod sse;
 mod stdio;
@@ -41,3 +42,6 @@ pub use upstreams::{Options, Upstreams};
 /// Longest line an upstream may send: what the guest can take as one result (its frame limit), and far above any real
 /// tool list or result seen.
 pub const MAX_LINE: usize = 64 * 1024 * 1024;
+
+/// Messages read and not yet taken by rmcp; beyond it a server is no longer read from.
+const READ_AHEAD: usize = 32;

@@ -13,6 +13,7 @@ use super::connection::{Connection, NotOpened};
 use super::http::{self, Access, Address, Client, Helper};
 use super::lifeline::{LastWords, Lifeline};
 use super::oauth::Tokens;
+use super::queued::QueuedTransport;
 use super::tap::Tap;
 use super::trouble::Trouble;
 use super::upstreams::Options;
@@ -131,7 +132,7 @@ impl Opening<'_> {
         }
     }
 
-    async fn process(&self, tap: Arc<Tap>) -> Result<(stdio::StdioTransport, Lifeline), UpstreamError> {
+    async fn process(&self, tap: Arc<Tap>) -> Result<(QueuedTransport, Lifeline), UpstreamError> {
         let Transport::Stdio { command, args, env, cwd } = &self.config.transport else {
             unreachable!("only an entry with a command is started")
         };

@@ -4,27 +4,23 @@
 use std::io;
 use std::sync::Arc;
 
-use futures::TryStreamExt;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::Url;
 use rmcp::RoleClient;
-use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, ServerJsonRpcMessage};
+use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::transport::Transport;
 use tokio::io::AsyncRead;
 use tokio::sync::{mpsc, watch};
-use tokio_util::io::StreamReader;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::MAX_LINE;
 use super::events::{Events, Next};
-use super::http::{Client, media_type, refusal, trouble};
+use super::http::{Client, media_type, reader, refusal};
 use super::lifeline::{LastWords, Lifeline};
-use super::tap::Tap;
+use super::tap::{Tap, asked};
 use super::trouble::Trouble;
+use super::{MAX_LINE, READ_AHEAD};
 
-/// Messages read and not yet taken by rmcp; beyond it the server is no longer read from.
-const READ_AHEAD: usize = 32;
 /// Events before the one that names the address; a server may greet, but not for ever.
 const MOST_GREETINGS: usize = 64;
 
@@ -56,8 +52,7 @@ pub(super) async fn open(
     if found != "text/event-stream" {
         return Err(Trouble::NotMcp(format!("content of the type `{found}` in place of a stream of events")));
     }
-    let bytes = response.bytes_stream().map_err(|error| io::Error::other(format!("{:?}", trouble(error))));
-    let mut events = Events::new(StreamReader::new(Box::pin(bytes)), MAX_LINE);
+    let mut events = Events::new(reader(response), MAX_LINE);
     let endpoint = endpoint(&mut events, &url).await?;
     let (lifeline, ended) = Lifeline::new(words);
     let (messages, incoming) = mpsc::channel(READ_AHEAD);
@@ -127,11 +122,7 @@ impl Transport<RoleClient> for SseTransport {
         let messages = self.messages.clone();
         async move {
             let Err(trouble) = post(&client, &url, &message).await else { return Ok(()) };
-            let id = match &message {
-                JsonRpcMessage::Request(request) => Some(&request.id),
-                _ => None,
-            };
-            match tap.troubled(id, trouble) {
+            match tap.troubled(asked(&message), trouble) {
                 // Told as an answer. If nobody reads any more, nobody waits either.
                 Some(answer) => messages.send(answer).await.map_err(|_| io::ErrorKind::BrokenPipe.into()),
                 None => Err(io::ErrorKind::BrokenPipe.into()),

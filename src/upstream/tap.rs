@@ -235,6 +235,14 @@ impl Tap {
     }
 }
 
+/// The id of the request that a message is.
+pub(super) fn asked(message: &ClientJsonRpcMessage) -> Option<&RequestId> {
+    match message {
+        JsonRpcMessage::Request(request) => Some(&request.id),
+        _ => None,
+    }
+}
+
 /// Our ids are numbers; some servers answer with the same number as a string.
 fn as_sent(id: RequestId) -> RequestId {
     match &id {

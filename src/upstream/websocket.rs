@@ -7,9 +7,7 @@ use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::{HeaderMap, HeaderValue};
-use rmcp::RoleClient;
-use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
-use rmcp::transport::Transport;
+use rmcp::model::ServerJsonRpcMessage;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -20,25 +18,16 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_tls_with_
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::MAX_LINE;
 use super::config;
 use super::http::{Client, tls_config};
 use super::lifeline::{LastWords, Lifeline};
-use super::outgoing::{Outgoing, Queue, queue};
+use super::outgoing::{Outgoing, queue};
+use super::queued::QueuedTransport;
 use super::tap::Tap;
 use super::trouble::Trouble;
+use super::{MAX_LINE, READ_AHEAD};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
-/// Messages read and not yet taken by rmcp; beyond it the server is no longer read from.
-const READ_AHEAD: usize = 32;
-
-pub(super) struct WebSocketTransport {
-    outgoing: Queue,
-    incoming: mpsc::Receiver<ServerJsonRpcMessage>,
-    tap: Arc<Tap>,
-    stop: CancellationToken,
-}
 
 /// Connects. The handshake of MCP is the caller's, and the limit of time.
 pub(super) async fn open(
@@ -47,7 +36,7 @@ pub(super) async fn open(
     tap: Arc<Tap>,
     words: LastWords,
     tracker: &TaskTracker,
-) -> Result<(WebSocketTransport, Lifeline), Trouble> {
+) -> Result<(QueuedTransport, Lifeline), Trouble> {
     let proof = client.access().headers().await?;
     let socket = match connect(&client, files, &proof).await {
         Err(Trouble::Denied { status: 401, challenge }) => match client.access().renewed(&proof).await? {
@@ -63,7 +52,7 @@ pub(super) async fn open(
     let stop = lifeline.stop.clone();
     tracker.spawn(write(sink, waiting, stop.clone()));
     tracker.spawn(read(stream, tap.clone(), messages, stop.clone(), ended));
-    Ok((WebSocketTransport { outgoing, incoming, tap, stop }, lifeline))
+    Ok((QueuedTransport { outgoing, incoming, tap, stop }, lifeline))
 }
 
 async fn connect(client: &Client, files: &config::Access, proof: &HeaderMap) -> Result<Socket, Trouble> {
@@ -167,30 +156,4 @@ async fn write(
     };
     stop.run_until_cancelled(writing).await;
     let _ = tokio::time::timeout(super::stdio::FIRM, sink.close()).await;
-}
-
-impl Transport<RoleClient> for WebSocketTransport {
-    type Error = io::Error;
-
-    /// The message takes its place in the queue now, not when the future is polled: a cancellation cannot overtake its request.
-    fn send(&mut self, message: ClientJsonRpcMessage) -> impl Future<Output = io::Result<()>> + Send + 'static {
-        self.tap.outgoing(&message);
-        let queued = serde_json::to_vec(&message).map_err(io::Error::from).and_then(|text| self.outgoing.push(text));
-        async move { queued?.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into())) }
-    }
-
-    async fn receive(&mut self) -> Option<ServerJsonRpcMessage> {
-        self.incoming.recv().await
-    }
-
-    async fn close(&mut self) -> io::Result<()> {
-        self.stop.cancel();
-        Ok(())
-    }
-}
-
-impl Drop for WebSocketTransport {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
 }

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Certificate, Identity, RequestBuilder, Response};
+use tokio_util::io::StreamReader;
 
 use super::{Access, Address, trouble};
 use crate::upstream::config;
@@ -131,6 +132,14 @@ pub(in crate::upstream) async fn body(response: Response, limit: usize) -> Resul
         body.extend_from_slice(&chunk);
     }
     Ok(Some(body))
+}
+
+/// The body as it comes. Its errors hold no address.
+pub(in crate::upstream) fn reader(response: Response) -> impl tokio::io::AsyncRead + Unpin + Send + 'static {
+    StreamReader::new(Box::pin(response.bytes_stream().map_err(|error| match trouble(error) {
+        Trouble::Broken(reason) | Trouble::Unreachable(reason) => std::io::Error::other(reason),
+        other => std::io::Error::other(format!("{other:?}")),
+    })))
 }
 
 /// The media type without its parameters, in small letters.

@@ -19,7 +19,7 @@ use super::tap::Tap;
 use super::trouble::Trouble;
 pub(super) use access::{Access, Helper};
 pub(super) use address::Address;
-pub(super) use client::{Client, media_type, refusal};
+pub(super) use client::{Client, media_type, reader, refusal};
 pub(super) use tls::tls_config;
 
 /// POSTs at a time on one connection. The gateway decides how many calls a server gets; this must never be less.
@@ -40,7 +40,7 @@ pub(super) fn transport(client: Client, tap: Arc<Tap>) -> StreamableHttpClientTr
 }
 
 /// What an error of the HTTP client means, in words that hold no address: its query may be a secret.
-pub(super) fn trouble(error: reqwest::Error) -> Trouble {
+fn trouble(error: reqwest::Error) -> Trouble {
     let connecting = error.is_connect();
     let builder = error.is_builder();
     let reason = causes(&error.without_url());
@@ -52,7 +52,7 @@ pub(super) fn trouble(error: reqwest::Error) -> Trouble {
 }
 
 /// An error with what caused it, from the outside in. The outermost words of a library say least.
-fn causes(error: &dyn std::error::Error) -> String {
+pub(super) fn causes(error: &dyn std::error::Error) -> String {
     let mut texts = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(error) = cause {

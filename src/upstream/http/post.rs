@@ -7,7 +7,6 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -20,12 +19,11 @@ use rmcp::transport::streamable_http_client::{
 };
 use serde_json::value::RawValue;
 use sse_stream::Sse;
-use tokio_util::io::StreamReader;
 
+use super::answers;
 use super::client::{self, Client};
-use super::{answers, trouble};
 use crate::upstream::MAX_LINE;
-use crate::upstream::tap::Tap;
+use crate::upstream::tap::{Tap, asked};
 use crate::upstream::trouble::Trouble;
 
 const BOTH: &str = "application/json, text/event-stream";
@@ -83,7 +81,7 @@ impl Poster {
         let session = response.headers().get(SESSION).and_then(|id| id.to_str().ok()).map(str::to_owned);
         match (client::media_type(response.headers()).as_str(), asked) {
             ("text/event-stream", asked) => {
-                let stream = answers::stream(reader(response), self.tap.clone(), asked.cloned());
+                let stream = answers::stream(client::reader(response), self.tap.clone(), asked.cloned());
                 Ok(StreamableHttpPostResponse::Sse(stream, session))
             }
             // Only a request has an answer; what else comes back says nothing.
@@ -210,15 +208,7 @@ impl StreamableHttpClient for Poster {
         if !status.is_success() {
             return Err(failed(format!("HTTP status {status}")));
         }
-        Ok(answers::stream(reader(response), self.tap.clone(), None))
-    }
-}
-
-/// The id of the request that a message is.
-fn asked(message: &ClientJsonRpcMessage) -> Option<&RequestId> {
-    match message {
-        JsonRpcMessage::Request(request) => Some(&request.id),
-        _ => None,
+        Ok(answers::stream(client::reader(response), self.tap.clone(), None))
     }
 }
 
@@ -227,13 +217,6 @@ fn with_session(mut headers: HeaderMap, session: Option<&str>) -> HeaderMap {
         headers.insert(HeaderName::from_static(SESSION), id);
     }
     headers
-}
-
-fn reader(response: Response) -> impl tokio::io::AsyncRead + Unpin + Send + 'static {
-    StreamReader::new(Box::pin(response.bytes_stream().map_err(|error| match trouble(error) {
-        Trouble::Broken(reason) | Trouble::Unreachable(reason) => std::io::Error::other(reason),
-        other => std::io::Error::other(format!("{other:?}")),
-    })))
 }
 
 /// The error of a JSON-RPC answer; some servers answer with an id of their own when they refuse by status.

@@ -10,6 +10,7 @@ use rmcp::transport::auth::{AuthError, AuthorizationMetadataSource, Authorizatio
 
 use super::Store;
 use crate::upstream::config::{OAuth, ServerConfig, Transport};
+use crate::upstream::http::causes;
 
 /// A server that takes longer to refuse a stranger is asked in the other way: by the addresses that the specification names.
 const CHALLENGE_TIME: Duration = Duration::from_secs(10);
@@ -162,13 +163,7 @@ fn refusal(redirected: &str) -> Option<String> {
 }
 
 fn failed(server: &str, error: &AuthError) -> LoginError {
-    let mut reason = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        reason.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    LoginError::Failed { server: server.to_owned(), reason }
+    LoginError::Failed { server: server.to_owned(), reason: causes(error) }
 }
 
 #[cfg(test)]

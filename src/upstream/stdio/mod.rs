@@ -14,25 +14,21 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rmcp::RoleClient;
-use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
-use rmcp::transport::Transport;
+use rmcp::model::ServerJsonRpcMessage;
 use tokio::process::{ChildStdout, Command};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::config::Secret;
 use super::lifeline::{LastWords, Lifeline};
 use super::lines::{Line, Lines};
-use super::outgoing::{self, Queue};
+use super::outgoing;
+use super::queued::QueuedTransport;
 use super::tap::Tap;
-use super::{MAX_LINE, UpstreamError};
+use super::{MAX_LINE, READ_AHEAD, UpstreamError};
 
 pub(super) use process::{FIRM, POLITE};
 
-/// Messages read and not yet taken by rmcp; beyond it the server is no longer read from.
-const READ_AHEAD: usize = 32;
 /// After the process ended, the time until its stdout must have ended too. Only a process that left the group can hold it
 /// open, and waiting for that one would keep the calls in flight waiting.
 const LAST_READ: Duration = Duration::from_secs(1);
@@ -54,21 +50,12 @@ pub(super) struct Entry<'a> {
     pub(super) cwd: Option<&'a Path>,
 }
 
-/// A connection to a child process, as rmcp wants it.
-pub(super) struct StdioTransport {
-    outgoing: Queue,
-    incoming: mpsc::Receiver<ServerJsonRpcMessage>,
-    tap: Arc<Tap>,
-    /// rmcp drops a transport whose handshake failed, without closing it: then the process must go too.
-    stop: CancellationToken,
-}
-
 /// Starts the process. The handshake is the caller's.
 pub(super) async fn open(
     entry: Entry<'_>,
     around: Surroundings<'_>,
     tap: Arc<Tap>,
-) -> Result<(StdioTransport, Lifeline), UpstreamError> {
+) -> Result<(QueuedTransport, Lifeline), UpstreamError> {
     let env = env::of_server(around.inherit_env, entry.env, around.chain);
     let failed = |reason: String| UpstreamError::SpawnFailed {
         server: entry.server.to_owned(),
@@ -118,7 +105,7 @@ pub(super) async fn open(
     let listener = around.tracker.spawn(process::listen(stderr, words, entry.server.to_owned()));
     around.tracker.spawn(read(stdout, tap.clone(), messages, lifeline.clone()));
     around.tracker.spawn(process::supervise(child, group, stop.clone(), listener, ended));
-    Ok((StdioTransport { outgoing, incoming, tap, stop }, lifeline))
+    Ok((QueuedTransport { outgoing, incoming, tap, stop }, lifeline))
 }
 
 /// Reads lines until stdout ends, nobody takes them any more, or the process is gone and `LAST_READ` is over.
@@ -147,35 +134,4 @@ async fn read(stdout: ChildStdout, tap: Arc<Tap>, messages: mpsc::Sender<ServerJ
     }
     // A server that closed its stdout can answer nothing more.
     lifeline.stop.cancel();
-}
-
-impl Transport<RoleClient> for StdioTransport {
-    type Error = io::Error;
-
-    /// The line takes its place in the queue now, not when the future is polled: a cancellation cannot overtake its request.
-    fn send(&mut self, message: ClientJsonRpcMessage) -> impl Future<Output = io::Result<()>> + Send + 'static {
-        self.tap.outgoing(&message);
-        let queued = serde_json::to_vec(&message).map_err(io::Error::from).and_then(|mut line| {
-            line.push(b'\n');
-            self.outgoing.push(line)
-        });
-        // A writer that ended in the middle wrote no whole line: the server has not seen the message.
-        async move { queued?.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into())) }
-    }
-
-    async fn receive(&mut self) -> Option<ServerJsonRpcMessage> {
-        self.incoming.recv().await
-    }
-
-    /// Only asks: the supervising task does it, so that calls in flight need not wait for it.
-    async fn close(&mut self) -> io::Result<()> {
-        self.stop.cancel();
-        Ok(())
-    }
-}
-
-impl Drop for StdioTransport {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
 }

@@ -125,7 +125,8 @@ pub(super) async fn write(
 ) {
     let _ = stop
         .run_until_cancelled(async {
-            while let Some(Outgoing { bytes, written, place: _held }) = lines.recv().await {
+            while let Some(Outgoing { mut bytes, written, place: _held }) = lines.recv().await {
+                bytes.push(b'\n');
                 let _ = written.send(stdin.write_all(&bytes).await);
             }
         })
