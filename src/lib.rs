@@ -5,6 +5,7 @@
 //! [`discovery`] and [`telemetry`] feed them, [`reload`] notices what changed, `control` lets their user look in, and [`cli`] is the one place where the parts are put together.
 //! `ARCHITECTURE.md` states who may know whom; `tests/tidy.rs` holds the code to it.
 
+pub mod access;
 pub mod broker;
 pub mod catalog;
 pub mod cli;

@@ -19,8 +19,10 @@ use futures::future::BoxFuture;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use crate::access::View;
 use crate::guest::{Answer, Operation, Refusal, ServerName};
 use crate::output::Calls;
+use crate::upstream::ClientHandle;
 
 pub use docs::summary as capabilities;
 use ledger::Ledger;
@@ -31,6 +33,12 @@ pub use shared::Shared;
 /// Answers one run's requests.
 pub struct Broker {
     shared: Arc<Shared>,
+    /// What the caller of this run may see and use.
+    #[expect(dead_code, reason = "the rules come with their own commit")]
+    view: Arc<View>,
+    /// Who can be asked while the program runs.
+    #[expect(dead_code, reason = "comes with the first question")]
+    client: Option<ClientHandle>,
     /// Names given in the call's `servers`, resolved; `None`: all.
     requested: Option<Vec<String>>,
     /// When the run ends, whatever a call's own timeout says.
@@ -40,9 +48,16 @@ pub struct Broker {
 }
 
 impl Broker {
-    pub fn new(shared: Arc<Shared>, requested: Option<Vec<String>>, deadline: Instant) -> Self {
+    pub fn new(
+        shared: Arc<Shared>,
+        caller: &str,
+        client: Option<ClientHandle>,
+        requested: Option<Vec<String>>,
+        deadline: Instant,
+    ) -> Self {
         let loaded = requested.iter().flatten().cloned().collect();
-        Self { shared, requested, deadline, loaded: Mutex::new(loaded), ledger: Mutex::default() }
+        let view = shared.view(caller);
+        Self { shared, view, client, requested, deadline, loaded: Mutex::new(loaded), ledger: Mutex::default() }
     }
 
     /// The servers that the program may name, for `Start`.

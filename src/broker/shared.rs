@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use crate::access::View;
 use crate::catalog::{ServerCatalog, ToolDefinition};
 use crate::gateway::{Gateway, GatewayError};
 use crate::upstream::{ServerTools, ToolInfo};
@@ -40,6 +41,11 @@ impl Shared {
     pub fn with_further_names(mut self, further: impl IntoIterator<Item = (String, String)>) -> Self {
         self.names = self.names.with_further(further);
         self
+    }
+
+    /// What this caller may see and use.
+    pub fn view(&self, caller: &str) -> Arc<View> {
+        Arc::new(View::of_everything(caller))
     }
 
     pub fn names(&self) -> &Names {

@@ -73,7 +73,7 @@ impl Executor {
                 () = by_hand.cancelled() => {}
             }
         };
-        let mut spoken = self.converse(&mut resident.prepared, request, &filename, stopped).await;
+        let mut spoken = self.converse(&mut resident.prepared, caller, request, &filename, stopped).await;
         let counted = spoken.ending.exited.clone().unwrap_or_default();
         if let Some(exited) = &mut spoken.ending.exited {
             *exited = since(exited, &resident.counted);

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::live::Live;
 use super::sessions::{ACCEPTED, SessionName};
 use crate::settings::clamp_timeout;
+use crate::upstream::ClientHandle;
 
 /// Largest program: ten times what any model writes in one answer, and small beside a frame.
 pub const MAX_CODE: usize = 16 << 20;
@@ -27,6 +28,8 @@ pub struct RunRequest {
     pub notes: Vec<String>,
     /// Whoever wants to see the run while it runs looks here.
     pub live: Option<Arc<Live>>,
+    /// Who can be asked while it runs.
+    pub client: Option<ClientHandle>,
 }
 
 /// A session as a call names it. Whose it is, is not for the call to say.
@@ -88,6 +91,7 @@ impl RunRequest {
             session: None,
             notes: Vec::new(),
             live: None,
+            client: None,
         }
     }
 
@@ -130,7 +134,7 @@ impl RunRequest {
             }
         };
         let session = read_session(arguments.get("session"), arguments.get("reset"))?;
-        Ok(Self { code, filename: "program.py".into(), servers, timeout, session, notes, live: None })
+        Ok(Self { code, filename: "program.py".into(), servers, timeout, session, notes, live: None, client: None })
     }
 
     /// Replaces aliases by names and refuses unknown servers.

@@ -158,7 +158,7 @@ impl Executor {
                 Ok(prepared) => prepared,
                 Err(report) => return report,
             };
-            let spoken = self.converse(&mut prepared, request, &request.filename, cancel.cancelled()).await;
+            let spoken = self.converse(&mut prepared, caller, request, &request.filename, cancel.cancelled()).await;
             let Prepared { handle, guest, weaknesses, .. } = prepared;
             let what = handle.describe();
             let ended = if spoken.ending.is_untouched() {
@@ -192,12 +192,19 @@ impl Executor {
     pub(super) async fn converse(
         &self,
         prepared: &mut Prepared,
+        caller: &Caller,
         request: &RunRequest,
         filename: &str,
         stopped: impl Future<Output = ()> + Send,
     ) -> Spoken {
         let deadline = Instant::now() + request.timeout;
-        let broker = Arc::new(Broker::new(self.shared(), request.servers.clone(), deadline));
+        let broker = Arc::new(Broker::new(
+            self.shared(),
+            caller.name(),
+            request.client.clone(),
+            request.servers.clone(),
+            deadline,
+        ));
         let preload = tokio::spawn({
             let broker = Arc::clone(&broker);
             async move { broker.preload().await }

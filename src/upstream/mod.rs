@@ -8,6 +8,7 @@
 //! `sse`, `websocket`. Every transport passes what it reads through a `Tap`, which keeps results as the text the server sent.
 
 mod change;
+mod client;
 pub mod config;
 mod connection;
 mod error;
@@ -32,6 +33,7 @@ mod upstreams;
 mod websocket;
 
 pub use change::Changes;
+pub use client::{Client, ClientError, ClientHandle};
 pub use error::{Kind, UpstreamError};
 pub use oauth::{Login, LoginError, logout};
 pub use pulse::Pulse;
