@@ -66,6 +66,14 @@ fn a_tail_and_a_growth_are_judged_by_the_figure_itself() {
 }
 
 #[test]
+fn a_tail_is_judged_beside_the_other_tail() {
+    let with = |last: f64| (0..97).map(|_| 1.0).chain([last; 3]).collect::<Samples>();
+    assert!(Bar::AddedTail(1.0).holds(&with(4.0), Some(&with(3.0))));
+    assert!(!Bar::AddedTail(1.0).holds(&with(4.1), Some(&with(3.0))));
+    assert!(!Bar::AddedTail(1.0).holds(&with(4.0), None));
+}
+
+#[test]
 fn what_was_not_measured_holds_nothing() {
     for bar in [Bar::Most(1.0), Bar::Least(1.0), Bar::Tail(1.0), Bar::Flat { times: 1.0, plus: 1.0 }] {
         assert!(!bar.holds(&of(&[]), None), "{bar:?}");

@@ -42,6 +42,10 @@ impl Home {
         Self::new([("echo".to_owned(), echo::entry())].into_iter().chain(real).collect())
     }
 
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
     /// Makes it this user's.
     pub fn of(self, user: User) -> Self {
         user.owns(self.0.path());

@@ -58,7 +58,8 @@ fn blob(output: &mut impl Write, id: &Value, size: usize) -> std::io::Result<()>
     output.write_all(b"\"}]}}")
 }
 
-fn result(message: &Value) -> Value {
+/// What it answers to a request.
+pub fn result(message: &Value) -> Value {
     let params = &message["params"];
     let arguments = &params["arguments"];
     match (message["method"].as_str(), params["name"].as_str()) {

@@ -11,6 +11,9 @@ mod direct;
 mod echo;
 mod embedded;
 mod engine;
+mod gateway;
+mod http;
+mod load;
 mod machine;
 mod pages;
 mod picture;
@@ -79,7 +82,7 @@ static BROKEN: AtomicBool = AtomicBool::new(false);
 /// Measures one group of rows.
 type Group = fn(Effort) -> Vec<Row>;
 
-const GROUPS: [(&str, Group); 8] = [
+const GROUPS: [(&str, Group); 9] = [
     ("prepared", prepared::rows),
     ("calls", calls::rows),
     ("bytes", bytes::rows),
@@ -87,6 +90,7 @@ const GROUPS: [(&str, Group); 8] = [
     ("start", start::rows),
     ("cold", cold::rows),
     ("embedded", embedded::rows),
+    ("gateway", gateway::rows),
     ("soak", soak::rows),
 ];
 
@@ -95,6 +99,7 @@ pub fn main() {
     match words.first().map(String::as_str) {
         Some(echo::COMMAND) => return echo::serve(),
         Some(bare::COMMAND) => return bare::serve(),
+        Some(http::COMMAND) => return http::serve(),
         _ => {}
     }
     let is = |name: &str| words.iter().any(|word| word == name);

@@ -28,6 +28,8 @@ pub enum Bar {
     Times(f64),
     /// p50 is at most this much more than the reference's.
     Added(f64),
+    /// p99 is at most this much more than the reference's.
+    AddedTail(f64),
     /// p50 is at most this many times the reference's, and this much more.
     Line { times: f64, plus: f64 },
     /// p50 is less than the reference's.
@@ -84,6 +86,10 @@ impl Bar {
         match self {
             Self::Times(most) => p50 <= most * theirs,
             Self::Added(most) => p50 - theirs <= most,
+            Self::AddedTail(most) => {
+                let theirs = reference.map_or(f64::NAN, |reference| reference.quantile(0.99));
+                ours.quantile(0.99) - theirs <= most
+            }
             Self::Line { times, plus } => p50 <= times * theirs + plus,
             Self::Below => p50 < theirs,
             Self::Share(least) => p50 >= least * theirs,
@@ -99,6 +105,7 @@ impl Bar {
             Self::Times(most) if most < 0.1 => format!("≤ 1/{:.0} of it", 1.0 / most),
             Self::Times(most) => format!("≤ {most} ×"),
             Self::Added(most) => format!("adds ≤ {most} {unit}"),
+            Self::AddedTail(most) => format!("p99 adds ≤ {most} {unit}"),
             Self::Line { times, plus } => format!("≤ {times} × + {plus} {unit}"),
             Self::Below => "< reference".into(),
             Self::Share(least) => format!("≥ {:.0} % of it", least * 100.0),

@@ -1,4 +1,4 @@
-//! References that are Python packages, in an environment of their own below the target folder.
+//! References that are Python packages, each in an environment of its own below the target folder.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,6 +10,8 @@ use super::samples::Samples;
 /// Other people's work, at the versions it was looked at.
 const MONTY: (&str, &str) = ("pydantic_monty", "pydantic-monty==1.4.0");
 const SDK: (&str, &str) = ("mcp", "mcp==2.3.0");
+pub const MCP_PROXY: (&str, &str) = ("mcp_proxy", "mcp-proxy==0.13.0");
+pub const FASTMCP: (&str, &str) = ("fastmcp", "fastmcp==4.1.2");
 
 /// A Python program that answers a line with milliseconds as JSON.
 pub struct Measures(Talk);
@@ -37,8 +39,8 @@ pub fn sdk() -> Option<Measures> {
 }
 
 /// The interpreter that can import it; `None`, said aloud, where it cannot be had.
-fn python((module, package): (&str, &str)) -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("figures-venv");
+pub fn python((module, package): (&str, &str)) -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("figures-{module}"));
     let python = folder.join("bin/python");
     let does = |command: &mut Command| {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
