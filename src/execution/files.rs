@@ -21,7 +21,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-const SHAPES: &str = "{name, text}, {name, blob} in base64, an embedded resource, or a resource_link to a file of an earlier run";
+const SHAPES: &str =
+    "{name, text}, {name, blob} in base64, an embedded resource, or a resource_link to a file of an earlier run";
 
 /// Reads `files`: a list of files, or a lone one.
 ///
@@ -155,11 +156,8 @@ mod tests {
 
     #[test]
     fn what_fits_is_counted_in_pages() {
-        let file = |bytes: usize| Upload {
-            name: FileName::new("a").unwrap(),
-            content: vec![0; bytes].into(),
-            uri: None,
-        };
+        let file =
+            |bytes: usize| Upload { name: FileName::new("a").unwrap(), content: vec![0; bytes].into(), uri: None };
         assert!(fit(&[file(4096), file(0)], 8192).is_ok());
         assert_eq!(fit(&[file(4097), file(0)], 8192).unwrap_err().code(), "uploads.workspace");
     }

@@ -155,7 +155,8 @@ fn not_written(error: Option<&ProgramError>, context: &Context) -> Judgement {
         let hint = "send less, remove files of earlier runs of the session, or raise MCP_BRIDGE_WORKSPACE_SIZE";
         return ended(Status::Limit, VerdictKind::Disk, &message, hint);
     }
-    let mut judgement = failed("UploadError", &message, "give the file another name, or begin the session anew (`reset`)");
+    let mut judgement =
+        failed("UploadError", &message, "give the file another name, or begin the session anew (`reset`)");
     if let Some(error) = &mut judgement.error {
         error.code = Some("execution.file_not_written".into());
     }

@@ -320,12 +320,7 @@ pub const VARIABLES: &[Variable] = &[
         accepts: BYTES,
         help: "Largest file that a run may be given.",
     },
-    Variable {
-        name: "MCP_BRIDGE_UPLOAD_RUN",
-        default: "64m",
-        accepts: BYTES,
-        help: "Files of one run, together.",
-    },
+    Variable { name: "MCP_BRIDGE_UPLOAD_RUN", default: "64m", accepts: BYTES, help: "Files of one run, together." },
     Variable {
         name: "MCP_BRIDGE_UPLOAD_TOTAL",
         default: "1g",

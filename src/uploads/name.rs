@@ -142,7 +142,18 @@ mod tests {
 
     #[test]
     fn names_of_every_language_are_taken() {
-        for name in ["data.csv", ".env", "a b.txt", "größe.json", "資料.csv", "داده.csv", "👩\u{200d}🔬.png", "common", "com10", "con-1"] {
+        for name in [
+            "data.csv",
+            ".env",
+            "a b.txt",
+            "größe.json",
+            "資料.csv",
+            "داده.csv",
+            "👩\u{200d}🔬.png",
+            "common",
+            "com10",
+            "con-1",
+        ] {
             assert_eq!(FileName::new(name).map(|name| name.to_string()), Ok(name.nfc().collect()));
         }
     }

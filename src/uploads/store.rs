@@ -152,7 +152,9 @@ impl Store {
         let digest = Digest::of_uri(uri).filter(|_| keeps).ok_or_else(unknown)?;
         let mut content = Vec::new();
         match File::open(own.join(digest.to_string())) {
-            Ok(file) => file.take(self.limits.file + 1).read_to_end(&mut content).map_err(|error| self.failed(&error))?,
+            Ok(file) => {
+                file.take(self.limits.file + 1).read_to_end(&mut content).map_err(|error| self.failed(&error))?
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unknown()),
             Err(error) => return Err(self.failed(&error)),
         };

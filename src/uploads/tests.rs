@@ -40,10 +40,10 @@ async fn a_file_is_kept_once_and_found_again_by_its_own_caller_only() {
     assert_eq!(first, uri(&store, "me", b"one").await);
     assert_eq!(kept(state.path()).len(), 1);
     let again = store.take_in("me", &[link("b", &first), given("c", b"two")]).await.unwrap();
-    assert_eq!(again.iter().map(|it| (it.name.as_str(), &it.content[..])).collect::<Vec<_>>(), [
-        ("b", &b"one"[..]),
-        ("c", b"two")
-    ]);
+    assert_eq!(
+        again.iter().map(|it| (it.name.as_str(), &it.content[..])).collect::<Vec<_>>(),
+        [("b", &b"one"[..]), ("c", b"two")]
+    );
     assert_eq!(again[0].uri, Some(first.clone()));
     assert_eq!(store.read("me", &first).await.unwrap(), b"one"[..]);
     for other in ["you", "", "me/", "../me", "ME"] {
@@ -95,7 +95,8 @@ async fn what_is_old_goes_and_what_was_used_last_stays() {
         let path = kept(state.path()).into_iter().find(|path| path.ends_with(&name)).unwrap();
         fs::File::options().append(true).open(path).unwrap().set_modified(SystemTime::now() - age).unwrap();
     };
-    let [old, other, third] = [uri(&store, "me", b"old").await, uri(&store, "you", b"other").await, uri(&store, "me", b"3").await];
+    let [old, other, third] =
+        [uri(&store, "me", b"old").await, uri(&store, "you", b"other").await, uri(&store, "me", b"3").await];
     ago(&old, HOUR * 2);
     ago(&other, HOUR * 2);
     ago(&third, HOUR / 2);

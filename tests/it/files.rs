@@ -25,8 +25,13 @@ assert os.getcwd() == '/workspace' and os.access('data.csv', os.W_OK)
             {"name": "large.bin", "blob": STANDARD.encode(&bytes)},
         ]}));
     let digest = hex(&bytes);
-    let expected = json!(["a,b\n1,é\n", "hello", bytes.len(), digest,
-        ["/workspace/data.csv", "/workspace/large.bin", "/workspace/notes.txt"]]);
+    let expected = json!([
+        "a,b\n1,é\n",
+        "hello",
+        bytes.len(),
+        digest,
+        ["/workspace/data.csv", "/workspace/large.bin", "/workspace/notes.txt"]
+    ]);
     assert_eq!(report["result"], expected, "{report:#}");
     // A later run names what was sent by a link, under another name.
     let uri = &report["files"][1]["uri"];
@@ -40,14 +45,16 @@ assert os.getcwd() == '/workspace' and os.access('data.csv', os.W_OK)
 
 every_engine!(a_file_of_a_session_stays_until_another_takes_its_place, |engine| {
     let mut client = Home::on(engine).serve();
-    let mut run = |code: &str, files: Value| {
-        client.report(json!({"code": code, "session": "s", "files": files, "timeout": 60}))
-    };
+    let mut run =
+        |code: &str, files: Value| client.report(json!({"code": code, "session": "s", "files": files, "timeout": 60}));
     let file = |name: &str, text: &str| json!({"name": name, "text": text});
     assert_eq!(run(READ, json!([file("a", "1"), file("b", "1")]))["result"], json!({"a": "1", "b": "1"}));
     assert_eq!(run(READ, json!([file("b", "2")]))["result"], json!({"a": "1", "b": "2"}));
     // A link that a program leaves is replaced, not followed.
-    run("import os\nopen('/tmp/kept', 'w').write('kept')\nos.remove('a')\nos.symlink('/tmp/kept', 'a')\nos.mkdir('d')", json!([]));
+    run(
+        "import os\nopen('/tmp/kept', 'w').write('kept')\nos.remove('a')\nos.symlink('/tmp/kept', 'a')\nos.mkdir('d')",
+        json!([]),
+    );
     let replaced = run("[open('a').read(), open('/tmp/kept').read()]", json!([file("a", "3")]));
     assert_eq!(replaced["result"], json!(["3", "kept"]), "{replaced:#}");
     // What cannot be written is told, and the session goes on.
@@ -63,9 +70,8 @@ every_engine!(what_does_not_fit_is_told_and_the_program_does_not_run, |engine| {
     let refused = client.report(json!({"code": "1", "files": file(1025)}));
     assert_eq!(refused["error"]["code"], "uploads.workspace", "{refused:#}");
     assert!(refused["error"]["hint"].as_str().is_some_and(|it| it.contains("MCP_BRIDGE_WORKSPACE_SIZE")));
-    let mut run = |code: &str, files: Value| {
-        client.report(json!({"code": code, "session": "s", "files": files, "timeout": 60}))
-    };
+    let mut run =
+        |code: &str, files: Value| client.report(json!({"code": code, "session": "s", "files": files, "timeout": 60}));
     run("open('full', 'wb').write(bytes(600 << 10))", file(1));
     let full = run("ran = True", file(700));
     assert_eq!((&full["status"], &full["verdict"]["kind"]), (&json!("limit"), &json!("disk")), "{full:#}");
@@ -79,7 +85,8 @@ every_engine!(what_does_not_fit_is_told_and_the_program_does_not_run, |engine| {
 
 every_engine!(files_of_the_command_line, |engine| {
     let home = Home::on(engine).file("in/a.csv", "1,2").file("in/b=c.txt", "3");
-    let outcome = home.finish(&["run", "--file-in", "in/a.csv", "-f", "in/a.csv=x.csv", "-f", "in/b=c.txt", "-c", READ]);
+    let outcome =
+        home.finish(&["run", "--file-in", "in/a.csv", "-f", "in/a.csv=x.csv", "-f", "in/b=c.txt", "-c", READ]);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     for part in ["a.csv: \"1,2\"", "x.csv: \"1,2\"", "b=c.txt"] {
         assert!(outcome.stdout.contains(part), "{part}: {outcome:?}");
@@ -91,7 +98,9 @@ every_engine!(files_of_the_command_line, |engine| {
 #[test]
 fn a_bad_file_of_the_command_line_is_named() {
     let home = Home::new().file("a.csv", "1,2");
-    for (argument, said) in [("none.csv", "none.csv cannot be read"), ("a.csv=../x", "a file cannot be called \"../x\"")] {
+    for (argument, said) in
+        [("none.csv", "none.csv cannot be read"), ("a.csv=../x", "a file cannot be called \"../x\"")]
+    {
         let outcome = home.finish(&["run", "--file-in", argument, "-c", "1"]);
         assert_eq!(outcome.code, Some(2), "{outcome:?}");
         assert!(outcome.stderr.contains(said), "{outcome:?}");
@@ -120,7 +129,10 @@ fn bad_files_are_refused_by_name_and_nothing_is_kept() {
         (json!([file("a", &large), file("b", &large), file("c", &large)]), "uploads.too_much"),
         (json!((0..101).map(|n| file(&n.to_string(), "")).collect::<Vec<_>>()), "uploads.too_many"),
         (json!([{"type": "resource_link", "uri": "file:///etc/passwd", "name": "a"}]), "uploads.unknown"),
-        (json!([{"type": "resource_link", "uri": "mcp-bridge://uploads/ba7816bf8f01cfea414140de5dae2223"}]), "uploads.unknown"),
+        (
+            json!([{"type": "resource_link", "uri": "mcp-bridge://uploads/ba7816bf8f01cfea414140de5dae2223"}]),
+            "uploads.unknown",
+        ),
     ] {
         let report = client.report(json!({"code": "1", "files": files}));
         assert_eq!((&report["status"], &report["error"]["code"]), (&json!("error"), &json!(code)), "{report:#}");
