@@ -21,8 +21,10 @@ pub(super) fn read(argument: &str, limits: &Limits) -> Result<Given, (String, St
         (format!("{} cannot be read: {error}", path.display()), "name a file: --file-in PATH, or PATH=NAME".to_owned())
     };
     let file = File::open(path).map_err(unreadable)?;
-    let known = file.metadata().map_err(unreadable)?.len();
-    limits.check(&name, known).map_err(refused)?;
+    let about = file.metadata().map_err(unreadable)?;
+    if about.is_file() {
+        limits.check(&name, about.len()).map_err(refused)?;
+    }
     let mut content = Vec::new();
     // A pipe, or a file that grows, has not told its length.
     file.take(limits.file.saturating_add(1)).read_to_end(&mut content).map_err(unreadable)?;

@@ -228,7 +228,7 @@ pub fn output_schema() -> Value {
             "calls": object(json!({"count": count(), "failed": count(), "failures": {"type": "array", "items": failure}})),
             "servers": texts(),
             "session": object(json!({"name": text(), "run": count()})),
-            "files": {"type": "array", "items": object(json!({"name": text(), "bytes": count(), "uri": text()}))},
+            "files": {"type": "array", "items": {"type": "object"}},
             "notes": texts(),
             "duration_ms": count(),
             "truncated": object(json!({"stdout": cut(), "stderr": cut(), "result": cut()})),
