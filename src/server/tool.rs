@@ -30,7 +30,7 @@ pub fn definition() -> Tool {
             "timeout": {"type": "number", "description": "Seconds"},
             "session": {"type": "string", "description": "Any name; its runs share variables and files"},
             "reset": {"type": "boolean", "description": "Start the session anew"},
-            "files": {"type": "array", "items": {"type": "object"}, "description": "{name, text|blob}, put into the working folder"}
+            "files": {"type": "array", "items": {"type": "object"}, "description": "{name, text|blob}, put into cwd"}
         },
         "required": ["code"],
         "additionalProperties": false
