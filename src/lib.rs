@@ -2,7 +2,7 @@
 //!
 //! The folders are the way of a request, in order: [`server`] → [`execution`] → [`sandbox`] and [`guest`] →
 //! [`broker`] → [`catalog`] → [`gateway`] → [`upstream`]; [`output`] renders the report. [`settings`],
-//! [`discovery`] and [`telemetry`] feed them, [`reload`] notices what changed, `control` lets their user look in, and [`cli`] is the one place where the parts are put together.
+//! [`discovery`] and [`telemetry`] feed them, [`reload`] notices what changed, [`uploads`] keeps the files that callers send, `control` lets their user look in, and [`cli`] is the one place where the parts are put together.
 //! `ARCHITECTURE.md` states who may know whom; `tests/tidy.rs` holds the code to it.
 
 pub mod access;
@@ -22,4 +22,5 @@ pub mod sandbox;
 pub mod server;
 pub mod settings;
 pub mod telemetry;
+pub mod uploads;
 pub mod upstream;

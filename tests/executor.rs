@@ -14,6 +14,7 @@ use mcp_bridge::execution::{Caller, Executor, InSession, Parts, PoolOptions, Run
 use mcp_bridge::gateway::Gateway;
 use mcp_bridge::output::{Report, Status};
 use mcp_bridge::sandbox::{Backend, Ended, Handle, Limits, Sandbox, SandboxError, SandboxSpec, Weakness};
+use mcp_bridge::uploads::{self, Store};
 use mcp_bridge::upstream::config::Policy;
 use mcp_bridge::upstream::{self, Upstreams};
 use tokio::process::{Child, Command};
@@ -121,6 +122,10 @@ fn executor(bare: &Arc<Bare>, size: usize) -> (Executor, tempfile::TempDir) {
         max_runs: 4,
         pool: PoolOptions { size, launches: 4, idle: PATIENCE * 60, memory: 1 << 30 },
         sessions: SessionOptions { idle: PATIENCE * 60, life: PATIENCE * 60, per_caller: 2, overall: 2 },
+        uploads: Store::new(
+            state.path(),
+            uploads::Limits { file: 1 << 20, run: 1 << 20, kept: 1 << 20, keep: Some(PATIENCE * 60) },
+        ),
     });
     (executor, state)
 }

@@ -11,7 +11,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use mcp_bridge::guest::{
     Answer, Conduct, Ending, Exited, Finished, Frame, FrameCodec, FrameError, Guest, Hello, Operation, Outcome, Output,
-    Pipes, Refusal, Request, ServerName, Start,
+    Pipes, Refusal, Request, ServerName, Start, Upload,
 };
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, from_value, json};
@@ -97,6 +97,14 @@ fn every_message_of_the_guest_is_understood_and_start_is_written_as_it_reads_it(
                 };
                 assert_eq!(serde_json::to_value(start).expect("JSON"), payload);
             }
+            "U" => {
+                let said = Upload {
+                    name: text(&payload, "name"),
+                    folder: text(&payload, "folder"),
+                    size: payload["size"].as_u64().expect("a number") as usize,
+                };
+                assert_eq!(serde_json::to_value(said).expect("JSON"), payload);
+            }
             "C" => {
                 let request: Request = from_value(payload.clone()).expect(&why);
                 assert_eq!(request.id, payload["id"]);
@@ -134,7 +142,7 @@ fn every_message_of_the_guest_is_understood_and_start_is_written_as_it_reads_it(
         }
     }
     // Every kind there is has a fixture.
-    for kind in "SRABCXFHOEDZ".chars() {
+    for kind in "SUPRABCXFHOEDZ".chars() {
         assert!(seen.contains(kind), "no fixture of kind {kind}");
     }
 }

@@ -56,6 +56,9 @@ fn setup(block: &Block) -> Setup {
             match pair.split_once('=') {
                 Some(("status", word)) => status = word.to_owned(),
                 Some(("servers", names)) => arguments["servers"] = names.split(',').collect(),
+                Some(("files", files)) => {
+                    arguments["files"] = serde_json::from_str(files).expect("JSON without blanks")
+                }
                 Some(("timeout", seconds)) => arguments["timeout"] = json!(seconds.parse::<f64>().expect("seconds")),
                 _ => panic!("line {}: {pair:?} means nothing", block.line),
             }

@@ -14,6 +14,7 @@ import select
 import weakref
 
 from mcp_bridge_guest.descriptors import high
+from mcp_bridge_guest.files import Files
 from mcp_bridge_guest.frames import Decoder, FrameError, encode
 
 TYPE_CHECKING = False
@@ -89,6 +90,7 @@ class Channel:
         self.process = os.getpid()
         self._disowned = False
         self._decoder = Decoder()
+        self.files = Files()
         self._outgoing = bytearray()
         self._waiting: dict[int, FutureWaiter | ThreadWaiter] = {}
         self._count = 0
@@ -296,6 +298,10 @@ class Channel:
                         return
                     if frame[0] == b"R":
                         self._hand_out(reply_id(frame[1]), frame[1])
+                    elif frame[0] == b"U":
+                        self.files.begin(frame[1])
+                    elif frame[0] == b"P":
+                        self.files.take(frame[1])
                     elif START in self._waiting:
                         self._hand_out(START, frame[1])
                     else:

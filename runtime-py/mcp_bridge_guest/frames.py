@@ -18,7 +18,7 @@ class FrameError(Exception):
     """The bytes are not a frame, or a frame would be too large."""
 
 
-def encode(kind: bytes, payload: bytes) -> bytes:
+def encode(kind: bytes, payload: Payload) -> bytes:
     """One frame, ready to be written."""
     length = 1 + len(payload)
     if length > MAX_FRAME:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
+    from mcp_bridge_guest.files import Files
     from mcp_bridge_guest.proxies import Servers
 
 
@@ -45,7 +46,7 @@ class Finder:
         """Nothing is left to do."""
 
 
-def install(calls: Calls, servers: Servers, visible: dict[str, Any]) -> ModuleType:
+def install(calls: Calls, servers: Servers, files: Files, visible: dict[str, Any]) -> ModuleType:
     """Make the modules importable; `visible` are the names that saved tools see. Returns `mcp.runtime`."""
 
     def lazy(name: str, doc: str, getter: Callable[[str], Any]) -> ModuleType:
@@ -84,7 +85,7 @@ def install(calls: Calls, servers: Servers, visible: dict[str, Any]) -> ModuleTy
     members.__dict__.update(errors.ALL)
     ready = {
         "mcp": lazy("mcp", "The bridge: runtime, servers, tools, errors.", top),
-        "mcp.runtime": runtime_api.install(calls, servers),
+        "mcp.runtime": runtime_api.install(calls, servers, files),
         "mcp.errors": members,
         "mcp.servers": lazy("mcp.servers", "The servers loaded in this run.", server),
         "mcp.tools": lazy("mcp.tools", "Tools that earlier programs saved.", saved),

@@ -45,7 +45,7 @@ class Program:
         self.names = module.__dict__
         # What saved tools see, too.
         self.given: dict[str, Any] = {"asyncio": asyncio, "mcp_servers": self.servers}
-        self.given["runtime"] = modules.install(self.calls, self.servers, self.given)
+        self.given["runtime"] = modules.install(self.calls, self.servers, channel.files, self.given)
         self.names.update(self.given, __builtins__=__builtins__)
         self.former, sys.modules["__main__"] = sys.modules["__main__"], module
         self.at_home = False
@@ -113,6 +113,11 @@ class Program:
     def run(self, start: Payload) -> bool:
         """Run one program and report; whether another one may come."""
         order = json.loads(start)
+        refusal = self.channel.files.refusal()
+        if refusal is not None:
+            body = {"outcome": "refused", "error": {"type": "FileNotWritten", "message": refusal}, "notes": []}
+            self.channel.finish(encode(b"F", encode_json(body).encode("utf-8", "replace")))
+            return bool(order.get("session"))
         self.begin(order)
         self.channel.begin()
         value: Any = None

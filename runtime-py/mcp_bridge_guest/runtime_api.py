@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
+    from mcp_bridge_guest.files import Files
     from mcp_bridge_guest.proxies import Server, Servers
 
 
@@ -130,7 +131,7 @@ AWAITED = (
 )
 
 
-def install(calls: Calls, servers: Servers) -> ModuleType:
+def install(calls: Calls, servers: Servers, sent: Files) -> ModuleType:
     """The module `mcp.runtime`."""
     module = type(sys)("mcp.runtime", "What a program can ask the bridge, besides calling tools.")
 
@@ -156,8 +157,15 @@ def install(calls: Calls, servers: Servers) -> ModuleType:
         """The names of all servers this run may use, at no cost; with `detailed` the host is asked."""
         return ReadyTuple(calls.now(list_servers(True)) if detailed else servers.known)
 
+    def files() -> ReadyTuple:
+        """Paths of the files that were sent with this run, and with earlier runs of its session."""
+        from pathlib import Path
+
+        return ReadyTuple(Path(path) for path in sent.paths.values())
+
     members = module.__dict__
     members["discovered_servers"] = discovered_servers
+    members["files"] = files
     members.update(errors.ALL)
     members.update(Record=Record, Media=Media)
     return module

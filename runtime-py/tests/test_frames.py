@@ -17,7 +17,7 @@ GOOD: list[dict[str, Any]] = json.loads((FOLDER / "frames.json").read_text("utf-
 BAD: list[dict[str, Any]] = json.loads((FOLDER / "bad.json").read_text("utf-8"))
 
 
-def carries(case: dict[str, Any], payload: bytes) -> bool:
+def carries(case: dict[str, Any], payload: bytes | bytearray) -> bool:
     if "payload_hex" in case:
         return payload.hex() == str(case["payload_hex"])
     return bool(json.loads(payload) == case["payload"])

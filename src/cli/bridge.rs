@@ -13,7 +13,8 @@ use crate::discovery::{self, CHAIN_VAR, Discovery, Os, Place, TrustStore};
 use crate::execution::{Executor, Parts, PoolOptions, RequestError, RunRequest, SessionOptions};
 use crate::gateway::Gateway;
 use crate::sandbox::Limits;
-use crate::settings::{Environment, Settings};
+use crate::settings::{Environment, Settings, Uploads};
+use crate::uploads::{self, Store};
 use crate::upstream::config::{CircuitBreaker, Policy, Retry, ServerConfig};
 use crate::upstream::{self, Changes, Upstreams};
 
@@ -58,6 +59,7 @@ impl Bridge {
                 per_caller: settings.sessions_per_caller,
                 overall: settings.sessions,
             },
+            uploads: Store::new(&settings.state_dir, upload_limits(settings)),
         });
         Self { executor, upstreams, backends }
     }
@@ -135,6 +137,12 @@ pub(super) fn limits(settings: &Settings) -> Limits {
         workspace: settings.workspace_size,
         open_files: settings.open_files,
     }
+}
+
+/// How much is taken of callers' files.
+pub(super) fn upload_limits(settings: &Settings) -> uploads::Limits {
+    let Uploads { file, run, kept, keep } = settings.uploads;
+    uploads::Limits { file, run, kept, keep }
 }
 
 /// This user and this folder.

@@ -6,6 +6,7 @@ mod backends;
 mod bridge;
 mod doctor;
 mod exit;
+mod file_in;
 mod follow;
 mod image;
 mod import;
@@ -143,6 +144,9 @@ struct RunArgs {
     /// Seconds until the program is ended
     #[arg(short, long, value_name = "S")]
     timeout: Option<f64>,
+    /// A file that the program finds in its working folder, under its own name or this one (may be given several times)
+    #[arg(short, long = "file-in", value_name = "PATH[=NAME]")]
+    files: Vec<String>,
     /// Print the whole report, as a client would get it
     #[arg(long)]
     report: bool,

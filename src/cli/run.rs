@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::bridge::{self, Bridge};
 use super::serve::mode;
-use super::{Exit, RunArgs, paint};
+use super::{Exit, RunArgs, file_in, paint};
 use crate::execution::{Caller, RunRequest};
 use crate::output::{Report, Status, render, render_value};
-use crate::settings::{Environment, Fork, Settings, clamp_timeout};
+use crate::settings::{Environment, Fork, Settings, Uploads, clamp_timeout};
 
 pub(super) async fn run(env: Environment, settings: Settings, args: RunArgs) -> Exit {
     let request = match request(&settings, &args) {
@@ -24,7 +24,9 @@ pub(super) async fn run(env: Environment, settings: Settings, args: RunArgs) -> 
     let found = bridge::discover(&env, &settings);
     // One run: nothing needs to wait for a second, nor to be made for one.
     let fork = if settings.fork == Fork::Auto { Fork::Off } else { settings.fork };
-    let settings = Settings { pool: 0, fork, ..settings };
+    // No later run could name its files.
+    let uploads = Uploads { keep: None, ..settings.uploads.clone() };
+    let settings = Settings { pool: 0, fork, uploads, ..settings };
     let bridge = Bridge::new(&env, &settings, &found);
     let mut request = request;
     if let Err(error) = bridge.resolve(&mut request) {
@@ -65,6 +67,8 @@ fn request(settings: &Settings, args: &RunArgs) -> Result<RunRequest, (String, S
     request.filename = filename;
     request.servers = (!args.servers.is_empty()).then(|| args.servers.clone());
     request.notes.extend(note);
+    let limits = bridge::upload_limits(settings);
+    request.files = args.files.iter().map(|file| file_in::read(file, &limits)).collect::<Result<_, _>>()?;
     Ok(request)
 }
 

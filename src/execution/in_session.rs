@@ -13,6 +13,7 @@ use super::run::{Executor, cancelled, refused};
 use super::sessions::{ENDED_BY_HAND, Lives, Unentered};
 use crate::guest::Exited;
 use crate::output::{Report, SessionReport, Status};
+use crate::uploads::Upload;
 
 /// What a session keeps between runs.
 pub(super) struct Resident {
@@ -41,6 +42,7 @@ impl Executor {
         &self,
         caller: &Caller,
         request: &RunRequest,
+        files: &[Upload],
         wanted: &InSession,
         cancel: &CancellationToken,
     ) -> Report {
@@ -64,6 +66,7 @@ impl Executor {
                 Err(report) => return report,
             },
         };
+        resident.prepared.give(files);
         let number = turn.begin();
         let filename = numbered(&request.filename, number);
         let by_hand = turn.ended();

@@ -6,6 +6,7 @@
 
 mod admission;
 mod caller;
+mod files;
 mod in_session;
 mod live;
 mod output;

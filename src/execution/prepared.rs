@@ -9,9 +9,11 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::{Instant, Sleep};
 
+use super::files::WORKSPACE;
 use super::pool::Waits;
 use crate::guest::{self, Guest, Pipes};
 use crate::sandbox::{Backend, Handle, Limits, SandboxError, SandboxSpec, Weakness};
+use crate::uploads::Upload;
 
 /// How long an engine may take to hand over a sandbox, and a guest to be ready. Twenty times a slow start on a loaded machine.
 pub(super) const LAUNCH_LIMIT: Duration = Duration::from_secs(60);
@@ -105,6 +107,15 @@ async fn launch(backend: Arc<dyn Backend>, image: &str, limits: &Limits) -> Resu
     })
 }
 
+impl Prepared {
+    /// Sends these files ahead of the next program.
+    pub(super) fn give(&self, files: &[Upload]) {
+        for file in files {
+            self.guest.send_file(WORKSPACE, file.name.as_str(), &file.content);
+        }
+    }
+}
+
 impl Waits for Prepared {
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), String>> {
         // A future made for each look: nothing is lost with it.
@@ -171,7 +182,7 @@ fn spec(run: &str, image: &str, limits: &Limits) -> SandboxSpec {
     let env = [
         ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
         ("LANG", "C.UTF-8"),
-        ("HOME", "/workspace"),
+        ("HOME", WORKSPACE),
         ("TMPDIR", "/tmp"),
         // Libraries that insist on a cache find one that can be written.
         ("XDG_CACHE_HOME", "/tmp"),

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::files::read_files;
 use super::live::Live;
 use super::sessions::{ACCEPTED, SessionName};
 use crate::settings::clamp_timeout;
+use crate::uploads::{Given, UploadError};
 use crate::upstream::ClientHandle;
 
 /// Largest program: ten times what any model writes in one answer, and small beside a frame.
@@ -24,6 +26,8 @@ pub struct RunRequest {
     pub timeout: Duration,
     /// The session it runs in; without one nothing of it survives.
     pub session: Option<InSession>,
+    /// Files that it finds in its working folder.
+    pub files: Vec<Given>,
     /// True remarks on the request itself, for the report.
     pub notes: Vec<String>,
     /// Whoever wants to see the run while it runs looks here.
@@ -47,6 +51,8 @@ pub enum RequestError {
     Argument { field: String, found: String, accepted: String, hint: String },
     #[error("MCP server {name:?} is not loaded")]
     UnknownServer { name: String, nearest: Option<String>, known: Vec<String> },
+    #[error(transparent)]
+    File(#[from] UploadError),
 }
 
 impl RequestError {
@@ -55,6 +61,7 @@ impl RequestError {
         match self {
             Self::Argument { .. } => "request.argument",
             Self::UnknownServer { .. } => "request.server_not_found",
+            Self::File(error) => error.code(),
         }
     }
 
@@ -66,6 +73,7 @@ impl RequestError {
             Self::UnknownServer { known, .. } if known.is_empty() => {
                 "no MCP servers are configured; `mcp-bridge servers` shows where they are looked for".into()
             }
+            Self::File(error) => error.hint(),
             Self::UnknownServer { known, .. } => format!("servers are: {}", listed(known)),
         }
     }
@@ -89,6 +97,7 @@ impl RunRequest {
             servers: None,
             timeout,
             session: None,
+            files: Vec::new(),
             notes: Vec::new(),
             live: None,
             client: None,
@@ -104,13 +113,13 @@ impl RunRequest {
         default_timeout: Duration,
         max_timeout: Duration,
     ) -> Result<Self, RequestError> {
-        const KNOWN: [&str; 5] = ["code", "servers", "timeout", "session", "reset"];
+        const KNOWN: [&str; 6] = ["code", "servers", "timeout", "session", "reset", "files"];
         if let Some(unknown) = arguments.keys().find(|k| !KNOWN.contains(&k.as_str())) {
             let near = crate::nearest::nearest(unknown, KNOWN);
             return Err(RequestError::Argument {
                 field: shorten(unknown),
                 found: "there is no such argument".into(),
-                accepted: "code, servers, timeout, session or reset".into(),
+                accepted: "code, servers, timeout, session, reset or files".into(),
                 hint: near.map_or_else(|| "leave it out".into(), |n| format!("did you mean `{n}`?")),
             });
         }
@@ -134,7 +143,8 @@ impl RunRequest {
             }
         };
         let session = read_session(arguments.get("session"), arguments.get("reset"))?;
-        Ok(Self { code, filename: "program.py".into(), servers, timeout, session, notes, live: None, client: None })
+        let files = read_files(arguments.get("files"))?;
+        Ok(Self { servers, session, files, notes, ..Self::new(code, "program.py", timeout) })
     }
 
     /// Replaces aliases by names and refuses unknown servers.
@@ -231,7 +241,7 @@ fn read_session(given: Option<&Value>, reset: Option<&Value>) -> Result<Option<I
     name.map(|name| Some(InSession { name, reset })).ok_or_else(|| wrong("session", given, ACCEPTED, hint))
 }
 
-fn wrong(field: &str, found: Option<&Value>, accepted: &str, hint: &str) -> RequestError {
+pub(super) fn wrong(field: &str, found: Option<&Value>, accepted: &str, hint: &str) -> RequestError {
     let found = match found {
         None => "it is missing".to_owned(),
         Some(Value::Null) => "it is null".to_owned(),

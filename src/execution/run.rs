@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Caller;
 use super::admission::{Admission, Place};
+use super::files::{WORKSPACE, fit, reported};
 use super::in_session::Resident;
 use super::output::{Captured, Shown};
 use super::pool::{Counts, Options, Pool, Taken, Untaken};
@@ -23,6 +24,7 @@ use crate::broker::{Broker, Shared};
 use crate::guest::{self, Conduct, Ending, Guest, Start, Stop};
 use crate::output::{Cut, ErrorReport, Report, Status, Truncated, Verdict, VerdictKind, json_len, shrink};
 use crate::sandbox::{Backend, Ended, Handle, Limits, Weakness};
+use crate::uploads::{Store, Upload};
 
 const SIGKILL: i32 = 9;
 /// A sandbox is taken apart so long after its run has ended, for that takes a processor as long as a short run does: the answer is out
@@ -51,6 +53,8 @@ pub struct Parts {
     pub pool: Options,
     /// Sandboxes that are kept between runs.
     pub sessions: sessions::Options,
+    /// Files that callers send.
+    pub uploads: Store,
 }
 
 /// Runs programs.
@@ -129,7 +133,14 @@ impl Executor {
     /// Runs one program for `caller`. There is always a report; dropping the future ends the run as a cancel does.
     pub async fn run(&self, caller: &Caller, request: RunRequest, cancel: CancellationToken) -> Report {
         let asked = Instant::now();
-        let mut report = self.carry(caller, &request, &cancel).await;
+        let taken = self.parts.uploads.take_in(caller.name(), &request.files).await;
+        let mut report = match taken.and_then(|files| fit(&files, self.parts.limits.workspace).map(|()| files)) {
+            Ok(files) => {
+                let report = self.carry(caller, &request, &files, &cancel).await;
+                Report { files: reported(&files), ..report }
+            }
+            Err(error) => refused("UploadError", &error.to_string(), &error.hint(), error.code()),
+        };
         report.notes.splice(0..0, request.notes);
         report.duration_ms = asked.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
         tracing::info!(target: "audit", status = report.status.word(), duration_ms = report.duration_ms,
@@ -144,9 +155,15 @@ impl Executor {
         self.endings.wait().await;
     }
 
-    async fn carry(&self, caller: &Caller, request: &RunRequest, cancel: &CancellationToken) -> Report {
+    async fn carry(
+        &self,
+        caller: &Caller,
+        request: &RunRequest,
+        files: &[Upload],
+        cancel: &CancellationToken,
+    ) -> Report {
         if let Some(session) = &request.session {
-            return self.carry_in_session(caller, request, session, cancel).await;
+            return self.carry_in_session(caller, request, files, session, cancel).await;
         }
         let place = match self.admitted(caller, cancel).await {
             Ok(place) => place,
@@ -158,6 +175,7 @@ impl Executor {
                 Ok(prepared) => prepared,
                 Err(report) => return report,
             };
+            prepared.give(files);
             let spoken = self.converse(&mut prepared, caller, request, &request.filename, cancel.cancelled()).await;
             let Prepared { handle, guest, weaknesses, .. } = prepared;
             let what = handle.describe();
@@ -217,7 +235,7 @@ impl Executor {
             servers: broker.servers(),
             requested: broker.requested(),
             result_limit: RESULT_LIMIT,
-            workspace: "/workspace".into(),
+            workspace: WORKSPACE.into(),
             session: request.session.is_some(),
         };
         let mut output = Captured::new(self.parts.output_limit, self.parts.output_flood, request.live.clone());

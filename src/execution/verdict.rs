@@ -9,6 +9,8 @@ use crate::sandbox::Limits;
 /// The worker's exit code when its end of the pipe was closed under it (`PROTOCOL.md`).
 const PIPE_CLOSED: i32 = 113;
 const SIGKILL: i32 = 9;
+/// What Python writes before the reason of an `OSError`; the numbers are Linux's.
+const NO_SPACE: &str = "[Errno 28]";
 
 /// What a run ran under.
 pub(super) struct Context<'a> {
@@ -58,6 +60,7 @@ pub(super) fn judge(ending: &Ending, context: &Context) -> Judgement {
         let mut judgement = match (finished.outcome, &finished.error) {
             (Outcome::Ok, _) => Judgement::new(Status::Success),
             (Outcome::Error, Some(error)) => raised(error, &ending.exited, context),
+            (Outcome::Refused, error) => not_written(error.as_ref(), context),
             (Outcome::Error, None) => failed("UnknownError", "the program failed without saying why", "run it again"),
         };
         judgement.notes.extend(finished.notes.iter().cloned());
@@ -143,10 +146,25 @@ fn raised(error: &ProgramError, exited: &Option<Exited>, context: &Context) -> J
     judgement
 }
 
+/// A file for the program could not be written, so that it was not run.
+fn not_written(error: Option<&ProgramError>, context: &Context) -> Judgement {
+    let why = error.map_or("the sandbox does not say why", |error| error.message.as_str());
+    let message = format!("the program was not run: {why}");
+    if why.contains(NO_SPACE) {
+        let message = format!("{message} (it holds {})", size(context.limits.workspace));
+        let hint = "send less, remove files of earlier runs of the session, or raise MCP_BRIDGE_WORKSPACE_SIZE";
+        return ended(Status::Limit, VerdictKind::Disk, &message, hint);
+    }
+    let mut judgement =
+        failed("UploadError", &message, "give the file another name, or begin the session anew (`reset`)");
+    if let Some(error) = &mut judgement.error {
+        error.code = Some("execution.file_not_written".into());
+    }
+    judgement
+}
+
 /// The limit behind an exception, where there is one.
 fn breached(error: &ProgramError, exited: &Option<Exited>, context: &Context) -> Option<Verdict> {
-    // What Python writes before the reason of an `OSError`; the numbers are Linux's.
-    const NO_SPACE: &str = "[Errno 28]";
     const TOO_MANY_FILES: &str = "[Errno 24]";
     let limits = context.limits;
     let refused_fork = match exited.as_ref().and_then(|exited| exited.pids_denied) {

@@ -24,6 +24,7 @@ const MODULES: &[(&str, &str)] = &[
     module!("counters"),
     module!("descriptors"),
     module!("errors"),
+    module!("files"),
     module!("frames"),
     module!("hints"),
     module!("modules"),

@@ -15,7 +15,7 @@ use tokio_util::codec::FramedRead;
 
 use super::early::Early;
 use super::frame::{Frame, FrameCodec, FrameError};
-use super::message::{Exited, Finished, Hello, Operation, Refusal, Refused, Start, kind};
+use super::message::{Exited, Finished, Hello, Operation, Refusal, Refused, Start, Upload, kind};
 use super::pipes::Pipes;
 use super::requests::{Held, Requests};
 use super::{boot_block, frame, message, pipes};
@@ -78,6 +78,9 @@ pub(super) const LAST_WORDS: Duration = Duration::from_millis(1500);
 
 /// Frames of each stream that are taken when that time is over: a full pipe of prints of a hundred bytes.
 const LAST_FRAMES: usize = 1024;
+
+/// Bytes of a file in one frame: the guest holds one of them, and it is few enough frames that their heads cost nothing.
+const PIECE: usize = 256 << 10;
 
 pub(super) type Frames = FramedRead<std::pin::Pin<Box<dyn tokio::io::AsyncRead + Send>>, FrameCodec>;
 
@@ -146,6 +149,15 @@ impl Guest {
             }
         }
         self.hello.as_ref().ok_or_else(|| ending.violation.unwrap_or_else(|| NEVER_READY.to_owned()))
+    }
+
+    /// Sends a file for the next program, which finds it in this folder. Returns at once; whether it fitted shows in [`Guest::run`].
+    pub fn send_file(&self, folder: &str, name: &str, content: &Bytes) {
+        self.send(kind::UPLOAD, &Upload { name, folder, size: content.len() });
+        for at in (0..content.len()).step_by(PIECE) {
+            let piece = content.slice(at..content.len().min(at + PIECE));
+            self.send_frame(kind::PIECE, b"", piece, b"", None);
+        }
     }
 
     /// Runs one program to its end, or until `stop` resolves. The guest is of no more use then, unless [`Ending::alive`].

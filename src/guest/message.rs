@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 /// Kinds of frames, by stream.
 pub(super) mod kind {
     pub const START: u8 = b'S';
+    pub const UPLOAD: u8 = b'U';
+    pub const PIECE: u8 = b'P';
     pub const REPLY: u8 = b'R';
     pub const AWAITING: u8 = b'A';
     pub const BEGUN: u8 = b'B';
@@ -50,6 +52,15 @@ pub struct Start {
     pub workspace: String,
     /// The worker keeps its variables and waits for another program after this one.
     pub session: bool,
+}
+
+/// A file for the next program; its bytes follow in pieces.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Upload<'a> {
+    /// One part of a path.
+    pub name: &'a str,
+    pub folder: &'a str,
+    pub size: usize,
 }
 
 /// How much a look-up in the docs tells.
@@ -174,6 +185,8 @@ pub struct Finished {
 pub enum Outcome {
     Ok,
     Error,
+    /// A file for it could not be written, and the program was not run.
+    Refused,
 }
 
 /// An exception of the program.

@@ -17,5 +17,6 @@ pub use conversation::{Answer, Conduct, Ending, Guest, Output, Stop};
 pub use frame::{Frame, FrameCodec, FrameError, MAX_FRAME};
 pub use message::{
     Detail, Exited, Finished, Hello, Operation, Outcome, ProgramError, Refusal, Request, ServerName, Start, ToolCall,
+    Upload,
 };
 pub use pipes::Pipes;

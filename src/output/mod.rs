@@ -10,7 +10,8 @@ mod text;
 
 pub use cut::{Capture, human_bytes};
 pub use report::{
-    Calls, Cut, ErrorReport, FailedCall, Report, SessionReport, Status, Truncated, Verdict, VerdictKind, output_schema,
+    Calls, Cut, ErrorReport, FailedCall, FileReport, Report, SessionReport, Status, Truncated, Verdict, VerdictKind,
+    output_schema,
 };
 pub use shrink::{json_len, shrink};
 pub use text::{Mode, render, render_value};

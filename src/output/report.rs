@@ -58,6 +58,9 @@ pub struct Report {
     /// Where the run was one of a session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionReport>,
+    /// The files that the program was given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileReport>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// Milliseconds from admission to the end of the sandbox.
@@ -80,6 +83,7 @@ impl Report {
             calls: None,
             servers: Vec::new(),
             session: None,
+            files: Vec::new(),
             notes: Vec::new(),
             duration_ms: 0,
             truncated: None,
@@ -167,6 +171,17 @@ pub struct SessionReport {
     pub run: u64,
 }
 
+/// A file that a program was given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileReport {
+    /// In `/workspace`.
+    pub name: String,
+    pub bytes: u64,
+    /// What names it in a later run, where it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+}
+
 /// What was cut to keep the report within its budget.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Truncated {
@@ -213,6 +228,7 @@ pub fn output_schema() -> Value {
             "calls": object(json!({"count": count(), "failed": count(), "failures": {"type": "array", "items": failure}})),
             "servers": texts(),
             "session": object(json!({"name": text(), "run": count()})),
+            "files": {"type": "array", "items": {"type": "object"}},
             "notes": texts(),
             "duration_ms": count(),
             "truncated": object(json!({"stdout": cut(), "stderr": cut(), "result": cut()})),
@@ -247,6 +263,7 @@ pub(super) mod tests {
             }),
             servers: vec!["git".into()],
             session: Some(SessionReport { name: "analysis".into(), run: 2 }),
+            files: vec![FileReport { name: "a.csv".into(), bytes: 3, uri: Some("mcp-bridge://uploads/0".into()) }],
             notes: vec!["1 call was never awaited".into()],
             duration_ms: 12,
             truncated: Some(Truncated {

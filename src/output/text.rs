@@ -74,6 +74,13 @@ fn compact(report: &Report) -> String {
     if let Some(session) = &report.session {
         let _ = write!(text, "; session {}, run {}", session.name, session.run);
     }
+    if !report.files.is_empty() {
+        let named = report.files.iter().map(|file| match &file.uri {
+            Some(uri) => format!("{} ({} bytes, {uri})", file.name, file.bytes),
+            None => format!("{} ({} bytes)", file.name, file.bytes),
+        });
+        section(&mut text, "files", &named.collect::<Vec<_>>().join(", "));
+    }
     if let Some(verdict) = &report.verdict {
         section(&mut text, "verdict", &verdict.message);
         section(&mut text, "hint", &verdict.hint);

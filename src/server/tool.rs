@@ -29,7 +29,8 @@ pub fn definition() -> Tool {
             "servers": {"type": "array", "items": {"type": "string"}, "description": "Load only these servers"},
             "timeout": {"type": "number", "description": "Seconds"},
             "session": {"type": "string", "description": "Any name; its runs share variables and files"},
-            "reset": {"type": "boolean", "description": "Start the session anew"}
+            "reset": {"type": "boolean", "description": "Start the session anew"},
+            "files": {"type": "array", "items": {"type": "object"}, "description": "{name, text|blob}, put into cwd"}
         },
         "required": ["code"],
         "additionalProperties": false

@@ -10,6 +10,7 @@ mod parse;
 mod survival;
 #[cfg(test)]
 mod tests;
+mod uploads;
 mod variables;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub use environment::{Environment, no_color};
 pub use error::SettingsError;
 pub use parse::{clamp_timeout, parse_seconds};
 pub use survival::Survival;
+pub use uploads::Uploads;
 pub use variables::{VARIABLES, Variable};
 
 /// What runs programs.
@@ -152,6 +154,7 @@ pub struct Settings {
     pub trust_project: bool,
     pub allow_self_server: bool,
     pub state_dir: PathBuf,
+    pub uploads: Uploads,
     pub log_level: String,
     pub log_format: LogFormat,
 }
@@ -231,6 +234,7 @@ impl Settings {
             trust_project: parse::flag(env, "MCP_BRIDGE_TRUST_PROJECT")?,
             allow_self_server: parse::flag(env, "MCP_BRIDGE_ALLOW_SELF_SERVER")?,
             state_dir: env.get("MCP_BRIDGE_STATE_DIR").map_or_else(|| env.default_state_dir(), PathBuf::from),
+            uploads: Uploads::read(env)?,
             log_level: parse::log_level(env, "MCP_BRIDGE_LOG_LEVEL")?,
             log_format: parse::choice(
                 env,

@@ -14,6 +14,7 @@ pub struct Variable {
 const MEMORY: &str = "48m or more: a number of bytes, or a number with k, m or g (512m, 1g, 1.5GiB)";
 const FOLDER: &str = "4k or more: a number of bytes, or a number with k, m or g (64m, 1g, 1.5GiB)";
 const OUTPUT: &str = "1k or more: a number of bytes, or a number with k, m or g (100k, 64m, 1.5MiB)";
+const BYTES: &str = "a number of bytes, or a number with k, m or g (64m, 1g, 1.5GiB)";
 const DURATION: &str = "seconds, or a number with ms, s, m or h (30, 30s, 1.5m)";
 const FLAG: &str = "1, true, yes, on, or 0, false, no, off";
 
@@ -160,7 +161,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "MCP_BRIDGE_POOL_MEMORY",
         default: "256m",
-        accepts: "a number of bytes, or a number with k, m or g (64m, 1g, 1.5GiB)",
+        accepts: BYTES,
         help: "Memory that waiting sandboxes together may take: fewer wait where one takes more.",
     },
     Variable {
@@ -312,6 +313,25 @@ pub const VARIABLES: &[Variable] = &[
         default: "",
         accepts: "a path",
         help: "Where approvals, saved tools, images without an engine and the sockets of running bridges are kept. Default: the system's folder for application state.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_UPLOAD_FILE",
+        default: "32m",
+        accepts: BYTES,
+        help: "Largest file that a run may be given.",
+    },
+    Variable { name: "MCP_BRIDGE_UPLOAD_RUN", default: "64m", accepts: BYTES, help: "Files of one run, together." },
+    Variable {
+        name: "MCP_BRIDGE_UPLOAD_TOTAL",
+        default: "1g",
+        accepts: BYTES,
+        help: "Files that are kept for one caller, so that later runs can name them; older ones make room. A smaller one than MCP_BRIDGE_UPLOAD_RUN is raised to it.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_UPLOAD_KEEP",
+        default: "24h",
+        accepts: "seconds, or a number with ms, s, m or h; 0 or off for never",
+        help: "How long a file is kept after its last use.",
     },
     Variable {
         name: "MCP_BRIDGE_LOG_LEVEL",

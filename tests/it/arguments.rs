@@ -48,7 +48,7 @@ fn refusals() -> Vec<Refusal> {
         case(json!({"code": "1", "servers": ["zzz"]}), "MCP server \"zzz\" is not loaded", "filesystem"),
         case(
             json!({"code": "1", "cod": "2"}),
-            "cod: there is no such argument; accepted is code, servers, timeout, session or reset",
+            "cod: there is no such argument; accepted is code, servers, timeout, session, reset or files",
             "did you mean `code`?",
         ),
         case(json!({"code": "1", "language": "python"}), "language: there is no such argument", "leave it out"),

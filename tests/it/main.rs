@@ -5,6 +5,7 @@ mod support;
 
 mod arguments;
 mod discovery;
+mod files;
 mod gone;
 mod guide;
 mod lifecycle;

@@ -82,7 +82,7 @@ fn one_tool_the_same_for_no_server_and_a_thousand() {
     assert_eq!(tool["outputSchema"], mcp_bridge::output::output_schema());
     assert_eq!(tool["annotations"]["destructiveHint"], true);
     let declared: Vec<_> = tool["inputSchema"]["properties"].as_object().expect("properties").keys().collect();
-    assert_eq!(declared, ["code", "servers", "timeout", "session", "reset"]);
+    assert_eq!(declared, ["code", "servers", "timeout", "session", "reset", "files"]);
     assert_eq!(tool_with(1000), tool);
 }
 
