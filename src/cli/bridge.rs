@@ -9,7 +9,8 @@ use futures::future::BoxFuture;
 
 use super::backends::Backends;
 use crate::broker::{SavedTools, Shared};
-use crate::discovery::{self, CHAIN_VAR, Discovery, Os, Place, TrustStore};
+use crate::chain::{self, Chain};
+use crate::discovery::{self, Discovery, Os, Place, TrustStore};
 use crate::execution::{Executor, Parts, PoolOptions, RequestError, RunRequest, SessionOptions};
 use crate::gateway::Gateway;
 use crate::sandbox::Limits;
@@ -22,17 +23,20 @@ pub(super) struct Bridge {
     pub executor: Executor,
     pub upstreams: Upstreams,
     pub backends: Backends,
+    /// The bridges above this one, and itself.
+    pub chain: Chain,
 }
 
 impl Bridge {
     /// Puts the parts together. Does no I/O beyond reading config files; starts no server and no engine.
     pub fn new(env: &Environment, settings: &Settings, found: &Discovery) -> Self {
+        let chain = chain(env);
         let upstreams = Upstreams::new(
             configs(found),
             upstream::Options {
                 start_timeout: settings.start_timeout,
                 inherit_env: env.vars().clone(),
-                chain: chain(env),
+                chain: chain.clone(),
                 tokens: Some(super::login::tokens(settings)),
                 ..upstream::Options::default()
             },
@@ -59,7 +63,7 @@ impl Bridge {
                 overall: settings.sessions,
             },
         });
-        Self { executor, upstreams, backends }
+        Self { executor, upstreams, backends, chain }
     }
 
     /// Replaces aliases by names; see [`RunRequest::resolve_servers`].
@@ -191,13 +195,10 @@ pub(super) fn home() -> PathBuf {
     BaseDirs::new().map_or_else(std::env::temp_dir, |dirs| dirs.home_dir().to_path_buf())
 }
 
-/// The marker that ends loops: the ids of the bridges above, then ours.
-fn chain(env: &Environment) -> String {
-    let own = format!("mcp-bridge-{}", std::process::id());
-    match env.get(CHAIN_VAR).filter(|above| !above.is_empty()) {
-        Some(above) => format!("{above},{own}"),
-        None => own,
-    }
+/// The bridges that started this one, and an id that no other bridge has.
+fn chain(env: &Environment) -> Chain {
+    let above = env.get(chain::VARIABLE).map(Chain::read).unwrap_or_default();
+    above.begun(&uuid::Uuid::new_v4().simple().to_string())
 }
 
 /// Runs one future; tells apart an end and an interrupt (SIGINT, SIGTERM, SIGHUP).

@@ -16,6 +16,7 @@ use super::bridge::{self, Bridge};
 use super::follow::follow;
 use super::paint;
 use crate::broker;
+use crate::chain::Chain;
 #[cfg(unix)]
 use crate::control;
 use crate::discovery::Discovery;
@@ -204,5 +205,9 @@ impl Runs for Served {
 
     fn capabilities(&self) -> String {
         broker::capabilities(&self.bridge.executor.shared())
+    }
+
+    fn chain(&self) -> &Chain {
+        &self.bridge.chain
     }
 }

@@ -39,6 +39,8 @@ pub enum DiscoveryError {
     ExplicitMissing,
     #[error("this bridge was started by another mcp-bridge, so it looks for no servers of its own")]
     Chained,
+    #[error("{} bridges have started each other in a row, so this one looks for no servers", crate::chain::DEEPEST)]
+    TooManyBridges,
     #[error("answers about project servers cannot be stored: {kind}")]
     TrustUnwritable { kind: io::ErrorKind },
     #[error("the file of answers about project servers is not in a form this version knows")]
@@ -68,6 +70,7 @@ impl DiscoveryError {
             Self::TooManyFiles { .. } => "discovery.too_many_files",
             Self::ExplicitMissing => "discovery.explicit_missing",
             Self::Chained => "discovery.chained",
+            Self::TooManyBridges => "discovery.too_many_bridges",
             Self::TrustUnwritable { .. } => "discovery.trust_unwritable",
             Self::TrustUnknown => "discovery.trust_unknown",
             Self::TrustExposed => "discovery.trust_exposed",
@@ -95,6 +98,7 @@ impl DiscoveryError {
             Self::TooManyFiles { .. } => "put several servers into one file",
             Self::ExplicitMissing => "correct the path in MCP_SERVERS_CONFIG, or unset it",
             Self::Chained => "remove mcp-bridge from the inner list, or set MCP_BRIDGE_ALLOW_SELF_SERVER=1",
+            Self::TooManyBridges => "take mcp-bridge out of the config files that the inner bridges read",
             Self::TrustUnwritable { .. } => "make MCP_BRIDGE_STATE_DIR a folder that can be written to",
             Self::TrustUnknown => "remove trust.json from the state folder and approve the servers again",
             Self::TrustExposed => "run `chmod 600` on trust.json in the state folder after checking what it says",

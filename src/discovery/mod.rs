@@ -47,10 +47,6 @@ pub use place::{Os, Place};
 pub use scan::discover;
 pub use trust::{Fingerprint, TrustStore};
 
-/// The variable that tells a child it was started by a bridge. `upstream` sets it; a bridge which finds it set looks for no
-/// servers, so that bridges do not start each other without end. Its value is a list of ids, separated by commas.
-pub const CHAIN_VAR: &str = "MCP_BRIDGE_CHAIN";
-
 /// What the user has decided about discovery.
 #[derive(Clone, Debug, Default)]
 pub struct Options {

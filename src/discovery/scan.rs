@@ -13,16 +13,17 @@ use super::locate::{Entry, locate};
 use super::merge::{Candidate, merge};
 use super::place::Place;
 use super::sources::{self, MAX_FILES, Shape, Source};
-use super::{CHAIN_VAR, Discovery, FileRead, Looked, Options, Origin, Problem, Scope};
+use super::{Discovery, FileRead, Looked, Options, Origin, Problem, Scope};
+use crate::chain::{self, Chain};
 
 /// Reads every config file there is and says which servers are in them. Never fails: what cannot be read is a problem in the
 /// result, and costs nothing else.
 pub fn discover(place: &Place, options: &Options) -> Discovery {
-    let started_by_a_bridge =
-        place.var(CHAIN_VAR).is_some_and(|chain| chain.split(',').any(|id| !id.trim().is_empty()));
-    if started_by_a_bridge && !options.allow_self {
-        let problem = Problem::new(None, None, &DiscoveryError::Chained);
-        return Discovery { problems: vec![problem], ..Discovery::default() };
+    // A bridge that was started by a bridge would start another; allowed or not, that has an end.
+    let above = place.var(chain::VARIABLE).map(Chain::read).unwrap_or_default();
+    if !above.is_empty() && (!options.allow_self || above.depth() >= chain::DEEPEST) {
+        let error = if options.allow_self { DiscoveryError::TooManyBridges } else { DiscoveryError::Chained };
+        return Discovery { problems: vec![Problem::new(None, None, &error)], ..Discovery::default() };
     }
     let mut shelf = Shelf::default();
     let chosen = |word: &str| options.chooses(word);

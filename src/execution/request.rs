@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::live::Live;
 use super::sessions::{ACCEPTED, SessionName};
+use crate::chain::Chain;
 use crate::settings::clamp_timeout;
 use crate::upstream::ClientHandle;
 
@@ -30,6 +31,8 @@ pub struct RunRequest {
     pub live: Option<Arc<Live>>,
     /// Who can be asked while it runs.
     pub client: Option<ClientHandle>,
+    /// The bridges it has come through, the last of which is this one; empty where it came through none.
+    pub chain: Chain,
 }
 
 /// A session as a call names it. Whose it is, is not for the call to say.
@@ -92,6 +95,7 @@ impl RunRequest {
             notes: Vec::new(),
             live: None,
             client: None,
+            chain: Chain::default(),
         }
     }
 
@@ -134,7 +138,17 @@ impl RunRequest {
             }
         };
         let session = read_session(arguments.get("session"), arguments.get("reset"))?;
-        Ok(Self { code, filename: "program.py".into(), servers, timeout, session, notes, live: None, client: None })
+        Ok(Self {
+            code,
+            filename: "program.py".into(),
+            servers,
+            timeout,
+            session,
+            notes,
+            live: None,
+            client: None,
+            chain: Chain::default(),
+        })
     }
 
     /// Replaces aliases by names and refuses unknown servers.

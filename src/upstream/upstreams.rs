@@ -17,6 +17,7 @@ use super::pulse::Pulse;
 use super::server::{Server, ServerState};
 use super::tools::ServerTools;
 use super::{UpstreamError, stdio};
+use crate::chain::Chain;
 
 /// What holds for all servers.
 #[derive(Clone, Debug)]
@@ -27,8 +28,8 @@ pub struct Options {
     pub first_back_off: Duration,
     /// The bridge's own environment, whole: what servers may inherit of it is an allow-list of this folder.
     pub inherit_env: BTreeMap<String, String>,
-    /// Value of `MCP_BRIDGE_CHAIN` in every server's environment: the ids of the bridges above it, ours last.
-    pub chain: String,
+    /// The bridges above every server, this one last.
+    pub chain: Chain,
     /// Where logins to remote servers are kept; none are used when `None`.
     pub tokens: Option<PathBuf>,
 }
@@ -41,7 +42,7 @@ impl Default for Options {
             // What a person needs to try again.
             first_back_off: Duration::from_secs(1),
             inherit_env: BTreeMap::new(),
-            chain: String::new(),
+            chain: Chain::default(),
             tokens: None,
         }
     }
