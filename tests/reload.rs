@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_bridge::discovery::{Discovery, Options, Os, Place, discover};
+use mcp_bridge::discovery::{Discovery, Options, Os, Place, discover_again};
 use mcp_bridge::reload::{Follows, follow};
 use serde_json::json;
 use tempfile::TempDir;
@@ -29,10 +29,10 @@ struct Reader {
 }
 
 impl Follows for Reader {
-    fn read(&self) -> Discovery {
+    fn read(&self, before: &Discovery) -> Discovery {
         let (home, cwd) = (self.root.join("home"), self.root.join("work"));
         let place = Place { root: self.root.join("system"), ..Place::new(home, cwd, Os::Linux) };
-        discover(&place, &Options::default())
+        discover_again(&place, &Options::default(), before)
     }
 
     fn apply(&self, found: &Discovery) -> String {
@@ -56,7 +56,7 @@ impl World {
         let nothing = tokio::spawn(std::future::ready(()));
         let mut world = Self { _folder: folder, root, applied, asked, following: nothing };
         files(&world);
-        let current = reader.read();
+        let current = reader.read(&Discovery::default());
         world.following = tokio::spawn(follow(Arc::new(reader), current, Arc::clone(&world.asked), watching));
         world
     }

@@ -16,12 +16,13 @@ use crate::gateway::Gateway;
 use crate::sandbox::Limits;
 use crate::settings::{Environment, Settings};
 use crate::upstream::config::{CircuitBreaker, Policy, Retry, ServerConfig};
-use crate::upstream::{self, Changes, Upstreams};
+use crate::upstream::{self, Changes, End, Upstreams};
 
 /// A bridge, ready to run programs; nothing has been started yet.
 pub(super) struct Bridge {
     pub executor: Executor,
-    pub upstreams: Upstreams,
+    /// Of all servers, whichever set they are in: a set kept here would keep its servers.
+    servers: End,
     pub backends: Backends,
     /// The bridges above this one, and itself.
     pub chain: Chain,
@@ -41,7 +42,8 @@ impl Bridge {
                 ..upstream::Options::default()
             },
         );
-        let gateway = Gateway::new(upstreams.clone(), &policy(settings));
+        let servers = upstreams.end();
+        let gateway = Gateway::new(upstreams, &policy(settings));
         let saved = SavedTools::new(&settings.state_dir);
         let shared = Shared::new(gateway, saved, settings.call_timeout).with_further_names(found.aliases());
         let backends = Backends::new(env, settings);
@@ -63,7 +65,7 @@ impl Bridge {
                 overall: settings.sessions,
             },
         });
-        Self { executor, upstreams, backends, chain }
+        Self { executor, servers, backends, chain }
     }
 
     /// Replaces aliases by names; see [`RunRequest::resolve_servers`].
@@ -88,7 +90,7 @@ impl Bridge {
             self.executor.settled().await;
             self.backends.settle().await;
         };
-        tokio::join!(sandboxes, self.upstreams.shutdown());
+        tokio::join!(sandboxes, self.servers.shutdown());
     }
 }
 
@@ -176,8 +178,23 @@ pub(super) fn discovery_options(settings: &Settings) -> (discovery::Options, Opt
 /// Looks for servers where this user, in this folder, has them.
 pub(super) fn discover(env: &Environment, settings: &Settings) -> Discovery {
     let (options, unreadable) = discovery_options(settings);
-    let mut found = discovery::discover(&place(env), &options);
-    found.problems.extend(unreadable.map(|error| discovery::Problem::about(&error)));
+    let problem = unreadable.map(|error| discovery::Problem::about(&error));
+    with_trust(discovery::discover(&place(env), &options), problem, settings)
+}
+
+/// The same once more, in a bridge that runs: what is spoiled counts as it was `before`.
+pub(super) fn discover_again(env: &Environment, settings: &Settings, before: &Discovery) -> Discovery {
+    let (mut options, unreadable) = discovery_options(settings);
+    let problem = unreadable.map(|error| discovery::Problem { kept: true, ..discovery::Problem::about(&error) });
+    if problem.is_some() {
+        options.trusted = before.trusted().clone();
+    }
+    with_trust(discovery::discover_again(&place(env), &options, before), problem, settings)
+}
+
+/// What was found, and that the answers about project servers had a part in it.
+fn with_trust(mut found: Discovery, problem: Option<discovery::Problem>, settings: &Settings) -> Discovery {
+    found.problems.extend(problem);
     found.looked.files.insert(trust_file(settings));
     found
 }

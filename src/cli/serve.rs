@@ -120,7 +120,9 @@ impl Served {
 fn opens_in_trouble(served: &Arc<Served>) -> tokio::task::JoinHandle<()> {
     let served = Arc::clone(served);
     tokio::spawn(async move {
-        served.bridge.executor.shared().gateway().trouble().notified().await;
+        // Not the set of servers: it would be kept until then.
+        let trouble = served.bridge.executor.shared().gateway().trouble();
+        trouble.notified().await;
         served.open();
     })
 }

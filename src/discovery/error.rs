@@ -25,6 +25,8 @@ pub enum DiscoveryError {
     TooDeep { limit: usize },
     #[error("`{field}` should be an object; found {found}")]
     WrongRoot { field: String, found: &'static str },
+    #[error("the file had something in it and is empty now")]
+    Emptied,
     #[error("there is no `mcpServers` object in the file")]
     NoServers,
     #[error("the servers stand under `servers`; this client reads `mcpServers`")]
@@ -63,6 +65,7 @@ impl DiscoveryError {
             Self::NotStrict => "discovery.not_strict",
             Self::TooDeep { .. } => "discovery.too_deep",
             Self::WrongRoot { .. } => "discovery.wrong_root",
+            Self::Emptied => "discovery.emptied",
             Self::NoServers => "discovery.no_servers",
             Self::ServersKey => "discovery.servers_key",
             Self::FlatRoot => "discovery.flat_root",
@@ -92,6 +95,7 @@ impl DiscoveryError {
             Self::NotStrict => "take comments and trailing commas out of the file",
             Self::TooDeep { .. } => "take the deeply nested value out of the file",
             Self::WrongRoot { .. } => r#"write it as {"name": {"command": "..."}}"#,
+            Self::Emptied => "write what belongs there, or remove the file",
             Self::NoServers | Self::FlatRoot => r#"put the servers into {"mcpServers": { ... }}"#,
             Self::ServersKey => "rename the key `servers` to `mcpServers`",
             Self::Entry { .. } => "correct the entry; the other servers of the file are used meanwhile",

@@ -41,7 +41,7 @@ pub use pulse::Pulse;
 pub use server::ServerState;
 pub use through::through;
 pub use tools::{ServerTools, ToolInfo};
-pub use upstreams::{Options, Upstreams};
+pub use upstreams::{End, Options, Upstreams};
 
 /// Longest line an upstream may send: what the guest can take as one result (its frame limit), and far above any real
 /// tool list or result seen.
