@@ -13,7 +13,7 @@ use mcp_bridge::settings::{DEGRADABLE, SOURCES, VARIABLES};
 use mcp_bridge::upstream::UpstreamError;
 
 /// Folders whose names begin codes; `request` is `execution`'s second enum.
-const CODE_FAMILIES: [&str; 17] = [
+const CODE_FAMILIES: [&str; 18] = [
     "settings",
     "discovery",
     "install",
@@ -31,6 +31,7 @@ const CODE_FAMILIES: [&str; 17] = [
     "telemetry",
     "control",
     "reload",
+    "chain",
 ];
 
 fn is_code(text: &str) -> bool {
