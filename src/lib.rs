@@ -8,6 +8,7 @@
 pub mod access;
 pub mod broker;
 pub mod catalog;
+pub mod chain;
 pub mod cli;
 #[cfg(unix)]
 pub mod control;

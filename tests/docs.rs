@@ -13,7 +13,7 @@ use mcp_bridge::settings::{DEGRADABLE, SOURCES, VARIABLES};
 use mcp_bridge::upstream::UpstreamError;
 
 /// Folders whose names begin codes; `request` is `execution`'s second enum.
-const CODE_FAMILIES: [&str; 18] = [
+const CODE_FAMILIES: [&str; 19] = [
     "settings",
     "discovery",
     "install",
@@ -32,6 +32,7 @@ const CODE_FAMILIES: [&str; 18] = [
     "control",
     "reload",
     "uploads",
+    "chain",
 ];
 
 fn is_code(text: &str) -> bool {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_bridge::discovery::{Discovery, Options, Os, Place, discover};
+use mcp_bridge::discovery::{Discovery, Options, Os, Place, discover_again};
 use mcp_bridge::reload::{Follows, follow};
 use serde_json::json;
 use tempfile::TempDir;
@@ -29,10 +29,10 @@ struct Reader {
 }
 
 impl Follows for Reader {
-    fn read(&self) -> Discovery {
+    fn read(&self, before: &Discovery) -> Discovery {
         let (home, cwd) = (self.root.join("home"), self.root.join("work"));
         let place = Place { root: self.root.join("system"), ..Place::new(home, cwd, Os::Linux) };
-        discover(&place, &Options::default())
+        discover_again(&place, &Options::default(), before)
     }
 
     fn apply(&self, found: &Discovery) -> String {
@@ -56,7 +56,7 @@ impl World {
         let nothing = tokio::spawn(std::future::ready(()));
         let mut world = Self { _folder: folder, root, applied, asked, following: nothing };
         files(&world);
-        let current = reader.read();
+        let current = reader.read(&Discovery::default());
         world.following = tokio::spawn(follow(Arc::new(reader), current, Arc::clone(&world.asked), watching));
         world
     }
@@ -132,19 +132,18 @@ async fn folders_that_were_not_there_are_followed_when_they_come_and_when_they_c
 }
 
 #[tokio::test]
-async fn what_is_bad_or_half_written_is_never_applied() {
+async fn what_is_bad_or_half_written_counts_as_it_was_and_holds_up_nobody() {
     let mut world = World::new(true, |world| world.write("MCPs/a.json", &["a"]));
     begun().await;
     let whole = config(&["a", "b"]);
     fs::write(world.path("MCPs/a.json"), &whole[..20]).expect("a part");
     world.write("MCPs/other.json", &["other"]);
-    world.asked.notify_one();
-    begun().await;
+    assert_eq!(world.next().await, ["a", "other"]);
     fs::write(world.path("MCPs/a.json"), "").expect("nothing");
-    world.asked.notify_one();
-    begun().await;
+    world.write("MCPs/third.json", &["third"]);
+    assert_eq!(world.next().await, ["a", "other", "third"]);
     fs::write(world.path("MCPs/a.json"), whole).expect("the whole");
-    assert_eq!(world.next().await, ["a", "b", "other"], "nothing of it before all of it");
+    assert_eq!(world.next().await, ["a", "b", "other", "third"]);
 }
 
 #[cfg(unix)]

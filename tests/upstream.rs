@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
+use mcp_bridge::chain::Chain;
 use mcp_bridge::upstream::config::{Secret, ServerConfig, Transport};
 use mcp_bridge::upstream::{Kind, Options, ServerState, UpstreamError, Upstreams};
 use serde_json::{Value, json};
@@ -555,4 +556,39 @@ async fn servers_do_not_outlive_a_killed_bridge() {
     }
     bridge.kill().await.expect("SIGKILL");
     stub.gone("lock").await;
+}
+
+// Bridges among bridges.
+
+#[tokio::test]
+async fn every_request_says_through_which_bridges_it_came() {
+    let stub = Stub::new("s", json!({"tools": ["echo"]}));
+    let upstreams = stub.upstreams();
+    upstreams.tools("s").await.expect("tools");
+    call(&upstreams, "s", "echo").await.expect("an answer");
+    mcp_bridge::upstream::through(Chain::read("far,test"), call(&upstreams, "s", "echo")).await.expect("an answer");
+    let chain = |message: &Value| message["params"]["_meta"]["mcp-bridge/chain"].clone();
+    assert_eq!(stub.received("tools/list").iter().map(chain).collect::<Vec<_>>(), ["test"]);
+    assert_eq!(stub.received("tools/call").iter().map(chain).collect::<Vec<_>>(), ["test", "far,test"]);
+}
+
+#[tokio::test]
+async fn a_bridge_knows_itself_and_its_own_tools_when_they_come_back() {
+    let tool = |name: &str, behind: &str| json!({"name": name, "_meta": {"mcp-bridge/chain": behind}});
+    // Nothing but ourselves: by what the tools say, and by what the greeting says.
+    let greeting = json!({"result": {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}},
+        "serverInfo": {"name": "mcp-bridge", "version": "1"}, "_meta": {"mcp-bridge/chain": "test"}}});
+    for script in [
+        json!({"tools": [tool("run_python", "test")]}),
+        json!({"tools": [tool("a", "x,test"), tool("b", "test,y")]}),
+        json!({"tools": ["echo"], "initialize": greeting}),
+    ] {
+        let stub = Stub::new("s", script.clone());
+        let error = stub.upstreams().tools("s").await.expect_err("a circle");
+        assert_eq!((error.code(), error.kind()), ("upstream.circle", Kind::Connection), "{script}");
+    }
+    // Beside others, ours alone are left out; other bridges are servers like any.
+    let stub = Stub::new("s", json!({"tools": ["echo", tool("run_python", "test"), tool("other", "x")]}));
+    let tools = stub.upstreams().tools("s").await.expect("tools");
+    assert_eq!(tools.tools.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>(), ["echo", "other"]);
 }

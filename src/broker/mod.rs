@@ -20,9 +20,10 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::access::View;
+use crate::chain::Chain;
 use crate::guest::{Answer, Operation, Refusal, ServerName};
 use crate::output::Calls;
-use crate::upstream::ClientHandle;
+use crate::upstream::{ClientHandle, through};
 
 pub use docs::summary as capabilities;
 use ledger::Ledger;
@@ -39,6 +40,8 @@ pub struct Broker {
     /// Who can be asked while the program runs.
     #[expect(dead_code, reason = "comes with the first question")]
     client: Option<ClientHandle>,
+    /// The bridges that the run has come through.
+    chain: Chain,
     /// Names given in the call's `servers`, resolved; `None`: all.
     requested: Option<Vec<String>>,
     /// When the run ends, whatever a call's own timeout says.
@@ -57,7 +60,18 @@ impl Broker {
     ) -> Self {
         let loaded = requested.iter().flatten().cloned().collect();
         let view = shared.view(caller);
-        Self { shared, view, client, requested, deadline, loaded: Mutex::new(loaded), ledger: Mutex::default() }
+        let (loaded, chain) = (Mutex::new(loaded), Chain::default());
+        Self { shared, view, client, chain, requested, deadline, loaded, ledger: Mutex::default() }
+    }
+
+    /// Has every server told that it is asked through these bridges; by none, it is this one that asks.
+    pub fn through(self, chain: Chain) -> Self {
+        Self { chain, ..self }
+    }
+
+    /// The same for what is asked within `work`.
+    async fn telling<T>(&self, work: impl Future<Output = T>) -> T {
+        if self.chain.is_empty() { work.await } else { through(self.chain.clone(), work).await }
     }
 
     /// The servers that the program may name, for `Start`.
@@ -79,7 +93,7 @@ impl Broker {
     /// Starts the requested servers before the program asks; failures show at the first call.
     pub async fn preload(&self) {
         let starts = self.requested.iter().flatten().map(|server| self.shared.catalog(server));
-        futures::future::join_all(starts).await;
+        self.telling(futures::future::join_all(starts)).await;
     }
 
     /// What was called so far; `None` when nothing was.
@@ -112,15 +126,18 @@ impl Broker {
 impl Answer for Broker {
     fn answer(self: Arc<Self>, operation: Operation) -> BoxFuture<'static, Result<Box<RawValue>, Refusal>> {
         Box::pin(async move {
-            match operation {
-                Operation::CallTool(call) => self.call_tool(&call).await,
-                Operation::SaveTool { name, source, description } => {
-                    refusal::saved(self.shared.saved.save(&name, &source, description.as_deref()).await)
+            self.telling(async {
+                match operation {
+                    Operation::CallTool(call) => self.call_tool(&call).await,
+                    Operation::SaveTool { name, source, description } => {
+                        refusal::saved(self.shared.saved.save(&name, &source, description.as_deref()).await)
+                    }
+                    Operation::ListSavedTools => refusal::saved(self.shared.saved.list().await),
+                    Operation::LoadSavedTool { name } => refusal::saved(self.shared.saved.load(&name).await),
+                    look_up => self.look_up(look_up).await.and_then(refusal::to_raw),
                 }
-                Operation::ListSavedTools => refusal::saved(self.shared.saved.list().await),
-                Operation::LoadSavedTool { name } => refusal::saved(self.shared.saved.load(&name).await),
-                look_up => self.look_up(look_up).await.and_then(refusal::to_raw),
-            }
+            })
+            .await
         })
     }
 }

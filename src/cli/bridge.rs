@@ -9,36 +9,42 @@ use futures::future::BoxFuture;
 
 use super::backends::Backends;
 use crate::broker::{SavedTools, Shared};
-use crate::discovery::{self, CHAIN_VAR, Discovery, Os, Place, TrustStore};
+use crate::chain::{self, Chain};
+use crate::discovery::{self, Discovery, Os, Place, TrustStore};
 use crate::execution::{Executor, Parts, PoolOptions, RequestError, RunRequest, SessionOptions};
 use crate::gateway::Gateway;
 use crate::sandbox::Limits;
 use crate::settings::{Environment, Settings, Uploads};
 use crate::uploads::{self, Store};
 use crate::upstream::config::{CircuitBreaker, Policy, Retry, ServerConfig};
-use crate::upstream::{self, Changes, Upstreams};
+use crate::upstream::{self, Changes, End, Upstreams};
 
 /// A bridge, ready to run programs; nothing has been started yet.
 pub(super) struct Bridge {
     pub executor: Executor,
-    pub upstreams: Upstreams,
+    /// Of all servers, whichever set they are in: a set kept here would keep its servers.
+    servers: End,
     pub backends: Backends,
+    /// The bridges above this one, and itself.
+    pub chain: Chain,
 }
 
 impl Bridge {
     /// Puts the parts together. Does no I/O beyond reading config files; starts no server and no engine.
     pub fn new(env: &Environment, settings: &Settings, found: &Discovery) -> Self {
+        let chain = chain(env);
         let upstreams = Upstreams::new(
             configs(found),
             upstream::Options {
                 start_timeout: settings.start_timeout,
                 inherit_env: env.vars().clone(),
-                chain: chain(env),
+                chain: chain.clone(),
                 tokens: Some(super::login::tokens(settings)),
                 ..upstream::Options::default()
             },
         );
-        let gateway = Gateway::new(upstreams.clone(), &policy(settings));
+        let servers = upstreams.end();
+        let gateway = Gateway::new(upstreams, &policy(settings));
         let saved = SavedTools::new(&settings.state_dir);
         let shared = Shared::new(gateway, saved, settings.call_timeout).with_further_names(found.aliases());
         let backends = Backends::new(env, settings);
@@ -61,7 +67,7 @@ impl Bridge {
             },
             uploads: Store::new(&settings.state_dir, upload_limits(settings)),
         });
-        Self { executor, upstreams, backends }
+        Self { executor, servers, backends, chain }
     }
 
     /// Replaces aliases by names; see [`RunRequest::resolve_servers`].
@@ -86,7 +92,7 @@ impl Bridge {
             self.executor.settled().await;
             self.backends.settle().await;
         };
-        tokio::join!(sandboxes, self.upstreams.shutdown());
+        tokio::join!(sandboxes, self.servers.shutdown());
     }
 }
 
@@ -180,8 +186,23 @@ pub(super) fn discovery_options(settings: &Settings) -> (discovery::Options, Opt
 /// Looks for servers where this user, in this folder, has them.
 pub(super) fn discover(env: &Environment, settings: &Settings) -> Discovery {
     let (options, unreadable) = discovery_options(settings);
-    let mut found = discovery::discover(&place(env), &options);
-    found.problems.extend(unreadable.map(|error| discovery::Problem::about(&error)));
+    let problem = unreadable.map(|error| discovery::Problem::about(&error));
+    with_trust(discovery::discover(&place(env), &options), problem, settings)
+}
+
+/// The same once more, in a bridge that runs: what is spoiled counts as it was `before`.
+pub(super) fn discover_again(env: &Environment, settings: &Settings, before: &Discovery) -> Discovery {
+    let (mut options, unreadable) = discovery_options(settings);
+    let problem = unreadable.map(|error| discovery::Problem { kept: true, ..discovery::Problem::about(&error) });
+    if problem.is_some() {
+        options.trusted = before.trusted().clone();
+    }
+    with_trust(discovery::discover_again(&place(env), &options, before), problem, settings)
+}
+
+/// What was found, and that the answers about project servers had a part in it.
+fn with_trust(mut found: Discovery, problem: Option<discovery::Problem>, settings: &Settings) -> Discovery {
+    found.problems.extend(problem);
     found.looked.files.insert(trust_file(settings));
     found
 }
@@ -199,13 +220,10 @@ pub(super) fn home() -> PathBuf {
     BaseDirs::new().map_or_else(std::env::temp_dir, |dirs| dirs.home_dir().to_path_buf())
 }
 
-/// The marker that ends loops: the ids of the bridges above, then ours.
-fn chain(env: &Environment) -> String {
-    let own = format!("mcp-bridge-{}", std::process::id());
-    match env.get(CHAIN_VAR).filter(|above| !above.is_empty()) {
-        Some(above) => format!("{above},{own}"),
-        None => own,
-    }
+/// The bridges that started this one, and an id that no other bridge has.
+fn chain(env: &Environment) -> Chain {
+    let above = env.get(chain::VARIABLE).map(Chain::read).unwrap_or_default();
+    above.begun(&uuid::Uuid::new_v4().simple().to_string())
 }
 
 /// Runs one future; tells apart an end and an interrupt (SIGINT, SIGTERM, SIGHUP).

@@ -17,8 +17,8 @@ struct Following {
 }
 
 impl Follows for Following {
-    fn read(&self) -> Discovery {
-        bridge::discover(&self.env, &self.settings)
+    fn read(&self, before: &Discovery) -> Discovery {
+        bridge::discover_again(&self.env, &self.settings, before)
     }
 
     fn apply(&self, found: &Discovery) -> String {

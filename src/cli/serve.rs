@@ -16,6 +16,7 @@ use super::bridge::{self, Bridge};
 use super::follow::follow;
 use super::paint;
 use crate::broker;
+use crate::chain::Chain;
 #[cfg(unix)]
 use crate::control;
 use crate::discovery::Discovery;
@@ -119,7 +120,9 @@ impl Served {
 fn opens_in_trouble(served: &Arc<Served>) -> tokio::task::JoinHandle<()> {
     let served = Arc::clone(served);
     tokio::spawn(async move {
-        served.bridge.executor.shared().gateway().trouble().notified().await;
+        // Not the set of servers: it would be kept until then.
+        let trouble = served.bridge.executor.shared().gateway().trouble();
+        trouble.notified().await;
         served.open();
     })
 }
@@ -204,5 +207,9 @@ impl Runs for Served {
 
     fn capabilities(&self) -> String {
         broker::capabilities(&self.bridge.executor.shared())
+    }
+
+    fn chain(&self) -> &Chain {
+        &self.bridge.chain
     }
 }

@@ -38,7 +38,7 @@ impl Record {
         let managed = place.claude_managed();
         record.managed = Some(managed.join("managed-mcp.json")).filter(|file| file.exists());
 
-        let user_file = sources::first_file(USER_FILES, place);
+        let user_file = sources::first_file(USER_FILES, place, &shelf.memory);
         if let Some(document) = user_file.and_then(|file| shelf.open(&file, Syntax::Json))
             && let Some(Value::Object(projects)) = document.root.get("projects")
             && let Some((key, project)) = projects.iter().find(|(key, _)| is_workspace(key, root.as_deref(), place))

@@ -25,6 +25,8 @@ pub enum DiscoveryError {
     TooDeep { limit: usize },
     #[error("`{field}` should be an object; found {found}")]
     WrongRoot { field: String, found: &'static str },
+    #[error("the file had something in it and is empty now")]
+    Emptied,
     #[error("there is no `mcpServers` object in the file")]
     NoServers,
     #[error("the servers stand under `servers`; this client reads `mcpServers`")]
@@ -39,6 +41,8 @@ pub enum DiscoveryError {
     ExplicitMissing,
     #[error("this bridge was started by another mcp-bridge, so it looks for no servers of its own")]
     Chained,
+    #[error("{} bridges have started each other in a row, so this one looks for no servers", crate::chain::DEEPEST)]
+    TooManyBridges,
     #[error("answers about project servers cannot be stored: {kind}")]
     TrustUnwritable { kind: io::ErrorKind },
     #[error("the file of answers about project servers is not in a form this version knows")]
@@ -61,6 +65,7 @@ impl DiscoveryError {
             Self::NotStrict => "discovery.not_strict",
             Self::TooDeep { .. } => "discovery.too_deep",
             Self::WrongRoot { .. } => "discovery.wrong_root",
+            Self::Emptied => "discovery.emptied",
             Self::NoServers => "discovery.no_servers",
             Self::ServersKey => "discovery.servers_key",
             Self::FlatRoot => "discovery.flat_root",
@@ -68,6 +73,7 @@ impl DiscoveryError {
             Self::TooManyFiles { .. } => "discovery.too_many_files",
             Self::ExplicitMissing => "discovery.explicit_missing",
             Self::Chained => "discovery.chained",
+            Self::TooManyBridges => "discovery.too_many_bridges",
             Self::TrustUnwritable { .. } => "discovery.trust_unwritable",
             Self::TrustUnknown => "discovery.trust_unknown",
             Self::TrustExposed => "discovery.trust_exposed",
@@ -89,12 +95,14 @@ impl DiscoveryError {
             Self::NotStrict => "take comments and trailing commas out of the file",
             Self::TooDeep { .. } => "take the deeply nested value out of the file",
             Self::WrongRoot { .. } => r#"write it as {"name": {"command": "..."}}"#,
+            Self::Emptied => "write what belongs there, or remove the file",
             Self::NoServers | Self::FlatRoot => r#"put the servers into {"mcpServers": { ... }}"#,
             Self::ServersKey => "rename the key `servers` to `mcpServers`",
             Self::Entry { .. } => "correct the entry; the other servers of the file are used meanwhile",
             Self::TooManyFiles { .. } => "put several servers into one file",
             Self::ExplicitMissing => "correct the path in MCP_SERVERS_CONFIG, or unset it",
             Self::Chained => "remove mcp-bridge from the inner list, or set MCP_BRIDGE_ALLOW_SELF_SERVER=1",
+            Self::TooManyBridges => "take mcp-bridge out of the config files that the inner bridges read",
             Self::TrustUnwritable { .. } => "make MCP_BRIDGE_STATE_DIR a folder that can be written to",
             Self::TrustUnknown => "remove trust.json from the state folder and approve the servers again",
             Self::TrustExposed => "run `chmod 600` on trust.json in the state folder after checking what it says",

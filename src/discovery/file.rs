@@ -5,15 +5,17 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::Problem;
 use super::error::DiscoveryError;
+use super::memory::{Memory, Remembered};
 use super::syntax::{Fault, Syntax, line_at};
 
 /// Far above any real file (a long-used `~/.claude.json` has a few hundred kB), far below what would hurt.
-const MAX_BYTES: u64 = 5 * 1024 * 1024;
+pub(super) const MAX_BYTES: u64 = 5 * 1024 * 1024;
 
 /// A file that was read and understood.
 pub(super) struct Document {
@@ -21,7 +23,7 @@ pub(super) struct Document {
     pub canonical: PathBuf,
     pub root: Value,
     syntax: Syntax,
-    text: String,
+    text: Arc<str>,
 }
 
 impl Document {
@@ -33,9 +35,11 @@ impl Document {
             Err(error) => return Err((error, None)),
         };
         let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let text = text(bytes)?;
-        let root = syntax.read(&text)?;
-        Ok(Some(Self { canonical, root, syntax, text }))
+        Self::understood(canonical, text(bytes)?.into(), syntax).map(Some)
+    }
+
+    fn understood(canonical: PathBuf, text: Arc<str>, syntax: Syntax) -> Result<Self, Fault> {
+        Ok(Self { canonical, root: syntax.read(&text)?, syntax, text })
     }
 
     /// The line on which each member of the object at `path` begins.
@@ -53,19 +57,31 @@ fn text(bytes: Vec<u8>) -> Result<String, Fault> {
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-/// The files of one scan: each is read once, and complained about once.
+/// The files of one scan: each is read once, and complained about once. One that is spoiled counts as it is remembered.
 #[derive(Default)]
 pub(super) struct Shelf {
     read: BTreeMap<(PathBuf, Syntax), Option<Rc<Document>>>,
     pub problems: Vec<Problem>,
+    pub memory: Memory,
 }
 
 impl Shelf {
-    /// Every path that was tried, and of those that could be used, also the files they stand for.
-    pub fn tried(&self) -> (BTreeSet<PathBuf>, BTreeSet<PathBuf>) {
-        let used = self.read.iter().filter_map(|((path, _), document)| Some((path, document.as_ref()?)));
-        let used = used.flat_map(|(path, document)| [path.clone(), document.canonical.clone()]);
-        (self.read.keys().map(|(path, _)| path.clone()).collect(), used.collect())
+    pub fn remembering(memory: Memory) -> Self {
+        Self { memory, ..Self::default() }
+    }
+
+    /// Every path that was tried.
+    pub fn tried(&self) -> BTreeSet<PathBuf> {
+        self.read.keys().map(|(path, _)| path.clone()).collect()
+    }
+
+    /// What the next scan is to remember of these files.
+    pub fn remembered(&self) -> BTreeMap<(PathBuf, Syntax), Remembered> {
+        let known = |document: &Rc<Document>| Remembered {
+            canonical: document.canonical.clone(),
+            text: Arc::clone(&document.text),
+        };
+        self.read.iter().filter_map(|(key, document)| Some((key.clone(), known(document.as_ref()?)))).collect()
     }
 
     /// The document at `path`; `None` when there is no such file or it cannot be used (then a problem says why).
@@ -74,15 +90,50 @@ impl Shelf {
         if let Some(known) = self.read.get(&key) {
             return known.clone();
         }
-        let document = match Document::read(path, syntax) {
-            Ok(document) => document.map(Rc::new),
-            Err((error, line)) => {
-                self.problems.push(Problem::new(Some(path), line, &error));
-                None
+        match Document::read(path, syntax) {
+            // Who writes a file empties it first: one that had something in it is not done yet.
+            Ok(Some(document)) if document.text.trim().is_empty() && self.memory.files.contains_key(&key) => {
+                self.spoiled(path, syntax, None, &DiscoveryError::Emptied, |_| true)
             }
-        };
-        self.read.insert(key, document.clone());
-        document
+            Ok(document) => {
+                let document = document.map(Rc::new);
+                self.read.insert(key, document.clone());
+                document
+            }
+            Err((_, _)) if self.is_emptied(path, &key) => {
+                self.spoiled(path, syntax, None, &DiscoveryError::Emptied, |_| true)
+            }
+            Err((error, line)) => self.spoiled(path, syntax, line, &error, |_| true),
+        }
+    }
+
+    /// JSON that is empty cannot even be read.
+    fn is_emptied(&self, path: &Path, key: &(PathBuf, Syntax)) -> bool {
+        self.memory.files.contains_key(key) && path.metadata().is_ok_and(|meta| meta.is_file() && meta.len() == 0)
+    }
+
+    /// Complains about a file, and gives what it was when it was last good, if that is remembered and `fits`. From now on that is
+    /// the file.
+    pub fn spoiled(
+        &mut self,
+        path: &Path,
+        syntax: Syntax,
+        line: Option<usize>,
+        error: &DiscoveryError,
+        fits: impl Fn(&Document) -> bool,
+    ) -> Option<Rc<Document>> {
+        let key = (path.to_owned(), syntax);
+        let last = self
+            .memory
+            .files
+            .get(&key)
+            .and_then(|last| Document::understood(last.canonical.clone(), Arc::clone(&last.text), syntax).ok());
+        let last = last.filter(|last| fits(last)).map(Rc::new);
+        self.problems.push(Problem { kept: last.is_some(), ..Problem::new(Some(path), line, error) });
+        if last.is_some() || !self.read.contains_key(&key) {
+            self.read.insert(key, last.clone());
+        }
+        last
     }
 }
 

@@ -6,6 +6,7 @@ use super::clients::{Answer, Folded, Lookup};
 use super::entry::{self, Flaw};
 use super::error::DiscoveryError;
 use super::expand::Dialect;
+use super::memory::EntryKey;
 use super::merge::Candidate;
 use super::oauth;
 use super::scan::{Scan, Written};
@@ -13,49 +14,81 @@ use super::settle::{Scene, Settled, settle};
 use super::sources::{Owner, Source, Unit};
 use super::trust::Fingerprint;
 use super::words::shown;
-use super::{Found, Origin, Scope, State, import, itself};
+use super::{Found, Origin, Problem, Scope, State, import, itself};
 use crate::upstream::config::{Era, RemoteKind, Secret, ServerConfig, Transport};
 
 /// Longer than any name in use; such a name is a mistake, and it would be repeated in every listing.
 const LONGEST_NAME: usize = 200;
 
 impl Scan<'_> {
-    /// The entry as a candidate; `None` for what is no server at all.
+    /// The entry as a candidate; `None` for what is no server at all. One that cannot be understood counts as it last was, if it was
+    /// there before.
     pub(super) fn judge(&mut self, source: &Source, written: Written<'_>) -> Option<Candidate> {
+        let key = EntryKey { source: source.id, file: written.origin.file.clone(), name: written.name.to_owned() };
+        let flaw = match self.understand(source, &written) {
+            Ok(candidate) => {
+                self.good.insert(key, written.value.clone());
+                return candidate;
+            }
+            Err(flaw) => flaw,
+        };
+        let last = self.shelf.memory.entries.get(&key).cloned();
+        let last = last.and_then(|value| {
+            let candidate = self.understand(source, &Written { value: &value, ..written.clone() }).ok()?;
+            self.good.insert(key, value);
+            Some(candidate)
+        });
+        let error = DiscoveryError::Entry { name: shown(written.name), flaw: flaw.to_string() };
+        let (file, line) = (Some(written.origin.file.as_path()), written.origin.line);
+        self.shelf.problems.push(Problem { kept: last.is_some(), ..Problem::new(file, line, &error) });
+        last.unwrap_or_else(|| Some(Self::invalid(written, &flaw)))
+    }
+
+    fn understand(&self, source: &Source, written: &Written<'_>) -> Result<Option<Candidate>, Flaw> {
         let fingerprint = Fingerprint::of(written.name, written.value);
         let refusal = self.refusal(source, written.name, &written.origin, &fingerprint);
         let lookup = Lookup::new(self.place, refusal.is_none(), self.options.as_written);
         let unsayable =
             self.options.as_written.then(|| import::unsayable(written.value, source.dialect, self.place.os));
-        let judged = match (source.fold)(written.value, &lookup) {
-            Folded::Builtin => return None,
+        let (config, verdict, warnings) = match (source.fold)(written.value, &lookup) {
+            Folded::Builtin => return Ok(None),
             Folded::Foreign(reason) => {
-                Ok((unusable(written.name), Verdict::unclaimed(State::NeedsInput { reason }), Vec::new()))
+                (unusable(written.name), Verdict::unclaimed(State::NeedsInput { reason }), Vec::new())
             }
-            Folded::Entry { entry, mut needs, warnings, off } => check_name(written.name).and_then(|()| {
+            Folded::Entry { entry, mut needs, warnings, off } => {
+                check_name(written.name)?;
                 needs.extend(written.needs.iter().cloned());
                 let off = written.off.clone().or(off);
-                self.weigh(source, &written, Meaning { entry, needs, warnings, off, refusal })
-            }),
+                self.weigh(source, written, Meaning { entry, needs, warnings, off, refusal })?
+            }
         };
-        let (config, verdict, warnings) = judged.unwrap_or_else(|flaw| {
-            let error = DiscoveryError::Entry { name: shown(written.name), flaw: flaw.to_string() };
-            self.problem(&written.origin.file, written.origin.line, &error);
-            let state = State::Invalid { reason: flaw.to_string() };
-            (unusable(written.name), Verdict::unclaimed(state), Vec::new())
-        });
         let found = Found {
             config,
             name: written.name.to_owned(),
             aliases: Vec::new(),
-            origin: written.origin,
-            also: written.also,
+            origin: written.origin.clone(),
+            also: written.also.clone(),
             state: verdict.state,
             warnings,
             unsayable: unsayable.flatten(),
             fingerprint,
         };
-        Some(Candidate { found, rank: written.rank, claims: verdict.claims })
+        Ok(Some(Candidate { found, rank: written.rank, claims: verdict.claims }))
+    }
+
+    fn invalid(written: Written<'_>, flaw: &Flaw) -> Candidate {
+        let found = Found {
+            config: unusable(written.name),
+            name: written.name.to_owned(),
+            aliases: Vec::new(),
+            fingerprint: Fingerprint::of(written.name, written.value),
+            origin: written.origin,
+            also: written.also,
+            state: State::Invalid { reason: flaw.to_string() },
+            warnings: Vec::new(),
+            unsayable: None,
+        };
+        Candidate { found, rank: written.rank, claims: false }
     }
 
     fn weigh(

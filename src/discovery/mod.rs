@@ -22,6 +22,7 @@ mod itself;
 mod judge;
 mod layers;
 mod locate;
+mod memory;
 mod merge;
 mod oauth;
 mod place;
@@ -43,13 +44,10 @@ use crate::upstream::config::ServerConfig;
 
 pub use clients::{CLIENTS, Client};
 pub use error::DiscoveryError;
+use memory::Memory;
 pub use place::{Os, Place};
-pub use scan::discover;
+pub use scan::{discover, discover_again};
 pub use trust::{Fingerprint, TrustStore};
-
-/// The variable that tells a child it was started by a bridge. `upstream` sets it; a bridge which finds it set looks for no
-/// servers, so that bridges do not start each other without end. Its value is a list of ids, separated by commas.
-pub const CHAIN_VAR: &str = "MCP_BRIDGE_CHAIN";
 
 /// What the user has decided about discovery.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +85,8 @@ pub struct Discovery {
     /// The files that were read, in the order of reading.
     pub files: Vec<FileRead>,
     pub looked: Looked,
+    /// For [`discover_again`].
+    memory: Memory,
 }
 
 /// Where a scan looked: what it found depends on nothing else that may change while the bridge runs.
@@ -96,11 +96,14 @@ pub struct Looked {
     pub files: BTreeSet<PathBuf>,
     /// Folders in which any file counts.
     pub folders: BTreeSet<PathBuf>,
-    /// Those of the files that could be read, under each of their names.
-    pub used: BTreeSet<PathBuf>,
 }
 
 impl Discovery {
+    /// The answers about project servers that were in force.
+    pub fn trusted(&self) -> &TrustStore {
+        &self.memory.trusted
+    }
+
     /// Further names of servers to use, each with the name of its server.
     pub fn aliases(&self) -> impl Iterator<Item = (String, String)> {
         self.enabled().flat_map(|found| found.aliases.iter().map(|alias| (alias.clone(), found.config.name.clone())))
@@ -224,6 +227,8 @@ pub struct Problem {
     pub code: &'static str,
     pub reason: String,
     pub hint: String,
+    /// What it is about counts as it last was; so it is where a bridge that runs has read it before.
+    pub kept: bool,
 }
 
 impl Problem {
@@ -233,7 +238,8 @@ impl Problem {
     }
 
     fn new(file: Option<&Path>, line: Option<usize>, error: &DiscoveryError) -> Self {
-        Self { file: file.map(Path::to_owned), line, code: error.code(), reason: error.to_string(), hint: error.hint() }
+        let file = file.map(Path::to_owned);
+        Self { file, line, code: error.code(), reason: error.to_string(), hint: error.hint(), kept: false }
     }
 }
 
@@ -245,6 +251,7 @@ impl fmt::Display for Problem {
             self.line.into_iter().try_for_each(|line| write!(f, ":{line}"))?;
             f.write_str(": ")?;
         }
-        write!(f, "{}; {}", self.reason, self.hint)
+        write!(f, "{}; {}", self.reason, self.hint)?;
+        f.write_str(if self.kept { " (until then it counts as it last was)" } else { "" })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -10,25 +11,45 @@ use super::error::DiscoveryError;
 use super::file::{Document, Shelf};
 use super::layers::Layer;
 use super::locate::{Entry, locate};
+use super::memory::{EntryKey, Memory};
 use super::merge::{Candidate, merge};
 use super::place::Place;
 use super::sources::{self, MAX_FILES, Shape, Source};
-use super::{CHAIN_VAR, Discovery, FileRead, Looked, Options, Origin, Problem, Scope};
+use super::{Discovery, FileRead, Looked, Options, Origin, Problem, Scope};
+use crate::chain::{self, Chain};
 
 /// Reads every config file there is and says which servers are in them. Never fails: what cannot be read is a problem in the
 /// result, and costs nothing else.
 pub fn discover(place: &Place, options: &Options) -> Discovery {
-    let started_by_a_bridge =
-        place.var(CHAIN_VAR).is_some_and(|chain| chain.split(',').any(|id| !id.trim().is_empty()));
-    if started_by_a_bridge && !options.allow_self {
-        let problem = Problem::new(None, None, &DiscoveryError::Chained);
-        return Discovery { problems: vec![problem], ..Discovery::default() };
+    scan(place, options, Memory::default())
+}
+
+/// The same once more: what is spoiled, a file or an entry of one, counts as it was `before`, and the problem says so. What is gone
+/// is gone.
+pub fn discover_again(place: &Place, options: &Options, before: &Discovery) -> Discovery {
+    scan(place, options, before.memory.clone())
+}
+
+fn scan(place: &Place, options: &Options, memory: Memory) -> Discovery {
+    // A bridge that was started by a bridge would start another; allowed or not, that has an end.
+    let above = place.var(chain::VARIABLE).map(Chain::read).unwrap_or_default();
+    if !above.is_empty() && (!options.allow_self || above.depth() >= chain::DEEPEST) {
+        let error = if options.allow_self { DiscoveryError::TooManyBridges } else { DiscoveryError::Chained };
+        return Discovery { problems: vec![Problem::new(None, None, &error)], ..Discovery::default() };
     }
-    let mut shelf = Shelf::default();
+    let mut shelf = Shelf::remembering(memory);
     let chosen = |word: &str| options.chooses(word);
     let records = Records::read(place, options, &mut shelf, chosen);
-    let mut scan =
-        Scan { place, options, records, shelf, seen: BTreeSet::new(), candidates: Vec::new(), files: Vec::new() };
+    let mut scan = Scan {
+        place,
+        options,
+        records,
+        shelf,
+        seen: BTreeSet::new(),
+        candidates: Vec::new(),
+        files: Vec::new(),
+        good: BTreeMap::new(),
+    };
     let rows = CLIENTS.iter().filter(|client| chosen(client.word)).flat_map(|client| client.sources);
     let rows: Vec<&Source> = EXPLICIT.iter().chain(rows).collect();
     // Project files go last, so that a link in a project to the user's own file does not make it the project's.
@@ -41,10 +62,10 @@ pub fn discover(place: &Place, options: &Options) -> Discovery {
         clients::extensions(&mut scan);
         clients::plugins(&mut scan);
     }
-    let (tried, used) = scan.shelf.tried();
-    files.extend(tried);
-    let looked = Looked { files, folders, used };
-    Discovery { found: merge(scan.candidates), problems: scan.shelf.problems, files: scan.files, looked }
+    files.extend(scan.shelf.tried());
+    let looked = Looked { files, folders };
+    let memory = Memory { files: scan.shelf.remembered(), entries: scan.good, trusted: options.trusted.clone() };
+    Discovery { found: merge(scan.candidates), problems: scan.shelf.problems, files: scan.files, looked, memory }
 }
 
 pub(super) struct Scan<'a> {
@@ -56,9 +77,12 @@ pub(super) struct Scan<'a> {
     seen: BTreeSet<(PathBuf, Vec<String>)>,
     candidates: Vec<Candidate>,
     files: Vec<FileRead>,
+    /// Every entry that can be understood, for the next scan.
+    pub good: BTreeMap<EntryKey, Value>,
 }
 
 /// One entry with all that is known of it from outside.
+#[derive(Clone)]
 pub(super) struct Written<'d> {
     pub name: &'d str,
     pub value: &'d Value,
@@ -79,7 +103,7 @@ pub(super) struct Written<'d> {
 impl Scan<'_> {
     fn source(&mut self, source: &Source) {
         for (order, file) in self.files_of(source).into_iter().enumerate() {
-            match self.shelf.open(&file.path, source.syntax) {
+            match self.open(source, &file.path) {
                 Some(document) => self.file(source, order, &file, &document),
                 None if source.scope == Scope::Explicit && !file.path.exists() => {
                     self.problem(&file.path, None, &DiscoveryError::ExplicitMissing);
@@ -90,7 +114,7 @@ impl Scan<'_> {
     }
 
     fn files_of(&mut self, source: &Source) -> Vec<sources::Spotted> {
-        let files = sources::files(source, self.place, self.options);
+        let files = sources::files(source, self.place, self.options, &self.shelf.memory);
         if let Some(folder) = files.overfull {
             self.problem(&folder, None, &DiscoveryError::TooManyFiles { limit: MAX_FILES });
         }
@@ -101,6 +125,20 @@ impl Scan<'_> {
         self.shelf.problems.push(Problem::new(Some(file), line, error));
     }
 
+    /// The document at `path`, if servers can be looked for in it.
+    fn open(&mut self, source: &Source, path: &Path) -> Option<Rc<Document>> {
+        let document = self.shelf.open(path, source.syntax)?;
+        let workspace = self.records.claude.workspace.as_deref();
+        match locate(source, &document, workspace) {
+            Ok(_) => Some(document),
+            Err(error) => {
+                let line = document.lines(&[]).get("mcpServers").copied();
+                let fits = |last: &Document| locate(source, last, workspace).is_ok();
+                self.shelf.spoiled(path, source.syntax, line, &error, fits)
+            }
+        }
+    }
+
     /// The servers of a document, unless they were read before under another name of the file.
     fn entries<'d>(
         &mut self,
@@ -108,15 +146,7 @@ impl Scan<'_> {
         path: &Path,
         document: &'d Document,
     ) -> Option<(Vec<Entry<'d>>, Option<&'static str>)> {
-        let servers = match locate(source, document, self.records.claude.workspace.as_deref()) {
-            Ok(Some(servers)) => servers,
-            Ok(None) => return None,
-            Err(error) => {
-                let line = document.lines(&[]).get("mcpServers").copied();
-                self.problem(path, line, &error);
-                return None;
-            }
-        };
+        let servers = locate(source, document, self.records.claude.workspace.as_deref()).ok().flatten()?;
         let holder = servers.entries.first().map(|entry| entry.holder.clone()).unwrap_or_default();
         if !self.seen.insert((document.canonical.clone(), holder)) {
             return None;
@@ -166,7 +196,7 @@ impl Scan<'_> {
             rows.iter().enumerate().partition(|(_, row)| row.scope == Scope::Project);
         for (height, source) in own.into_iter().chain(project) {
             for file in self.files_of(source) {
-                let Some(document) = self.shelf.open(&file.path, source.syntax) else { continue };
+                let Some(document) = self.open(source, &file.path) else { continue };
                 let Some((entries, _)) = self.entries(source, &file.path, &document) else { continue };
                 let origins = Origins::new(source, &document);
                 let entries =

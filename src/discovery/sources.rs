@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::clients::{Folded, Lookup, plain};
 use super::expand::Dialect;
 use super::git;
+use super::memory::Memory;
 use super::place::{Os, Place};
 use super::syntax::Syntax;
 use super::{Options, Scope};
@@ -186,10 +187,11 @@ pub(super) struct Files {
     pub overfull: Option<PathBuf>,
 }
 
-pub(super) fn files(source: &Source, place: &Place, options: &Options) -> Files {
+/// A file that is empty now counts if it is remembered.
+pub(super) fn files(source: &Source, place: &Place, options: &Options, memory: &Memory) -> Files {
     let mut files = paths(source.spots, place, options);
     if source.first_only {
-        files.paths = first_with_content(files.paths).into_iter().collect();
+        files.paths = first_with_content(files.paths, memory).into_iter().collect();
     }
     if source.one_a_folder {
         // The longer path is the nearer folder, and sorting keeps the order of the spots.
@@ -200,9 +202,9 @@ pub(super) fn files(source: &Source, place: &Place, options: &Options) -> Files 
     files
 }
 
-/// The first of these that has something in it, whether it exists or not.
-pub(super) fn first_file(spots: &[Spot], place: &Place) -> Option<PathBuf> {
-    first_with_content(paths(spots, place, &Options::default()).paths).map(|file| file.path)
+/// The first of these that has something in it, or had when it was read before.
+pub(super) fn first_file(spots: &[Spot], place: &Place, memory: &Memory) -> Option<PathBuf> {
+    first_with_content(paths(spots, place, &Options::default()).paths, memory).map(|file| file.path)
 }
 
 /// Where these spots are, whether a file is there or not.
@@ -210,8 +212,9 @@ pub(super) fn spots(spots: &[Spot], place: &Place) -> Vec<PathBuf> {
     paths(spots, place, &Options::default()).paths.into_iter().map(|file| file.path).collect()
 }
 
-fn first_with_content(files: Vec<Spotted>) -> Option<Spotted> {
-    files.into_iter().find(|file| file.path.metadata().is_ok_and(|meta| meta.len() > 0))
+fn first_with_content(files: Vec<Spotted>, memory: &Memory) -> Option<Spotted> {
+    let counts = |path: &Path| path.metadata().is_ok_and(|meta| meta.len() > 0 || memory.knows(path));
+    files.into_iter().find(|file| counts(&file.path))
 }
 
 fn paths(spots: &[Spot], place: &Place, options: &Options) -> Files {

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::Found;
 use super::error::DiscoveryError;
+use super::file::{MAX_BYTES, read_bounded};
 
 /// What an entry said, as a SHA-256. Not shown: short secrets could be guessed from it.
 #[derive(Clone, PartialEq, Eq)]
@@ -63,17 +64,13 @@ impl TrustStore {
     /// When the file is unreadable, of another form, or writable by other users, who could then answer for this one.
     pub fn load(path: impl Into<PathBuf>) -> Result<Self, DiscoveryError> {
         let path = path.into();
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Self { path: Some(path), approved: BTreeMap::new() });
-            }
-            Err(error) => return Err(DiscoveryError::Unreadable { kind: error.kind() }),
+        let Some(text) = read_bounded(&path, MAX_BYTES)? else {
+            return Ok(Self { path: Some(path), approved: BTreeMap::new() });
         };
         if others_can_write(&path) {
             return Err(DiscoveryError::TrustExposed);
         }
-        match serde_json::from_str::<Stored>(&text) {
+        match serde_json::from_slice::<Stored>(&text) {
             Ok(stored) if stored.version == VERSION => Ok(Self { path: Some(path), approved: stored.approved }),
             _ => Err(DiscoveryError::TrustUnknown),
         }

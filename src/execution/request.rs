@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::files::read_files;
 use super::live::Live;
 use super::sessions::{ACCEPTED, SessionName};
+use crate::chain::Chain;
 use crate::settings::clamp_timeout;
 use crate::uploads::{Given, UploadError};
 use crate::upstream::ClientHandle;
@@ -34,6 +35,8 @@ pub struct RunRequest {
     pub live: Option<Arc<Live>>,
     /// Who can be asked while it runs.
     pub client: Option<ClientHandle>,
+    /// The bridges it has come through, the last of which is this one; empty where it came through none.
+    pub chain: Chain,
 }
 
 /// A session as a call names it. Whose it is, is not for the call to say.
@@ -101,6 +104,7 @@ impl RunRequest {
             notes: Vec::new(),
             live: None,
             client: None,
+            chain: Chain::default(),
         }
     }
 

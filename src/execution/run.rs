@@ -216,13 +216,9 @@ impl Executor {
         stopped: impl Future<Output = ()> + Send,
     ) -> Spoken {
         let deadline = Instant::now() + request.timeout;
-        let broker = Arc::new(Broker::new(
-            self.shared(),
-            caller.name(),
-            request.client.clone(),
-            request.servers.clone(),
-            deadline,
-        ));
+        let broker =
+            Broker::new(self.shared(), caller.name(), request.client.clone(), request.servers.clone(), deadline);
+        let broker = Arc::new(broker.through(request.chain.clone()));
         let preload = tokio::spawn({
             let broker = Arc::clone(&broker);
             async move { broker.preload().await }

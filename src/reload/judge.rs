@@ -1,38 +1,23 @@
-//! What to do with what was read anew.
-
-use std::path::{Path, PathBuf};
+//! What is new in what was read anew.
 
 use crate::discovery::{Discovery, Problem};
 
+/// What there is to do, and to say.
 #[derive(Debug, PartialEq)]
-pub(super) enum Verdict {
-    /// A file that was good is not: nothing is applied, for these reasons.
-    Refuse(Vec<String>),
-    /// `changed`: there is something to apply. `problems`: those that were not there before, and cost nothing that was.
-    Accept { changed: bool, problems: Vec<Problem> },
+pub(super) struct News<'f> {
+    /// There is something to apply.
+    pub changed: bool,
+    /// Those that were not there before.
+    pub problems: Vec<&'f Problem>,
 }
 
-/// Compares what is in force with what was read. `emptied`: whether a file is there and has nothing in it, as one has that is just
-/// being written.
-pub(super) fn judge(now: &Discovery, found: &Discovery, emptied: impl Fn(&Path) -> bool) -> Verdict {
-    let known = |problem: &Problem| now.problems.iter().any(|known| same(known, problem));
-    let new: Vec<&Problem> = found.problems.iter().filter(|problem| !known(problem)).collect();
-    let was_good = |file: &PathBuf| now.looked.used.contains(file);
-    // What concerns no file of servers concerns the bridge's own record of approvals.
-    let spoiled = new.iter().filter(|problem| problem.file.as_ref().is_none_or(was_good)).map(ToString::to_string);
-    // Clients skip some files that are empty, which is no problem at a start.
-    let gone = now
-        .looked
-        .used
-        .difference(&found.looked.used)
-        .filter(|file| emptied(file) && !found.problems.iter().any(|problem| problem.file.as_ref() == Some(file)));
-    let gone = gone.map(|file| format!("{}: the file is empty; write {{}} into it, or remove it", file.display()));
-    let reasons: Vec<String> = spoiled.chain(gone).collect();
-    if !reasons.is_empty() {
-        return Verdict::Refuse(reasons);
-    }
+/// Compares what is in force with what was read.
+pub(super) fn judge<'f>(now: &Discovery, found: &'f Discovery) -> News<'f> {
+    let known = |problem: &&Problem| now.problems.iter().any(|known| same(known, problem));
+    let problems = found.problems.iter().filter(|problem| !known(problem)).collect();
     let servers = |discovery: &Discovery| discovery.enabled().map(|it| it.config.clone()).collect::<Vec<_>>();
-    Verdict::Accept { changed: servers(now) != servers(found), problems: new.into_iter().cloned().collect() }
+    let names = |discovery: &Discovery| discovery.aliases().collect::<Vec<_>>();
+    News { changed: servers(now) != servers(found) || names(now) != names(found), problems }
 }
 
 /// Lines move when something else in the file changes.
@@ -40,14 +25,10 @@ fn same(one: &Problem, other: &Problem) -> bool {
     (&one.file, one.code, &one.reason) == (&other.file, other.code, &other.reason)
 }
 
-pub(super) fn is_emptied(file: &Path) -> bool {
-    file.metadata().is_ok_and(|meta| meta.is_file() && meta.len() == 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::discovery::{Options, Os, Place, discover};
+    use crate::discovery::{Options, Os, Place, discover_again};
 
     struct World(tempfile::TempDir);
 
@@ -64,87 +45,58 @@ mod tests {
             std::fs::write(self.0.path().join("home").join(file), text).expect("a file");
         }
 
-        fn read(&self) -> Discovery {
+        fn read(&self, before: &Discovery) -> Discovery {
             let root = self.0.path().canonicalize().expect("its path");
             let place =
                 Place { root: root.join("root"), ..Place::new(root.join("home"), root.join("work"), Os::Linux) };
-            discover(&place, &Options::default())
+            discover_again(&place, &Options::default(), before)
         }
     }
 
     const ONE: &str = r#"{"mcpServers": {"one": {"command": "one"}}}"#;
 
-    fn judged(now: &Discovery, found: &Discovery) -> Verdict {
-        judge(now, found, is_emptied)
+    /// Whether something is to be applied, and the new problems.
+    fn judged(now: &Discovery, found: &Discovery) -> (bool, Vec<String>) {
+        let news = judge(now, found);
+        (news.changed, news.problems.iter().map(ToString::to_string).collect())
     }
 
     #[test]
     fn a_change_is_applied_and_a_touch_is_none() {
         let world = World::new();
         world.write("MCPs/a.json", ONE);
-        let now = world.read();
+        let now = world.read(&Discovery::default());
         world.write("MCPs/a.json", &format!("{ONE}\n"));
-        assert_eq!(judged(&now, &world.read()), Verdict::Accept { changed: false, problems: Vec::new() });
+        assert_eq!(judged(&now, &world.read(&now)), (false, Vec::new()));
         world.write("MCPs/b.json", &ONE.replace("one", "two"));
-        assert_eq!(judged(&now, &world.read()), Verdict::Accept { changed: true, problems: Vec::new() });
+        assert_eq!(judged(&now, &world.read(&now)), (true, Vec::new()));
     }
 
     #[test]
-    fn a_file_that_went_bad_changes_nothing() {
+    fn another_name_of_a_server_is_a_change() {
         let world = World::new();
         world.write("MCPs/a.json", ONE);
-        world.write(".claude.json", &ONE.replace("one", "two"));
-        let now = world.read();
-        for (file, text, reason) in [
-            ("MCPs/a.json", &ONE[..20], "MCPs/a.json:1: "),
-            ("MCPs/a.json", r#"{"mcpServers": {"one": {"command": 1}}}"#, "`command` is a number"),
-            ("MCPs/a.json", "", "MCPs/a.json:1: "),
-            (".claude.json", "", ".claude.json: the file is empty"),
-        ] {
-            world.write(file, text);
-            // Nor does anything else change meanwhile.
-            world.write("MCPs/c.json", &ONE.replace("one", "three"));
-            match judged(&now, &world.read()) {
-                Verdict::Refuse(reasons) => {
-                    assert!(reasons.len() == 1 && reasons[0].contains(reason), "{file}: {reasons:?}");
-                }
-                other => panic!("{file} {text:?}: {other:?}"),
-            }
-            world.write("MCPs/a.json", ONE);
-            world.write(".claude.json", &ONE.replace("one", "two"));
-        }
+        let now = world.read(&Discovery::default());
+        world.write("MCPs/b.json", &ONE.replace("\"one\": ", "\"also\": "));
+        assert_eq!(judged(&now, &world.read(&now)), (true, Vec::new()));
     }
 
     #[test]
-    fn a_file_that_never_was_good_holds_up_nobody() {
+    fn what_was_said_is_not_said_again() {
         let world = World::new();
         world.write("MCPs/a.json", ONE);
-        world.write("MCPs/bad.json", "{");
-        let now = world.read();
-        world.write("MCPs/bad.json", "{ {");
-        world.write("MCPs/worse.json", "[");
+        let first = world.read(&Discovery::default());
+        world.write("MCPs/a.json", "{ {");
         world.write("MCPs/b.json", &ONE.replace("one", "two"));
-        match judged(&now, &world.read()) {
-            Verdict::Accept { changed: true, problems } => assert_eq!(problems.len(), 2, "{problems:?}"),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_mistake_that_was_there_before_may_move() {
-        let world = World::new();
-        world.write("MCPs/a.json", "{\"mcpServers\": {\"bad\": 5, \"one\": {\"command\": \"one\"}}}");
-        let now = world.read();
-        world.write("MCPs/a.json", "{\"mcpServers\": {\n\"two\": {\"command\": \"two\"},\n\"bad\": 5}}");
-        assert_eq!(judged(&now, &world.read()), Verdict::Accept { changed: true, problems: Vec::new() });
-    }
-
-    #[test]
-    fn a_file_that_is_removed_takes_its_servers_along() {
-        let world = World::new();
-        world.write("MCPs/a.json", ONE);
-        let now = world.read();
-        std::fs::remove_file(world.0.path().join("home/MCPs/a.json")).expect("removed");
-        assert_eq!(judged(&now, &world.read()), Verdict::Accept { changed: true, problems: Vec::new() });
+        let second = world.read(&first);
+        let (changed, problems) = judged(&first, &second);
+        assert!(changed && problems.len() == 1 && problems[0].ends_with("counts as it last was)"), "{problems:?}");
+        assert_eq!(judged(&second, &world.read(&second)), (false, Vec::new()));
+        // It may move.
+        world.write("MCPs/b.json", "{\"mcpServers\": {\"bad\": 5, \"two\": {\"command\": \"two\"}}}");
+        let third = world.read(&second);
+        assert_eq!(judged(&second, &third).1.len(), 1);
+        world.write("MCPs/b.json", "{\"mcpServers\": {\n\"three\": {\"command\": \"three\"},\n\"bad\": 5}}");
+        assert_eq!(judged(&third, &world.read(&third)), (true, Vec::new()));
     }
 }

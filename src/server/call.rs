@@ -11,21 +11,34 @@ use tokio_util::sync::CancellationToken;
 use super::Bridge;
 use super::progress::{self, Listener};
 use super::tasks::{self, Ended};
-use crate::execution::{Live, RequestError, RunRequest};
+use crate::chain::{Chain, ChainError};
+use crate::execution::{Live, RunRequest};
 use crate::output::{ErrorReport, Mode, Report, Status, render};
 
 impl Bridge {
+    /// The bridges that a request has come through, and this one.
+    ///
+    /// # Errors
+    /// It has come through this one before, or through too many.
+    pub(super) fn chain_of(&self, context: &RequestContext<RoleServer>) -> Result<Chain, ChainError> {
+        self.runs.chain().under(&Chain::in_meta(Some(&context.meta)))
+    }
+
     pub(super) async fn run_python(
         &self,
         call: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> CallToolResponse {
         let arguments = call.arguments.unwrap_or_default();
+        let chain = match self.chain_of(&context) {
+            Ok(chain) => chain,
+            Err(error) => return result(&refused(&error, error.hint(), error.code()), self.mode).into(),
+        };
         let request = RunRequest::read(&arguments, self.timeout, self.max_timeout)
             .and_then(|mut request| self.runs.resolve(&mut request).map(|()| request));
         let mut request = match request {
-            Ok(request) => request,
-            Err(error) => return result(&refused(&error), self.mode).into(),
+            Ok(request) => RunRequest { chain, ..request },
+            Err(error) => return result(&refused(&error, &error.hint(), error.code()), self.mode).into(),
         };
         let takes_tasks = context.client_capabilities().is_some_and(|client| client.supports_tasks());
         let token = context.meta.get_progress_token();
@@ -94,13 +107,13 @@ fn ended(report: &Report, mode: Mode) -> Ended {
     }
 }
 
-fn refused(error: &RequestError) -> Report {
+fn refused(error: &impl std::error::Error, hint: &str, code: &str) -> Report {
     Report {
         error: Some(ErrorReport {
             kind: "InvalidRequest".into(),
             message: error.to_string(),
-            hint: error.hint(),
-            code: Some(error.code().into()),
+            hint: hint.to_owned(),
+            code: Some(code.to_owned()),
             ..ErrorReport::default()
         }),
         ..Report::new(Status::Error)

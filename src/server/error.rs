@@ -4,6 +4,7 @@ use rmcp::ErrorData;
 use serde_json::json;
 
 use super::tasks::KEPT_FOR;
+use crate::chain::ChainError;
 use crate::output::human_bytes;
 
 /// Letters of an id that are said back: ours have 36, and a client may have sent anything.
@@ -80,6 +81,12 @@ impl ServerError {
     fn data(&self) -> Option<serde_json::Value> {
         Some(json!({"code": self.code(), "hint": self.hint()}))
     }
+}
+
+/// A request that has come through the wrong bridges, for the wire.
+pub(super) fn about_chain(error: &ChainError) -> ErrorData {
+    let data = json!({"code": error.code(), "hint": error.hint()});
+    ErrorData::invalid_request(format!("{error}; {}", error.hint()), Some(data))
 }
 
 /// As much of what a client sent as an error repeats.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CancelTaskParams, GetTaskParams, GetTaskResult, Implementation,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
     ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource, ResourceContents,
     ServerCapabilities, ServerConfig, UpdateTaskParams,
 };
@@ -14,9 +14,10 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio_util::sync::CancellationToken;
 
-use super::error::ServerError;
+use super::error::{ServerError, about_chain};
 use super::tasks::Tasks;
 use super::{pages, tool};
+use crate::chain::Chain;
 use crate::execution::{Caller, RequestError, RunRequest};
 use crate::output::{Mode, Report};
 
@@ -31,6 +32,8 @@ pub trait Runs: Send + Sync + 'static {
     /// Names a caller may use in `servers`, and the name an alias stands for.
     fn resolve(&self, request: &mut RunRequest) -> Result<(), RequestError>;
     fn capabilities(&self) -> String;
+    /// The bridges above this one, and itself.
+    fn chain(&self) -> &Chain;
 }
 
 /// The MCP server of one connection.
@@ -57,15 +60,17 @@ impl ServerHandler for Bridge {
         let mut info = ServerConfig::new(capabilities);
         info.server_info =
             Implementation::new("mcp-bridge", env!("CARGO_PKG_VERSION")).with_title("mcp-bridge: Python over MCP");
+        info.meta = Some(MetaObject(self.runs.chain().last().meta()));
         info
     }
 
     async fn list_tools(
         &self,
         _page: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(vec![tool::definition()]))
+        self.chain_of(&context).map_err(|error| about_chain(&error))?;
+        Ok(ListToolsResult::with_all_items(vec![tool::definition(self.runs.chain())]))
     }
 
     async fn call_tool(

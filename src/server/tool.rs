@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
-use rmcp::model::{JsonObject, Tool, ToolAnnotations};
+use rmcp::model::{JsonObject, MetaObject, Tool, ToolAnnotations};
 use serde_json::{Value, json};
+
+use crate::chain::Chain;
 
 /// The tool's name.
 pub const NAME: &str = "run_python";
@@ -20,8 +22,8 @@ Run Python (CPython, top-level await, no network) in a sandbox where each of the
 Results are parsed (`r.id`, `r[\"id\"]`); failed calls raise; asyncio.gather runs calls in parallel. Loop, filter and join in code; \
 print() or end with an expression to answer, and return only what is needed. Nothing is kept between runs but in a session.";
 
-/// The definition sent in `tools/list`: always the same.
-pub fn definition() -> Tool {
+/// The definition sent in `tools/list`: always the same, but for the mark by which a bridge knows its own tool again.
+pub fn definition(own: &Chain) -> Tool {
     let input = json!({
         "type": "object",
         "properties": {
@@ -40,6 +42,7 @@ pub fn definition() -> Tool {
         .with_raw_output_schema(object(crate::output::output_schema()))
         // What a program does depends on the servers it calls: nothing milder would be true.
         .with_annotations(ToolAnnotations::new().read_only(false).destructive(true).idempotent(false).open_world(true))
+        .with_meta(MetaObject(own.last().meta()))
 }
 
 fn object(value: Value) -> Arc<JsonObject> {

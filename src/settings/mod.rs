@@ -258,7 +258,7 @@ const PIDS_FLOOR: u32 = 4;
 fn reject_unknown(env: &Environment) -> Result<(), SettingsError> {
     for name in env.names_with_prefix("MCP_BRIDGE_") {
         // Test harnesses and the loop marker share the prefix but are no settings.
-        if name == "MCP_BRIDGE_CHAIN" || name.starts_with("MCP_BRIDGE_TEST_") {
+        if name == crate::chain::VARIABLE || name.starts_with("MCP_BRIDGE_TEST_") {
             continue;
         }
         if !VARIABLES.iter().any(|v| v.name == name) {

@@ -24,9 +24,10 @@ use super::handshake::{AUTOPSY, Refuser, handshake_failed, knows_no_initialize};
 use super::lifeline::Lifeline;
 use super::open::Began;
 use super::tap::{Answer, Tap};
-use super::tools::{self, ServerTools};
+use super::tools::{self, ServerTools, ToolInfo};
 use super::trouble::Trouble;
-use super::{MAX_LINE, UpstreamError, outgoing};
+use super::{MAX_LINE, UpstreamError, outgoing, through};
+use crate::chain::Chain;
 
 /// Pages of one `tools/list`. The largest server known has 98 tools on one page; this stops one that never ends.
 const MAX_PAGES: usize = 256;
@@ -42,6 +43,8 @@ pub(super) struct Connection {
     is_remote: bool,
     tap: Arc<Tap>,
     lifeline: Lifeline,
+    /// The bridges above this server.
+    chain: Chain,
     /// Seen to be dead by a call, perhaps before the lifeline says so.
     dead: AtomicBool,
     pub(super) since: SystemTime,
@@ -77,7 +80,7 @@ impl Connection {
         lifeline: Lifeline,
         remote: Option<&TaskTracker>,
     ) -> Result<Self, NotOpened> {
-        let Began { server, tap, lifecycle, deadline, limit } = began;
+        let Began { server, tap, lifecycle, deadline, limit, chain } = began;
         let is_remote = remote.is_some();
         let running = match timeout_at(deadline, serve_client_with_lifecycle(Refuser, transport, lifecycle)).await {
             Ok(Ok(running)) => running,
@@ -93,6 +96,10 @@ impl Connection {
             }
         };
         let peer = running.peer().clone();
+        let said = peer.peer_info().and_then(|info| info.meta.clone());
+        if chain.ends_in(&Chain::in_meta(said.as_deref())) {
+            return Err(UpstreamError::Circle { server: server.to_owned() }.into());
+        }
         let running = match remote {
             None => Some(running),
             Some(tracker) => {
@@ -111,6 +118,7 @@ impl Connection {
             is_remote,
             tap,
             lifeline,
+            chain: chain.clone(),
             dead: AtomicBool::new(false),
             since: SystemTime::now(),
             tools: tokio::sync::Mutex::new(None),
@@ -229,6 +237,7 @@ impl Connection {
                 }
             }
         }
+        let tools = self.not_our_own(tools)?;
         if unreadable > 0 {
             tracing::warn!(server = self.server, unreadable, "tool definitions that cannot be used were left out");
         }
@@ -242,6 +251,26 @@ impl Connection {
             version: implementation.map(|server| server.version.clone()),
             tools,
         })
+    }
+
+    /// Without the tools by which this bridge would call itself: what stands between may serve others beside them.
+    fn not_our_own(&self, tools: Vec<ToolInfo>) -> Result<Vec<ToolInfo>, UpstreamError> {
+        let leads_back =
+            |tool: &ToolInfo| self.chain.ends_in(&Chain::in_meta(tool.raw.get("_meta").and_then(Value::as_object)));
+        let (own, others): (Vec<_>, Vec<_>) = tools.into_iter().partition(leads_back);
+        if own.is_empty() {
+            return Ok(others);
+        }
+        if others.is_empty() {
+            return Err(UpstreamError::Circle { server: self.server.clone() });
+        }
+        let names: Vec<&str> = own.iter().map(|tool| tool.name.as_str()).collect();
+        tracing::warn!(
+            server = self.server,
+            tools = names.join(", "),
+            "tools that lead back to this bridge were left out"
+        );
+        Ok(others)
     }
 
     /// Asks whether the server lives. Any answer says that it does, "method not found" included.
@@ -285,7 +314,9 @@ impl Connection {
         request: ClientRequest,
         deadline: Instant,
     ) -> Result<(Box<RawValue>, ServerResult), Failure> {
-        let sending = self.peer.send_request_with_option(request, PeerRequestOptions::no_options());
+        let mut options = PeerRequestOptions::no_options();
+        options.meta = through::meta(&self.chain);
+        let sending = self.peer.send_request_with_option(request, options);
         let handle =
             timeout_at(deadline, sending).await.map_err(|_| Failure::DeadlinePassed)?.map_err(Failure::from)?;
         let mut pending = Pending { tap: &self.tap, id: handle.id.clone(), handle: Some(handle) };

@@ -92,6 +92,9 @@ pub enum UpstreamError {
     #[error("server `{server}` cannot be asked: {reason}")]
     UnusableAddress { server: String, reason: String },
 
+    #[error("server `{server}` leads back to this bridge, which would call itself without end")]
+    Circle { server: String },
+
     #[error("server `{server}`: the bridge is shutting down")]
     ShuttingDown { server: String },
 }
@@ -120,6 +123,7 @@ impl UpstreamError {
             Self::Unauthorized { .. } => "upstream.unauthorized",
             Self::NotMcp { .. } => "upstream.not_mcp",
             Self::UnusableAddress { .. } => "upstream.unusable_address",
+            Self::Circle { .. } => "upstream.circle",
             Self::ShuttingDown { .. } => "upstream.shutting_down",
         }
     }
@@ -191,6 +195,9 @@ impl UpstreamError {
                 )
             }
             Self::UnusableAddress { server, .. } => format!("correct the entry of `{server}`"),
+            Self::Circle { server } => {
+                format!("take `{server}` out of the file that `mcp-bridge servers` names, or switch it off there")
+            }
             Self::ShuttingDown { .. } => "start the bridge again".into(),
         }
     }
@@ -218,6 +225,7 @@ impl UpstreamError {
             | Self::HttpStatus { .. }
             | Self::Unauthorized { .. }
             | Self::UnusableAddress { .. }
+            | Self::Circle { .. }
             | Self::ShuttingDown { .. } => Kind::Connection,
         }
     }

@@ -27,6 +27,7 @@ mod server;
 mod sse;
 mod stdio;
 mod tap;
+mod through;
 mod tools;
 mod trouble;
 mod upstreams;
@@ -38,8 +39,9 @@ pub use error::{Kind, UpstreamError};
 pub use oauth::{Login, LoginError, logout};
 pub use pulse::Pulse;
 pub use server::ServerState;
+pub use through::through;
 pub use tools::{ServerTools, ToolInfo};
-pub use upstreams::{Options, Upstreams};
+pub use upstreams::{End, Options, Upstreams};
 
 /// Longest line an upstream may send: what the guest can take as one result (its frame limit), and far above any real
 /// tool list or result seen.

@@ -18,6 +18,7 @@ use super::tap::Tap;
 use super::trouble::Trouble;
 use super::upstreams::Options;
 use super::{UpstreamError, config, sse, stdio, websocket};
+use crate::chain::Chain;
 
 /// Values in an address that are shorter are words (`true`, `json`), not secrets.
 const SHORTEST_SECRET: usize = 8;
@@ -108,8 +109,14 @@ impl Opening<'_> {
     async fn once(&self, way: Way, lifecycle: ClientLifecycleMode) -> Result<Connection, NotOpened> {
         let server = self.config.name.as_str();
         let tap = Arc::new(Tap::new(server));
-        let began =
-            Began { server, tap: tap.clone(), lifecycle, deadline: self.deadline, limit: self.options.start_timeout };
+        let began = Began {
+            server,
+            tap: tap.clone(),
+            lifecycle,
+            deadline: self.deadline,
+            limit: self.options.start_timeout,
+            chain: &self.options.chain,
+        };
         let tracker = self.tracker;
         match way {
             Way::Stdio => {
@@ -194,6 +201,8 @@ pub(super) struct Began<'a> {
     pub(super) deadline: Instant,
     /// The whole time of a start, for the error that says it passed.
     pub(super) limit: std::time::Duration,
+    /// The bridges above the server.
+    pub(super) chain: &'a Chain,
 }
 
 fn speaks_otherwise(error: &UpstreamError) -> bool {

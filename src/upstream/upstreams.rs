@@ -17,6 +17,7 @@ use super::pulse::Pulse;
 use super::server::{Server, ServerState};
 use super::tools::ServerTools;
 use super::{UpstreamError, stdio};
+use crate::chain::Chain;
 
 /// What holds for all servers.
 #[derive(Clone, Debug)]
@@ -27,8 +28,8 @@ pub struct Options {
     pub first_back_off: Duration,
     /// The bridge's own environment, whole: what servers may inherit of it is an allow-list of this folder.
     pub inherit_env: BTreeMap<String, String>,
-    /// Value of `MCP_BRIDGE_CHAIN` in every server's environment: the ids of the bridges above it, ours last.
-    pub chain: String,
+    /// The bridges above every server, this one last.
+    pub chain: Chain,
     /// Where logins to remote servers are kept; none are used when `None`.
     pub tokens: Option<PathBuf>,
 }
@@ -41,7 +42,7 @@ impl Default for Options {
             // What a person needs to try again.
             first_back_off: Duration::from_secs(1),
             inherit_env: BTreeMap::new(),
-            chain: String::new(),
+            chain: Chain::default(),
             tokens: None,
         }
     }
@@ -167,17 +168,14 @@ impl Upstreams {
         }
     }
 
-    /// Ends every server, of all sets, and waits until nothing of them is left, at most 5 s. Later uses fail with `ShuttingDown`.
+    /// By which every server can be ended, of this set and of those that come of it.
+    pub fn end(&self) -> End {
+        End(Arc::clone(&self.0.common))
+    }
+
+    /// See [`End::shutdown`].
     pub async fn shutdown(&self) {
-        let common = &self.0.common;
-        common.closing.cancel();
-        for server in common.ever().iter().filter_map(Weak::upgrade) {
-            server.close();
-        }
-        common.tracker.close();
-        if tokio::time::timeout(stdio::POLITE + stdio::FIRM + LAST_TASKS, common.tracker.wait()).await.is_err() {
-            tracing::warn!("some servers did not end in time");
-        }
+        self.end().shutdown().await;
     }
 
     fn server(&self, name: &str) -> Result<&Arc<Server>, UpstreamError> {
@@ -187,6 +185,25 @@ impl Upstreams {
     /// What is said of a name that is not configured.
     pub fn unknown(&self, name: &str) -> UpstreamError {
         UpstreamError::UnknownServer { server: name.to_owned(), known: self.names().map(str::to_owned).collect() }
+    }
+}
+
+/// The end of all servers. It holds none of them: one that is in no set any more need not wait for it.
+#[derive(Clone)]
+pub struct End(Arc<Common>);
+
+impl End {
+    /// Ends every server, of all sets, and waits until nothing of them is left, at most 5 s. Later uses fail with `ShuttingDown`.
+    pub async fn shutdown(&self) {
+        let common = &self.0;
+        common.closing.cancel();
+        for server in common.ever().iter().filter_map(Weak::upgrade) {
+            server.close();
+        }
+        common.tracker.close();
+        if tokio::time::timeout(stdio::POLITE + stdio::FIRM + LAST_TASKS, common.tracker.wait()).await.is_err() {
+            tracing::warn!("some servers did not end in time");
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 mod support;
 
 mod arguments;
+mod circles;
 mod discovery;
 mod files;
 mod gone;

@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Client, Home};
+use crate::support::{Client, Home, PATIENCE, gone_within, on_engine};
 
 fn entry(command: &str) -> Value {
     json!({"command": command})
@@ -17,7 +17,7 @@ fn has(client: &mut Client, alias: &str) -> bool {
 }
 
 #[test]
-fn servers_come_and_go_and_a_bad_file_changes_nothing() {
+fn servers_come_and_go_and_a_bad_file_counts_as_it_was() {
     let home = Home::new().server("one", &entry("one"));
     let mut client = home.serve();
     assert!(has(&mut client, "one"));
@@ -28,11 +28,21 @@ fn servers_come_and_go_and_a_bad_file_changes_nothing() {
 
     let home = home.file(".config/mcp/servers/one.json", "{\"mcpServers\": {");
     let refused = client.logged("config not reloaded: ");
-    assert!(refused.contains("one.json:1: "), "{refused}");
+    assert!(refused.contains("one.json:1: ") && refused.contains("counts as it last was"), "{refused}");
     assert!(has(&mut client, "one") && has(&mut client, "two"));
 
+    // The others do not wait for it.
+    let home = home.server("three", &entry("three"));
+    client.logged("config reloaded: added three");
+    assert!(has(&mut client, "one"));
+
+    let bad = json!({"mcpServers": {"one": {"command": 1}, "four": entry("four")}});
+    let home = home.file(".config/mcp/servers/one.json", &bad.to_string());
+    client.logged_each(&["config not reloaded: ", "config reloaded: added four"]);
+    assert!(has(&mut client, "one") && has(&mut client, "four"));
+
     let home = home.server("one", &entry("another"));
-    client.logged("config reloaded: replaced one");
+    client.logged("config reloaded: removed four; replaced one");
     std::fs::remove_file(home.path().join(".config/mcp/servers/two.json")).expect("removed");
     client.logged("config reloaded: removed two");
     assert!(has(&mut client, "one") && !has(&mut client, "two"));
@@ -51,6 +61,21 @@ fn a_hang_up_has_the_files_read_again_and_ends_nothing() {
     client.logged("config reloaded: added two");
     assert!(has(&mut client, "two"));
     assert_eq!(client.wait(), Some(0));
+}
+
+mod a_server_of_the_first_configuration_ends_when_it_is_replaced {
+    use super::*;
+
+    on_engine!(embedded, |engine| {
+        let (home, events) = Home::on(engine).watched("one", &json!({"tools": ["echo"]}));
+        let mut client = home.serve();
+        client.python("await mcp_one.echo()");
+        events.called("echo");
+        let home = home.server("one", &entry("another"));
+        client.logged("config reloaded: replaced one");
+        gone_within(&events.lock, PATIENCE);
+        drop(home);
+    });
 }
 
 #[test]

@@ -99,7 +99,11 @@ pub async fn gone(path: PathBuf) {
 }
 
 pub fn options() -> Options {
-    Options { inherit_env: std::env::vars().collect(), chain: "test".into(), ..Options::default() }
+    Options {
+        inherit_env: std::env::vars().collect(),
+        chain: mcp_bridge::chain::Chain::read("test"),
+        ..Options::default()
+    }
 }
 
 pub fn upstreams<'a>(stubs: impl IntoIterator<Item = &'a Stub>) -> Upstreams {

@@ -57,7 +57,7 @@ impl Records {
     /// `[projects."<folder>"] trust_level = "trusted"` in the user's own file.
     fn codex(&mut self, place: &Place, shelf: &mut Shelf) {
         const USER: &[Spot] = &[spot(sources::ANY, Base::Variable("CODEX_HOME", ".codex"), "config.toml")];
-        let file = sources::first_file(USER, place);
+        let file = sources::first_file(USER, place, &shelf.memory);
         let Some(document) = file.and_then(|file| shelf.open(&file, Syntax::Toml)) else { return };
         let here = workspaces(place);
         let projects = document.root.get("projects").and_then(Value::as_object).into_iter().flatten();
@@ -68,11 +68,11 @@ impl Records {
 
     fn copilot(&mut self, place: &Place, shelf: &mut Shelf) {
         const HOME: Base = Base::Variable("COPILOT_HOME", ".copilot");
-        let settings = sources::first_file(&[spot(sources::ANY, HOME, "settings.json")], place);
+        let settings = sources::first_file(&[spot(sources::ANY, HOME, "settings.json")], place, &shelf.memory);
         if let Some(document) = settings.and_then(|file| shelf.open(&file, Syntax::Jsonc)) {
             self.copilot_off = texts(document.root.get("disabledMcpServers")).collect();
         }
-        let config = sources::first_file(&[spot(sources::ANY, HOME, "config.json")], place);
+        let config = sources::first_file(&[spot(sources::ANY, HOME, "config.json")], place, &shelf.memory);
         let Some(document) = config.and_then(|file| shelf.open(&file, Syntax::Jsonc)) else { return };
         let folders: Vec<PathBuf> = ["trusted_folders", "trustedFolders"]
             .iter()
@@ -89,7 +89,7 @@ impl Records {
     fn gemini(&mut self, place: &Place, options: &Options, shelf: &mut Shelf) {
         let rows = CLIENTS.iter().filter(|client| client.word == "gemini").flat_map(|client| client.sources);
         for source in rows {
-            for file in sources::files(source, place, options).paths {
+            for file in sources::files(source, place, options, &shelf.memory).paths {
                 let Some(document) = shelf.open(&file.path, source.syntax) else { continue };
                 let Some(mcp) = document.root.get("mcp") else { continue };
                 self.gemini_excluded.extend(texts(mcp.get("excluded")));

@@ -95,7 +95,7 @@ fn a_bridge_inside_a_bridge_looks_for_nothing() {
     let mut world = World::linux();
     world.write("MCPs/a.json", r#"{"mcpServers": {"x": {"command": "x"}}}"#);
     for (chain, found) in [("", 1), (" , ", 1), ("a1", 0), ("a1,b2", 0)] {
-        world.set(CHAIN_VAR, chain);
+        world.set(crate::chain::VARIABLE, chain);
         let scan = world.scan();
         assert_eq!(scan.found.len(), found, "{chain}");
         assert_eq!(scan.problems.len(), 1 - found, "{chain}");
@@ -103,6 +103,8 @@ fn a_bridge_inside_a_bridge_looks_for_nothing() {
     assert!(world.scan().problems[0].to_string().contains("MCP_BRIDGE_ALLOW_SELF_SERVER=1"));
     world.options.allow_self = true;
     assert_eq!(world.scan().names_in_use(), ["x"]);
+    world.set(crate::chain::VARIABLE, "1,2,3,4,5,6,7,8");
+    assert_eq!(world.scan().problems[0].code, "discovery.too_many_bridges");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Discovery from the outside: a home folder is laid out, a scan is made, and the result is looked at.
 
+mod again;
 mod agents;
 mod claude_code;
 mod editors;

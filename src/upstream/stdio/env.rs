@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::chain::{self, Chain};
 use crate::upstream::config::Secret;
 
 /// Names a server gets from the bridge's own environment: what programs need to find themselves, their language, their
@@ -40,22 +41,19 @@ pub const INHERITED: &[&str] = &[
 /// Families of names that are inherited too.
 pub const INHERITED_PREFIXES: &[&str] = &["LC_", "XDG_"];
 
-/// Tells a bridge that is started by a bridge where it hangs, so that a configuration which names the bridge itself ends.
-pub const CHAIN: &str = "MCP_BRIDGE_CHAIN";
-
-/// The whole environment of a server: what is inherited, then what its entry says, then the marker, which an entry cannot
-/// change.
+/// The whole environment of a server: what is inherited, then what its entry says, then the bridges above it, which an entry
+/// cannot change.
 pub(super) fn of_server(
     bridge: &BTreeMap<String, String>,
     entry: &BTreeMap<String, Secret>,
-    chain: &str,
+    chain: &Chain,
 ) -> BTreeMap<String, String> {
     let inherited =
         |name: &str| INHERITED.contains(&name) || INHERITED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     let mut env: BTreeMap<String, String> =
         bridge.iter().filter(|(name, _)| inherited(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
     env.extend(entry.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())));
-    env.insert(CHAIN.to_owned(), chain.to_owned());
+    env.insert(chain::VARIABLE.to_owned(), chain.to_string());
     env
 }
 
@@ -108,12 +106,12 @@ mod tests {
             ("MCP_BRIDGE_TOKEN", "no"),
             ("HOME", "/home/a"),
         ]);
-        let entry: BTreeMap<String, Secret> = [("HOME", "/elsewhere"), ("TOKEN", "t"), (CHAIN, "forged")]
+        let entry: BTreeMap<String, Secret> = [("HOME", "/elsewhere"), ("TOKEN", "t"), (chain::VARIABLE, "forged")]
             .map(|(name, value)| (name.to_owned(), Secret::new(value)))
             .into();
         assert_eq!(
-            of_server(&bridge, &entry, "b1"),
-            map(&[("PATH", "/bin"), ("LC_ALL", "C"), ("HOME", "/elsewhere"), ("TOKEN", "t"), (CHAIN, "b1")])
+            of_server(&bridge, &entry, &Chain::read("b1")),
+            map(&[("PATH", "/bin"), ("LC_ALL", "C"), ("HOME", "/elsewhere"), ("TOKEN", "t"), (chain::VARIABLE, "b1")])
         );
     }
 

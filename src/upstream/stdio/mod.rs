@@ -26,6 +26,7 @@ use super::outgoing;
 use super::queued::QueuedTransport;
 use super::tap::Tap;
 use super::{MAX_LINE, READ_AHEAD, UpstreamError};
+use crate::chain::Chain;
 
 pub(super) use process::{FIRM, POLITE};
 
@@ -36,7 +37,7 @@ const LAST_READ: Duration = Duration::from_secs(1);
 /// What it takes to start a server, apart from its entry.
 pub(super) struct Surroundings<'a> {
     pub(super) inherit_env: &'a BTreeMap<String, String>,
-    pub(super) chain: &'a str,
+    pub(super) chain: &'a Chain,
     /// Counts the tasks that must end before the bridge may.
     pub(super) tracker: &'a TaskTracker,
 }
