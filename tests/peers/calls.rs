@@ -5,6 +5,9 @@ use crate::peer::{Act, EVERY, Wire};
 
 /// Those that a message of broken text leaves alive.
 const BYTES: &[Wire] = &[Wire::Stdio, Wire::Http, Wire::Sse];
+/// Where an answer is not tied to its request.
+const SPOKEN: &[Wire] = &[Wire::Stdio, Wire::Sse, Wire::WebSocket];
+const HTTP: &[Wire] = &[Wire::Http];
 const SOCKET: &[Wire] = &[Wire::WebSocket];
 
 /// The answer to the call, with this text.
@@ -22,9 +25,11 @@ fn cases() -> Vec<Case> {
         r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":$ID,"progress":$N}}"#;
     let changed = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
     let ping = r#"{"jsonrpc":"2.0","id":"p$N","method":"ping"}"#;
-    let sample = r#"{"jsonrpc":"2.0","id":"s","method":"sampling/createMessage","params":{"messages":[],"maxTokens":1}}"#;
+    let sample =
+        r#"{"jsonrpc":"2.0","id":"s","method":"sampling/createMessage","params":{"messages":[],"maxTokens":1}}"#;
     let error = r#"{"jsonrpc":"2.0","id":$ID,"error":{"code":-32042,"message":"quota"}}"#;
     let unknown = r#"{"jsonrpc":"2.0","id":$ID,"error":{"code":-32602,"message":"Unknown tool"}}"#;
+    let nameless = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"no"}}"#;
     let others = text("whose?").replace("$ID", "4711");
     vec![
         row("hangs", EVERY, ON, Act::Silence, UNANSWERED, "it may have happened"),
@@ -37,7 +42,9 @@ fn cases() -> Vec<Case> {
         row("asks for ever", EVERY, ON, flood(ping), UNANSWERED, ""),
         row("babbles for ever", EVERY, ON, flood("no JSON, and no end"), UNANSWERED, ""),
         row("answers twice", EVERY, ON, Act::Say(vec![text("first"), text("second")]), "first", ""),
-        row("answers others", EVERY, ON, Act::Say(vec![others.clone()]), UNANSWERED, ""),
+        row("answers others", SPOKEN, ON, say(&others), UNANSWERED, ""),
+        row("answers others", HTTP, ON, say(&others), "upstream.not_mcp, perhaps", "an answer to request 4711"),
+        row("fails without saying at what", HTTP, ON, say(nameless), "upstream.protocol, perhaps", "error -32603: no"),
         row("answers others first", EVERY, ON, Act::Say(vec![others, text("mine")]), "mine", ""),
         row("asks before it answers", EVERY, ON, Act::Say(vec![sample.into(), text("asked")]), "asked", ""),
         row("writes what is not text", BYTES, ON, Act::Say(vec![text("a$BYTEb")]), "a\u{fffd}b", ""),
@@ -76,7 +83,14 @@ async fn large_answers() {
     let cases = [
         row("answers with 50 MB", EVERY, "tools/call", large, "50000000 bytes", ""),
         row("answers with too much", BYTES, "tools/call", over.clone(), "upstream.too_large, perhaps", "a filter"),
-        row("answers with too much", SOCKET, "tools/call", over, "closed, perhaps", "a message of more than 67108864 bytes"),
+        row(
+            "answers with too much",
+            SOCKET,
+            "tools/call",
+            over,
+            "closed, perhaps",
+            "a message of more than 67108864 bytes",
+        ),
     ];
     for case in cases {
         for wire in case.wires {

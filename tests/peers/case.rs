@@ -91,7 +91,10 @@ async fn faults(case: &Case, wire: Wire) -> Vec<String> {
     let said = error.as_ref().map_or(String::new(), |error| format!("{error}; {}", error.hint()));
     let mut faults = Vec::new();
     if found != wanted || !said.contains(case.words) {
-        faults.push(format!("{} over {wire:?}: wanted {wanted:?} with {:?}, found {found:?}: {said}", case.name, case.words));
+        faults.push(format!(
+            "{} over {wire:?}: wanted {wanted:?} with {:?}, found {found:?}: {said}",
+            case.name, case.words
+        ));
     }
     if case.on == "initialize" && error.is_some() {
         // Of a start that failed nothing is left, however long the peer would go on.
@@ -106,9 +109,8 @@ async fn faults(case: &Case, wire: Wire) -> Vec<String> {
 
 /// Tries all cases over one transport side by side, and beside them a server that works and two that never answer.
 pub async fn check(cases: &[Case], wire: Wire) {
-    let silent = |on: &'static str| {
-        move |request: &Request| if request.asks() == on { Act::Silence } else { Act::Plain }
-    };
+    let silent =
+        |on: &'static str| move |request: &Request| if request.asks() == on { Act::Silence } else { Act::Plain };
     let good = Peer::start(wire, |_: &Request| Act::Plain).await;
     let mute = Peer::start(wire, silent("initialize")).await;
     let listless = Peer::start(wire, silent("tools/list")).await;

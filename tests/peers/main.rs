@@ -8,7 +8,6 @@ mod stub;
 
 mod calls;
 mod case;
-mod floods;
 mod http_only;
 mod left;
 mod lists;

@@ -39,6 +39,8 @@ pub enum Act {
     /// The first half of an answer, and nothing more.
     Stuck,
     Silence,
+    /// Not even the word that a message was taken, where the transport has one; else silence.
+    Deaf,
     Die,
     /// This message again and again, `$N` replaced by its number, until the peer is mended or nobody reads.
     Flood(String),

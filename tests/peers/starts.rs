@@ -9,7 +9,9 @@ fn cases() -> Vec<Case> {
     let say = |text: &str| Act::Say(vec![text.to_owned()]);
     let error = say(r#"{"jsonrpc":"2.0","id":$ID,"error":{"code":-32000,"message":"no licence"}}"#);
     let nothing = say(r#"{"jsonrpc":"2.0","id":$ID,"result":{"hello":1}}"#);
-    let other = say(r#"{"jsonrpc":"2.0","id":4711,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"p","version":"1"}}}"#);
+    let other = say(
+        r#"{"jsonrpc":"2.0","id":4711,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"p","version":"1"}}}"#,
+    );
     let flood = Act::Flood(NOTE.into());
     let noise = Act::Flood("no JSON, and no end".into());
     vec![

@@ -40,7 +40,7 @@ impl Out {
     async fn perform(&self, act: Act, request: &Request, state: &State) -> io::Result<()> {
         let id = request.body["id"].to_string();
         match act {
-            Act::Silence => Ok(()),
+            Act::Silence | Act::Deaf => Ok(()),
             Act::Plain => match plain(request) {
                 Some(answer) => self.bytes(&framed(self.wire, answer.as_bytes())).await,
                 None => Ok(()),
@@ -209,7 +209,7 @@ async fn with_http(act: Act, request: &Request, out: &Out, state: &State) -> io:
     const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
     match act {
         // A connection on which nothing comes is read on only to see its end.
-        Act::Silence => Err(io::ErrorKind::TimedOut.into()),
+        Act::Silence | Act::Deaf => Err(io::ErrorKind::TimedOut.into()),
         Act::Die | Act::Bytes(_) => out.perform(act, request, state).await,
         Act::Plain => {
             let answer = match (request.method.as_str(), plain(request)) {
@@ -222,6 +222,11 @@ async fn with_http(act: Act, request: &Request, out: &Out, state: &State) -> io:
                 _ => "HTTP/1.1 405 No\r\ncontent-length: 0\r\n\r\n".into(),
             };
             out.bytes(answer.as_bytes()).await
+        }
+        Act::Say(messages) if messages.len() == 1 => {
+            let answer = filled(&messages[0], &request.body["id"].to_string(), 1);
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length:";
+            out.bytes(&[format!("{head} {}\r\n\r\n", answer.len()).as_bytes(), &answer].concat()).await
         }
         Act::Say(_) | Act::Half | Act::Stuck | Act::Flood(_) => {
             out.bytes(STREAM).await?;
@@ -248,8 +253,10 @@ async fn with_sse(act: Act, request: &Request, out: &Out, state: &State) -> io::
         out.bytes(format!("event: endpoint\ndata: /messages?{number}\n\n").as_bytes()).await?;
         return Err(io::ErrorKind::TimedOut.into());
     }
-    if let Act::Bytes(_) = act {
-        return out.perform(act, request, state).await;
+    match act {
+        Act::Bytes(_) => return out.perform(act, request, state).await,
+        Act::Deaf => return Err(io::ErrorKind::TimedOut.into()),
+        _ => {}
     }
     let number = request.path.split_once('?').and_then(|(_, number)| number.parse().ok());
     let stream = number.and_then(|number: usize| state.streams.lock().expect("the streams").get(&number).cloned());
