@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use rmcp::model::{
@@ -31,6 +31,8 @@ use crate::chain::Chain;
 
 /// Pages of one `tools/list`. The largest server known has 98 tools on one page; this stops one that never ends.
 const MAX_PAGES: usize = 256;
+/// Bytes of pages after which no other page is asked for: a hundred times the largest list known.
+const MAX_LIST: usize = 16 * 1024 * 1024;
 /// The time a remote server gets to hear that we go.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -49,6 +51,8 @@ pub(super) struct Connection {
     dead: AtomicBool,
     pub(super) since: SystemTime,
     tools: tokio::sync::Mutex<Option<Listed>>,
+    /// When a list was not given last, and why.
+    unlisted: Mutex<Option<(Instant, UpstreamError)>>,
     tool_count: AtomicUsize,
 }
 
@@ -82,6 +86,8 @@ impl Connection {
     ) -> Result<Self, NotOpened> {
         let Began { server, tap, lifecycle, deadline, limit, chain } = began;
         let is_remote = remote.is_some();
+        // Whichever way this ends without a connection, a dropped future included.
+        let unopened = lifeline.stop.clone().drop_guard();
         let running = match timeout_at(deadline, serve_client_with_lifecycle(Refuser, transport, lifecycle)).await {
             Ok(Ok(running)) => running,
             Ok(Err(error)) => {
@@ -95,6 +101,7 @@ impl Connection {
                 return Err(UpstreamError::StartTimeout { server: server.to_owned(), limit, stderr }.into());
             }
         };
+        unopened.disarm();
         let peer = running.peer().clone();
         let said = peer.peer_info().and_then(|info| info.meta.clone());
         if chain.ends_in(&Chain::in_meta(said.as_deref())) {
@@ -122,6 +129,7 @@ impl Connection {
             dead: AtomicBool::new(false),
             since: SystemTime::now(),
             tools: tokio::sync::Mutex::new(None),
+            unlisted: Mutex::default(),
             tool_count: AtomicUsize::new(usize::MAX),
         })
     }
@@ -181,13 +189,20 @@ impl Connection {
     /// The tools, from the last list unless the server said that it changed. One list at a time: who comes meanwhile waits
     /// for it.
     pub(super) async fn tools(&self, limit: Duration) -> Result<Arc<ServerTools>, UpstreamError> {
+        let came = Instant::now();
         let mut listed = self.tools.lock().await;
+        let unlisted = || self.unlisted.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who waited for a list that was not given has waited long enough.
+        if let Some((_, error)) = unlisted().as_ref().filter(|(at, _)| *at >= came) {
+            return Err(error.clone());
+        }
         // Read before listing: a change that comes while the list is made asks for another one.
         let changes = self.tap.list_changes();
         if let Some(known) = listed.as_ref().filter(|known| known.changes == changes) {
             return Ok(known.tools.clone());
         }
-        let tools = Arc::new(self.list(limit).await?);
+        let failed = |error: &UpstreamError| *unlisted() = Some((Instant::now(), error.clone()));
+        let tools = Arc::new(self.list(limit).await.inspect_err(failed)?);
         self.tool_count.store(tools.tools.len(), Ordering::Release);
         *listed = Some(Listed { changes, tools: tools.clone() });
         Ok(tools)
@@ -203,7 +218,7 @@ impl Connection {
         let deadline = Instant::now() + limit;
         let mut tools = Vec::new();
         let mut unreadable = 0;
-        let mut cursors = HashSet::new();
+        let (mut cursors, mut bytes) = (HashSet::new(), 0);
         let mut cursor = None;
         for page_number in 1.. {
             let params = PaginatedRequestParams::default().with_cursor(cursor.clone());
@@ -223,6 +238,7 @@ impl Connection {
                 _ => true,
             };
             let page = tools::page(result.get()).map_err(|_| self.bad_answer("tools/list", result.get()))?;
+            bytes += result.get().len();
             let known = tools.len();
             let sent = page.tools.len();
             tools.extend(page.tools.into_iter().filter(|tool| allowed(&tool.name)));
@@ -230,9 +246,14 @@ impl Connection {
             cursor = page.next;
             match &cursor {
                 None => break,
-                Some(next) if page_number < MAX_PAGES && cursors.insert(next.clone()) => {}
+                Some(next) if page_number < MAX_PAGES && bytes < MAX_LIST && cursors.insert(next.clone()) => {}
                 Some(_) => {
-                    tracing::warn!(server = self.server, pages = page_number, "the tool list does not end; cut here");
+                    tracing::warn!(
+                        server = self.server,
+                        pages = page_number,
+                        bytes,
+                        "the tool list does not end; cut here"
+                    );
                     break;
                 }
             }
@@ -415,7 +436,7 @@ impl Pending<'_> {
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        self.tap.take(&self.id);
+        self.tap.give_up(&self.id);
         if let (Some(handle), Ok(runtime)) = (self.handle.take(), tokio::runtime::Handle::try_current()) {
             runtime.spawn(handle.cancel(Some("the caller no longer waits".into())));
         }

@@ -81,7 +81,7 @@ pub enum UpstreamError {
     #[error("server `{server}` answered with HTTP status {status}{}", explained(.body, .retry_after))]
     HttpStatus { server: String, status: u16, body: String, retry_after: Option<String>, called: bool },
 
-    /// The server wants to know who we are (401), or does not let us (403).
+    /// The server wants to know who we are (401), or does not let us (403). `challenge`: its `WWW-Authenticate`, or what it said.
     #[error("server `{server}` refused access with HTTP status {status}{}", challenged(.challenge))]
     Unauthorized { server: String, status: u16, challenge: Option<String> },
 
@@ -173,6 +173,8 @@ impl UpstreamError {
                 "check whether the call took effect before repeating it; the next use connects again".into()
             }
             Self::Interrupted { .. } => "try again: the next use connects again".into(),
+            // 421, "Misdirected Request": what the Python SDK says to a foreign `Host`.
+            Self::HttpStatus { server, status: 421, .. } => host_not_allowed(server),
             Self::HttpStatus { status: 429 | 503, .. } => "wait, then try again with fewer calls at a time".into(),
             Self::HttpStatus { server, .. } => {
                 format!("check `url` and `type` in the entry of `{server}`, and the server's own log")
@@ -183,6 +185,9 @@ impl UpstreamError {
             Self::Unauthorized { server, challenge: Some(challenge), .. } if scopes(challenge).is_some() => {
                 let scopes = scopes(challenge).unwrap_or_default();
                 format!("log in again with what it asks for: mcp-bridge login {server} --scopes \"{scopes}\"")
+            }
+            Self::Unauthorized { server, challenge: Some(said), .. } if speaks_of_hosts(said) => {
+                host_not_allowed(server)
             }
             Self::Unauthorized { server, .. } => {
                 format!(
@@ -301,6 +306,17 @@ fn explained(body: &str, retry_after: &Option<String>) -> String {
 
 fn challenged(challenge: &Option<String>) -> String {
     challenge.as_ref().map(|text| format!(" ({text})")).unwrap_or_default()
+}
+
+/// Servers that are meant for one machine look at the name they were reached by, and refuse others in their own words.
+fn speaks_of_hosts(words: &str) -> bool {
+    words.to_ascii_lowercase().contains("host")
+}
+
+fn host_not_allowed(server: &str) -> String {
+    format!(
+        "host not allowed: write a name that it accepts into `url` in the entry of `{server}`, or have the server accept this one"
+    )
 }
 
 /// The scopes that a challenge names (RFC 6750, 3): only characters that a scope can have, as the words are meant to be copied into a shell.

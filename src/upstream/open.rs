@@ -125,7 +125,8 @@ impl Opening<'_> {
             }
             Way::Http(Remote { client, words }) => {
                 let (lifeline, _) = Lifeline::new(words);
-                Connection::open(began, http::transport(client, tap), lifeline, Some(tracker)).await
+                let transport = http::transport(client, tap, lifeline.stop.clone());
+                Connection::open(began, transport, lifeline, Some(tracker)).await
             }
             Way::Sse(Remote { client, words }) => {
                 let opened = self.in_time(sse::open(client, tap, words.clone(), tracker), &words).await?;

@@ -11,6 +11,9 @@ use super::MAX_LINE;
 /// Bytes that may wait for a server that does not read its input; two of the largest arguments a program can send.
 pub(super) const MAX_WAITING: usize = 2 * MAX_LINE;
 
+/// What a waiting message takes beside its bytes (its task, its channel, its place here), about; many small ones count too.
+const ENVELOPE: usize = 1024;
+
 /// A message for the server, and where to say that it was written.
 pub(super) struct Outgoing {
     pub(super) bytes: Vec<u8>,
@@ -35,7 +38,7 @@ impl Queue {
     /// Takes a place now; what comes back says when the message was written, or that it never will be. `WouldBlock` when too
     /// much is waiting, `BrokenPipe` when nobody writes any more.
     pub(super) fn push(&self, bytes: Vec<u8>) -> io::Result<oneshot::Receiver<io::Result<()>>> {
-        let place = Place::take(&self.waiting, bytes.len())?;
+        let place = Place::take(&self.waiting, bytes.len() + ENVELOPE)?;
         let (written, done) = oneshot::channel();
         self.sender.send(Outgoing { bytes, written, place }).map_err(|_| io::ErrorKind::BrokenPipe)?;
         Ok(done)

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::outgoing::Queue;
-use super::tap::Tap;
+use super::tap::{Tap, replies};
 
 /// As rmcp wants it.
 pub(super) struct QueuedTransport {
@@ -28,8 +28,16 @@ impl Transport<RoleClient> for QueuedTransport {
     fn send(&mut self, message: ClientJsonRpcMessage) -> impl Future<Output = io::Result<()>> + Send + 'static {
         self.tap.outgoing(&message);
         let queued = serde_json::to_vec(&message).map_err(io::Error::from).and_then(|bytes| self.outgoing.push(bytes));
-        // A writer that ended in the middle wrote no whole message: the server has not seen it.
-        async move { queued?.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into())) }
+        let (tap, replied) = (self.tap.clone(), replies(&message).cloned());
+        async move {
+            let sent = match queued {
+                // A writer that ended in the middle wrote no whole message: the server has not seen it.
+                Ok(written) => written.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into())),
+                Err(error) => Err(error),
+            };
+            tap.replied(replied.as_ref());
+            sent
+        }
     }
 
     async fn receive(&mut self) -> Option<ServerJsonRpcMessage> {

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::Url;
@@ -11,16 +12,19 @@ use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::transport::Transport;
 use tokio::io::AsyncRead;
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::events::{Events, Next};
 use super::http::{Client, media_type, reader, refusal};
 use super::lifeline::{LastWords, Lifeline};
-use super::tap::{Tap, asked};
+use super::tap::{Tap, asked, replies};
 use super::trouble::Trouble;
 use super::{MAX_LINE, READ_AHEAD};
 
+/// A server that takes longer to take a notice or an answer has lost it; rmcp gives HTTP servers the same.
+const NOTICE: Duration = Duration::from_secs(5);
 /// Events before the one that names the address; a server may greet, but not for ever.
 const MOST_GREETINGS: usize = 64;
 
@@ -120,8 +124,18 @@ impl Transport<RoleClient> for SseTransport {
         self.tap.outgoing(&message);
         let (client, url, tap) = (self.client.clone(), self.endpoint.clone(), self.tap.clone());
         let messages = self.messages.clone();
+        let (given_up, stop) = (tap.given_up(asked(&message)), self.stop.clone());
+        // The server says only that it took the message, so a notice or an answer of ours needs no more time than that.
+        let patience = if asked(&message).is_some() { Duration::MAX } else { NOTICE };
         async move {
-            let Err(trouble) = post(&client, &url, &message).await else { return Ok(()) };
+            let posted = tokio::select! {
+                biased;
+                () = given_up.cancelled() => Ok(()),
+                () = stop.cancelled() => Err(Trouble::Broken("it was closed".into())),
+                posted = timeout(patience, post(&client, &url, &message)) => posted.unwrap_or(Ok(())),
+            };
+            tap.replied(replies(&message));
+            let Err(trouble) = posted else { return Ok(()) };
             match tap.troubled(asked(&message), trouble) {
                 // Told as an answer. If nobody reads any more, nobody waits either.
                 Some(answer) => messages.send(answer).await.map_err(|_| io::ErrorKind::BrokenPipe.into()),

@@ -2,18 +2,19 @@
 //! parse could drop a field or refuse a content type it does not know; notifications are handled here, in order.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientRequest, CustomResult, ErrorCode, ErrorData, JsonRpcMessage, RequestId,
-    ServerJsonRpcMessage, ServerResult,
+    ClientJsonRpcMessage, ClientNotification, ClientRequest, CustomResult, ErrorCode, ErrorData, JsonRpcMessage,
+    RequestId, ServerJsonRpcMessage, ServerResult,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
 
 use super::trouble::Trouble;
 
@@ -42,6 +43,13 @@ struct WireError {
     data: Option<Value>,
 }
 
+/// `params` of `notifications/cancelled`.
+#[derive(Deserialize)]
+struct TakenBack {
+    #[serde(rename = "requestId")]
+    request_id: RequestId,
+}
+
 /// What came for a request. rmcp is only told that it came: through its types the text would be copied and parsed again.
 #[derive(Debug)]
 pub(super) enum Answer {
@@ -60,13 +68,26 @@ enum Greeting {
     Discover,
 }
 
+/// A request of ours on its way.
+#[derive(Default)]
+struct Awaited {
+    answer: Option<Answer>,
+    given_up: CancellationToken,
+}
+
+/// Requests of a server's that may wait for our answers; it could ask faster than it takes them. Each of the calls that a server
+/// works on may ask a few times.
+const MOST_ASKED: usize = 256;
+
 /// One connection's tap.
 pub(super) struct Tap {
     server: String,
     /// Requests whose answers rmcp itself must understand: those of the handshake.
     typed: Mutex<HashMap<RequestId, Greeting>>,
-    /// All other requests that are waited for, and the answers of those that have one.
-    awaited: Mutex<HashMap<RequestId, Option<Answer>>>,
+    /// All other requests that are waited for.
+    awaited: Mutex<HashMap<RequestId, Awaited>>,
+    /// The server's own requests that it has no answer to yet.
+    theirs: Mutex<HashSet<RequestId>>,
     /// What went wrong last where no request was waited for: the handshake, a stream.
     trouble: Mutex<Option<Trouble>>,
     /// Counts `notifications/tools/list_changed`.
@@ -80,6 +101,7 @@ impl Tap {
             server: server.to_owned(),
             typed: Mutex::default(),
             awaited: Mutex::default(),
+            theirs: Mutex::default(),
             trouble: Mutex::default(),
             list_changes: AtomicU64::new(0),
             warned: AtomicBool::new(false),
@@ -93,12 +115,22 @@ impl Tap {
 
     /// Looks at a message on its way out.
     pub(super) fn outgoing(&self, message: &ClientJsonRpcMessage) {
-        let JsonRpcMessage::Request(sent) = message else { return };
+        let sent = match message {
+            JsonRpcMessage::Request(sent) => sent,
+            // It may overtake the request itself where that was given up at once.
+            JsonRpcMessage::Notification(sent) => match &sent.notification {
+                ClientNotification::CancelledNotification(it) => {
+                    return it.params.request_id.iter().for_each(|id| self.give_up(id));
+                }
+                _ => return,
+            },
+            _ => return,
+        };
         let greeting = match sent.request {
             ClientRequest::InitializeRequest(_) => Greeting::Initialize,
             ClientRequest::DiscoverRequest(_) => Greeting::Discover,
             _ => {
-                self.awaited().insert(sent.id.clone(), None);
+                self.awaited().insert(sent.id.clone(), Awaited::default());
                 return;
             }
         };
@@ -107,10 +139,52 @@ impl Tap {
 
     /// The answer to this request, if it came; afterwards nobody waits for one.
     pub(super) fn take(&self, id: &RequestId) -> Option<Answer> {
-        self.awaited().remove(id).flatten()
+        self.awaited().remove(id)?.answer
     }
 
-    fn awaited(&self) -> MutexGuard<'_, HashMap<RequestId, Option<Answer>>> {
+    /// Nobody waits for this answer any more, if it did not come.
+    pub(super) fn give_up(&self, id: &RequestId) {
+        if let Some(awaited) = self.awaited().remove(id) {
+            awaited.given_up.cancel();
+        }
+    }
+
+    /// Cancelled when a request that is waited for is given up; never for what has no answer.
+    pub(super) fn given_up(&self, id: Option<&RequestId>) -> CancellationToken {
+        let awaited = self.awaited();
+        id.and_then(|id| awaited.get(id)).map(|awaited| awaited.given_up.clone()).unwrap_or_default()
+    }
+
+    /// Our answer to this request of the server's went out, or never will: it is done with.
+    pub(super) fn replied(&self, id: Option<&RequestId>) {
+        if let Some(id) = id {
+            self.theirs().remove(id);
+        }
+    }
+
+    fn theirs(&self) -> MutexGuard<'_, HashSet<RequestId>> {
+        self.theirs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a request of the server's is taken up: not one too many, and none twice.
+    fn takes(&self, id: RequestId) -> bool {
+        let mut theirs = self.theirs();
+        let taken = theirs.len() < MOST_ASKED && theirs.insert(id);
+        if !taken {
+            tracing::debug!(
+                server = self.server,
+                "a request of the server's that it asks twice, or one too many, is dropped"
+            );
+        }
+        taken
+    }
+
+    /// Whether the answer to this request is still waited for; never one of the handshake.
+    pub(super) fn awaits(&self, id: &RequestId) -> bool {
+        self.awaited().contains_key(id)
+    }
+
+    fn awaited(&self) -> MutexGuard<'_, HashMap<RequestId, Awaited>> {
         self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -123,7 +197,7 @@ impl Tap {
     /// understand; otherwise the trouble is kept for [`Tap::last_trouble`].
     pub(super) fn troubled(&self, id: Option<&RequestId>, trouble: Trouble) -> Option<ServerJsonRpcMessage> {
         tracing::debug!(server = self.server, ?trouble, "a message found no way");
-        if let Some(id) = id.filter(|id| matches!(self.awaited().get(id), Some(None))) {
+        if let Some(id) = id.filter(|id| self.awaited().get(id).is_some_and(|awaited| awaited.answer.is_none())) {
             return Some(self.arrived(id.clone(), Answer::Trouble(trouble)));
         }
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
@@ -133,7 +207,7 @@ impl Tap {
     /// Keeps an answer for who waits for it, and says to rmcp that it came.
     fn arrived(&self, id: RequestId, answer: Answer) -> ServerJsonRpcMessage {
         // One that nobody waits for any more is dropped, and so is a second one.
-        if let Some(place @ None) = self.awaited().get_mut(&id) {
+        if let Some(Awaited { answer: place @ None, .. }) = self.awaited().get_mut(&id) {
             *place = Some(answer);
         }
         JsonRpcMessage::response(ServerResult::CustomResult(CustomResult(Value::Null)), id)
@@ -152,10 +226,17 @@ impl Tap {
             self.skip(text);
             return None;
         };
-        let id = envelope.id.and_then(|id| serde_json::from_str::<RequestId>(id.get()).ok()).map(as_sent);
-        match (envelope.method, id) {
-            (Some(_), Some(_)) => serde_json::from_str(text).map_err(|_| self.skip(text)).ok(),
-            (Some(method), None) => {
+        let id = envelope.id.and_then(|id| serde_json::from_str::<RequestId>(id.get()).ok());
+        if let (Some(_), Some(id)) = (&envelope.method, &id) {
+            // Theirs, with an id of their own choosing.
+            return if self.takes(id.clone()) {
+                serde_json::from_str(text).map_err(|_| self.skip(text)).ok()
+            } else {
+                None
+            };
+        }
+        match (envelope.method, id.map(as_sent)) {
+            (Some(method), _) => {
                 self.notified(&method, envelope.params);
                 None
             }
@@ -215,6 +296,10 @@ impl Tap {
     fn notified(&self, method: &str, params: Option<&RawValue>) {
         let params = params.map_or("", RawValue::get);
         match method {
+            "notifications/cancelled" => {
+                let taken_back = serde_json::from_str::<TakenBack>(params).ok();
+                self.replied(taken_back.map(|it| it.request_id).as_ref());
+            }
             "notifications/tools/list_changed" => {
                 self.list_changes.fetch_add(1, Ordering::AcqRel);
                 tracing::debug!(server = self.server, "the server's tools changed");
@@ -243,6 +328,15 @@ pub(super) fn asked(message: &ClientJsonRpcMessage) -> Option<&RequestId> {
     }
 }
 
+/// The id of the server's request that a message answers.
+pub(super) fn replies(message: &ClientJsonRpcMessage) -> Option<&RequestId> {
+    match message {
+        JsonRpcMessage::Response(response) => Some(&response.id),
+        JsonRpcMessage::Error(error) => error.id.as_ref(),
+        _ => None,
+    }
+}
+
 /// Our ids are numbers; some servers answer with the same number as a string.
 fn as_sent(id: RequestId) -> RequestId {
     match &id {
@@ -253,12 +347,14 @@ fn as_sent(id: RequestId) -> RequestId {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     /// A tap that waits for the answer to request 1 or 3.
     fn waiting() -> Tap {
         let tap = Tap::new("s");
-        tap.awaited().extend([1, 3].map(|id| (RequestId::Number(id), None)));
+        tap.awaited().extend([1, 3].map(|id| (RequestId::Number(id), Awaited::default())));
         tap
     }
 
@@ -298,6 +394,34 @@ mod tests {
         }
         assert!(tap.take(&one).is_none() && tap.take(&other).is_none());
         assert_eq!(tap.awaited().len(), 1, "request 3 is still waited for");
+    }
+
+    #[test]
+    fn a_request_given_up_before_it_left_is_not_waited_for() {
+        let tap = Tap::new("s");
+        let message = |value| serde_json::from_value::<ClientJsonRpcMessage>(value).expect("a message");
+        let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "t"}});
+        let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 5}});
+        // The caller goes first, then the messages go out.
+        tap.give_up(&RequestId::Number(5));
+        tap.outgoing(&message(call));
+        let given_up = tap.given_up(Some(&RequestId::Number(5)));
+        tap.outgoing(&message(cancelled));
+        assert!(given_up.is_cancelled() && tap.awaited().is_empty());
+        tap.incoming(br#"{"jsonrpc":"2.0","id":5,"result":{}}"#);
+        assert!(tap.awaited().is_empty(), "an answer that nobody takes is not kept");
+    }
+
+    #[test]
+    fn a_server_asks_no_faster_than_it_is_answered() {
+        let tap = Tap::new("s");
+        let ping = |id: usize| tap.incoming(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#).as_bytes());
+        assert!((0..MOST_ASKED).all(|id| ping(id).is_some()));
+        assert!(ping(MOST_ASKED).is_none() && ping(0).is_none());
+        tap.replied(Some(&RequestId::Number(0)));
+        assert!(ping(0).is_some() && ping(0).is_none());
+        tap.incoming(br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}"#);
+        assert!(ping(7).is_some(), "one that the server took back is done with");
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(super) enum Trouble {
     Broken(String),
     /// An HTTP status that is no answer of the protocol. `body`: how the server explained it.
     Status { status: u16, body: String, retry_after: Option<String> },
-    /// 401, or 403 with a challenge, with the server's `WWW-Authenticate`.
+    /// 401 or 403. `challenge`: the server's `WWW-Authenticate`; of a 403 without one, what it said.
     Denied { status: u16, challenge: Option<String> },
     /// What came back is not MCP.
     NotMcp(String),
@@ -25,6 +25,12 @@ pub(super) enum Trouble {
 impl Trouble {
     pub(super) fn status(status: u16, body: &str, retry_after: Option<String>) -> Self {
         Self::Status { status, body: body.trim().chars().take(SHOWN).collect(), retry_after }
+    }
+
+    /// A 403 that names nothing by which access could be gained.
+    pub(super) fn forbidden(body: &str) -> Self {
+        let said: String = body.trim().chars().take(SHOWN).collect();
+        Self::Denied { status: 403, challenge: Some(said).filter(|said| !said.is_empty()) }
     }
 
     /// Whether this connection is of no more use, so that the next call should make a new one.

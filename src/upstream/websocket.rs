@@ -95,11 +95,12 @@ fn trouble(error: tungstenite::Error) -> Trouble {
         tungstenite::Error::Http(response) => {
             let status = response.status();
             let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-            if matches!(status.as_u16(), 401 | 403) {
-                let challenge = text(http::header::WWW_AUTHENTICATE);
-                return Trouble::Denied { status: status.as_u16(), challenge };
-            }
             let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            match (status.as_u16(), text(http::header::WWW_AUTHENTICATE)) {
+                (403, None) => return Trouble::forbidden(&body),
+                (status @ (401 | 403), challenge) => return Trouble::Denied { status, challenge },
+                _ => {}
+            }
             Trouble::status(status.as_u16(), &body, text(http::header::RETRY_AFTER))
         }
         tungstenite::Error::Url(error) => Trouble::Unusable(error.to_string()),

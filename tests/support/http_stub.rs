@@ -185,7 +185,8 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, served: Served) {
     }
 }
 
-async fn read(stream: &mut (impl AsyncBufReadExt + AsyncRead + Unpin)) -> Option<Request> {
+/// The next request; `None` at the end of the connection.
+pub async fn read(stream: &mut (impl AsyncBufReadExt + AsyncRead + Unpin)) -> Option<Request> {
     let mut line = String::new();
     stream.read_line(&mut line).await.ok().filter(|length| *length > 0)?;
     let mut words = line.split_whitespace().map(str::to_owned);

@@ -1,6 +1,7 @@
 //! The body of an answer as a stream of events: what rmcp shall see of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::{BoxStream, StreamExt, unfold};
 use rmcp::model::{JsonRpcMessage, RequestId, ServerJsonRpcMessage};
@@ -12,16 +13,23 @@ use crate::upstream::events::{Event, Events, Next};
 use crate::upstream::tap::Tap;
 use crate::upstream::trouble::Trouble;
 
+/// A server that wants its streams taken up again sooner, in milliseconds, would be asked as fast as it can answer.
+const SOONEST_RESUME: u64 = 100;
+
 pub(super) type Stream = BoxStream<'static, Result<Sse, Error>>;
 
 /// Passes every event through the tap. `awaited`: the request this is the answer to; when the stream ends without its answer,
 /// and cannot be taken up again, the tap is told what happened.
+///
+/// `pause`: how long the end of a stream that said nothing is kept back, as rmcp asks for the next one at once.
 pub(super) fn stream(
     body: impl AsyncRead + Unpin + Send + 'static,
     tap: Arc<Tap>,
     awaited: Option<RequestId>,
+    pause: Duration,
 ) -> Stream {
-    let reading = Reading { events: Events::new(body, MAX_LINE), tap, awaited, resumable: false, over: false };
+    let events = Events::new(body, MAX_LINE);
+    let reading = Reading { events, tap, awaited, pause, said_anything: false, resumable: false, over: false };
     unfold(reading, |mut reading| async move { reading.next().await.map(|item| (item, reading)) }).boxed()
 }
 
@@ -34,6 +42,8 @@ struct Reading<R> {
     events: Events<R>,
     tap: Arc<Tap>,
     awaited: Option<RequestId>,
+    pause: Duration,
+    said_anything: bool,
     /// The server numbers its events, so rmcp can ask for the rest.
     resumable: bool,
     over: bool,
@@ -54,21 +64,27 @@ impl<R: AsyncRead + Unpin> Reading<R> {
                         return Some(Ok(event(&message, Event::default())));
                     }
                 }
-                Ok(None) => return self.ended("the server ended its answer before it was whole".into()),
-                Err(error) => return self.ended(super::causes(&error)),
+                Ok(None) => return self.ended("the server ended its answer before it was whole".into()).await,
+                Err(error) => return self.ended(super::causes(&error)).await,
             }
         }
     }
 
     fn seen(&mut self, mut read: Event) -> Sse {
+        self.said_anything = true;
+        read.retry = read.retry.map(|milliseconds| milliseconds.max(SOONEST_RESUME));
         self.resumable |= read.id.is_some();
         let data = read.data.take();
         // Other kinds of events are no messages.
         let is_message = matches!(read.kind.as_deref(), None | Some("" | "message"));
         let message = data.filter(|_| is_message).and_then(|data| self.tap.incoming(&data));
+        let message = match &self.awaited {
+            Some(asked) => message.map(|message| addressed(message, asked)).filter(|message| self.concerns(message)),
+            None => message,
+        };
         match message {
             Some(message) => {
-                if answers(&message).is_some_and(|id| Some(id) == self.awaited.as_ref()) {
+                if answered(&message).is_some_and(|id| Some(id) == self.awaited.as_ref()) {
                     self.awaited = None;
                 }
                 event(&message, read)
@@ -77,7 +93,13 @@ impl<R: AsyncRead + Unpin> Reading<R> {
         }
     }
 
-    fn ended(&mut self, reason: String) -> Option<Result<Sse, Error>> {
+    /// An answer that nobody waits for is kept from rmcp, which takes the first answer on such a stream for the last.
+    fn concerns(&self, message: &ServerJsonRpcMessage) -> bool {
+        let greets = self.awaited.as_ref().is_some_and(|asked| !self.tap.awaits(asked));
+        greets || answered(message).is_none_or(|id| self.tap.awaits(id))
+    }
+
+    async fn ended(&mut self, reason: String) -> Option<Result<Sse, Error>> {
         self.over = true;
         if !self.resumable
             && let Some(id) = self.awaited.take()
@@ -85,12 +107,26 @@ impl<R: AsyncRead + Unpin> Reading<R> {
             let message = self.tap.troubled(Some(&id), Trouble::Broken(reason))?;
             return Some(Ok(event(&message, Event::default())));
         }
+        if !self.said_anything {
+            tokio::time::sleep(self.pause).await;
+        }
         // rmcp takes up a stream again that the server numbered, after the pause that the server asked for.
         None
     }
 }
 
-fn answers(message: &ServerJsonRpcMessage) -> Option<&RequestId> {
+/// An error that names no request, in the answer to `asked`, is about that one.
+pub(super) fn addressed(message: ServerJsonRpcMessage, asked: &RequestId) -> ServerJsonRpcMessage {
+    match message {
+        JsonRpcMessage::Error(error) if error.id.is_none() => {
+            ServerJsonRpcMessage::error(error.error, Some(asked.clone()))
+        }
+        other => other,
+    }
+}
+
+/// The request that a message answers.
+pub(super) fn answered(message: &ServerJsonRpcMessage) -> Option<&RequestId> {
     match message {
         JsonRpcMessage::Response(response) => Some(&response.id),
         JsonRpcMessage::Error(error) => error.id.as_ref(),

@@ -103,7 +103,7 @@ pub(in crate::upstream) async fn refusal(response: Response) -> (Trouble, Vec<u8
     let status = response.status();
     let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let challenge = text(WWW_AUTHENTICATE);
-    if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
+    if status == StatusCode::UNAUTHORIZED || (status == StatusCode::FORBIDDEN && challenge.is_some()) {
         return (Trouble::Denied { status: status.as_u16(), challenge }, Vec::new());
     }
     let retry_after = text(RETRY_AFTER);
@@ -113,7 +113,11 @@ pub(in crate::upstream) async fn refusal(response: Response) -> (Trouble, Vec<u8
         return (Trouble::status(status.as_u16(), &words, retry_after), Vec::new());
     }
     let body = body(response, ERROR_BODY).await.ok().flatten().unwrap_or_default();
-    (Trouble::status(status.as_u16(), &String::from_utf8_lossy(&body), retry_after), body)
+    let words = String::from_utf8_lossy(&body);
+    if status == StatusCode::FORBIDDEN {
+        return (Trouble::forbidden(&words), body);
+    }
+    (Trouble::status(status.as_u16(), &words, retry_after), body)
 }
 
 /// The whole body; `Ok(None)` when it is longer than `limit` bytes.

@@ -6,8 +6,9 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, StreamExt};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use reqwest::Response;
@@ -19,15 +20,19 @@ use rmcp::transport::streamable_http_client::{
 };
 use serde_json::value::RawValue;
 use sse_stream::Sse;
+use tokio_util::sync::CancellationToken;
 
 use super::answers;
 use super::client::{self, Client};
 use crate::upstream::MAX_LINE;
-use crate::upstream::tap::{Tap, asked};
+use crate::upstream::tap::{Tap, asked, replies};
 use crate::upstream::trouble::Trouble;
 
 const BOTH: &str = "application/json, text/event-stream";
 const SESSION: &str = "mcp-session-id";
+/// Servers without anything to say by themselves answer a look at the stream of the session with an empty one; the next look comes
+/// after this.
+const EMPTY_STREAM: Duration = Duration::from_secs(10);
 
 type Outcome<T> = Result<T, StreamableHttpError<reqwest::Error>>;
 type Events = BoxStream<'static, Result<Sse, SseError>>;
@@ -36,6 +41,8 @@ type Events = BoxStream<'static, Result<Sse, SseError>>;
 pub(in crate::upstream) struct Poster {
     pub(super) client: Client,
     pub(super) tap: Arc<Tap>,
+    /// Cancelled when the connection was given up, or came never about.
+    pub(super) stop: CancellationToken,
 }
 
 /// Why a message has no answer.
@@ -81,8 +88,7 @@ impl Poster {
         let session = response.headers().get(SESSION).and_then(|id| id.to_str().ok()).map(str::to_owned);
         match (client::media_type(response.headers()).as_str(), asked) {
             ("text/event-stream", asked) => {
-                let stream = answers::stream(client::reader(response), self.tap.clone(), asked.cloned());
-                Ok(StreamableHttpPostResponse::Sse(stream, session))
+                Ok(StreamableHttpPostResponse::Sse(self.stream(response, asked.cloned(), Duration::ZERO), session))
             }
             // Only a request has an answer; what else comes back says nothing.
             (_, None) => Ok(StreamableHttpPostResponse::Accepted),
@@ -95,7 +101,7 @@ impl Poster {
                         .map(|message| StreamableHttpPostResponse::Json(message, session))
                         .ok_or_else(nothing);
                 };
-                self.read(&body, session).ok_or_else(|| not_mcp(&String::from_utf8_lossy(&body)))
+                self.read(&body, id, session)
             }
             ("", Some(_)) => Err(not_mcp("a body without a content type")),
             (other, Some(_)) => Err(not_mcp(&format!("content of the type `{other}`"))),
@@ -103,13 +109,24 @@ impl Poster {
     }
 
     /// The message of a JSON body, or all messages of a batch.
-    fn read(&self, body: &[u8], session: Option<String>) -> Option<StreamableHttpPostResponse> {
+    fn read(
+        &self,
+        body: &[u8],
+        asked: &RequestId,
+        session: Option<String>,
+    ) -> Result<StreamableHttpPostResponse, Fault> {
+        let unreadable = || not_mcp(&String::from_utf8_lossy(body));
         if body.trim_ascii_start().first() != Some(&b'[') {
-            return self.tap.incoming(body).map(|message| StreamableHttpPostResponse::Json(message, session));
+            let message = answers::addressed(self.tap.incoming(body).ok_or_else(unreadable)?, asked);
+            // Nothing else will come: it would be waited for in vain.
+            if let Some(other) = answers::answered(&message).filter(|id| *id != asked && self.tap.awaits(asked)) {
+                return Err(not_mcp(&format!("an answer to request {other}, which is another")));
+            }
+            return Ok(StreamableHttpPostResponse::Json(message, session));
         }
-        let messages: Vec<Box<RawValue>> = serde_json::from_slice(body).ok()?;
+        let messages: Vec<Box<RawValue>> = serde_json::from_slice(body).map_err(|_| unreadable())?;
         let messages = messages.iter().filter_map(|message| self.tap.incoming(message.get().as_bytes())).collect();
-        Some(StreamableHttpPostResponse::Sse(answers::batch(messages), session))
+        Ok(StreamableHttpPostResponse::Sse(answers::batch(messages), session))
     }
 
     /// A status that is no success. An error of the protocol in its body is an answer like any other.
@@ -142,6 +159,12 @@ impl Poster {
         }
     }
 
+    /// The events of an answer, as long as the connection is wanted.
+    fn stream(&self, response: Response, asked: Option<RequestId>, pause: Duration) -> Events {
+        let events = answers::stream(client::reader(response), self.tap.clone(), asked, pause);
+        events.take_until(self.stop.clone().cancelled_owned()).boxed()
+    }
+
     fn told(&self, message: &ClientJsonRpcMessage, fault: Fault) -> Outcome<StreamableHttpPostResponse> {
         match fault {
             Fault::SessionExpired => Err(StreamableHttpError::SessionExpired),
@@ -165,7 +188,9 @@ impl StreamableHttpClient for Poster {
         headers: HashMap<HeaderName, HeaderValue>,
     ) -> Outcome<StreamableHttpPostResponse> {
         self.tap.outgoing(&message);
-        let outcome = self.exchange(&message, session.as_deref(), headers.into_iter().collect()).await;
+        let exchange = self.exchange(&message, session.as_deref(), headers.into_iter().collect());
+        let outcome = self.stop.run_until_cancelled(exchange).await.unwrap_or_else(|| Err(closed().into()));
+        self.tap.replied(replies(&message));
         outcome.or_else(|fault| self.told(&message, fault))
     }
 
@@ -193,13 +218,15 @@ impl StreamableHttpClient for Poster {
     ) -> Outcome<Events> {
         let url = &self.client.address().url;
         let mut headers = with_session(headers.into_iter().collect(), session.as_deref());
+        let is_new = last_event.is_none();
         if let Some(id) = last_event.and_then(|id| HeaderValue::from_str(&id).ok()) {
             headers.insert(HeaderName::from_static("last-event-id"), id);
         }
         let build =
             |http: &reqwest::Client| http.get(url.clone()).headers(headers.clone()).header(ACCEPT, "text/event-stream");
         let failed = |text: String| StreamableHttpError::UnexpectedServerResponse(Cow::Owned(text));
-        let response = self.client.send(build).await.map_err(|trouble| failed(format!("{trouble:?}")))?;
+        let response = self.stop.run_until_cancelled(self.client.send(build)).await.unwrap_or_else(|| Err(closed()));
+        let response = response.map_err(|trouble| failed(format!("{trouble:?}")))?;
         let status = response.status();
         // Without that stream the server can say nothing by itself, which is its choice (405 by the specification).
         if status.is_client_error() || client::media_type(response.headers()) != "text/event-stream" {
@@ -208,7 +235,8 @@ impl StreamableHttpClient for Poster {
         if !status.is_success() {
             return Err(failed(format!("HTTP status {status}")));
         }
-        Ok(answers::stream(client::reader(response), self.tap.clone(), None))
+        let pause = if is_new { EMPTY_STREAM } else { Duration::ZERO };
+        Ok(self.stream(response, None, pause))
     }
 }
 
@@ -225,6 +253,10 @@ fn protocol_error(body: &[u8]) -> Option<ErrorData> {
         Ok(JsonRpcMessage::Error(error)) => Some(error.error),
         _ => None,
     }
+}
+
+fn closed() -> Trouble {
+    Trouble::Broken("it was closed".into())
 }
 
 fn not_mcp(found: &str) -> Fault {
