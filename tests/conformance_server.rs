@@ -68,19 +68,14 @@ impl Bridge {
 
     /// Runs the suite against it.
     fn judged(&self, folder: &Path, wanted: &[&str], expected: &str) -> Result<(), String> {
-        let tools = folder.join("tools/node_modules");
-        let output = Command::new(tools.join(".bin/node"))
-            .arg(tools.join("@modelcontextprotocol/conformance/dist/index.js"))
+        let mut suite = real::suite(folder);
+        suite
             .args(["server", "--url", &self.url])
             .args(wanted)
             .arg("--expected-failures")
             .arg(file("conformance").join(expected))
-            // The suite leaves its results where it is started.
-            .current_dir(self.home.path())
-            .output()
-            .expect("the suite runs");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        if output.status.success() { Ok(()) } else { Err(format!("{wanted:?}\n{said}")) }
+            .current_dir(self.home.path());
+        real::judged(&mut suite).map_err(|said| format!("{wanted:?}\n{said}"))
     }
 
     /// All that a revision requires, and these scenarios.
