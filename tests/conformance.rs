@@ -5,7 +5,6 @@
 mod real;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance").join(name)
@@ -14,19 +13,17 @@ fn file(name: &str) -> PathBuf {
 /// All scenarios that a client of this revision must pass.
 fn conforms(revision: &str) {
     let Some(folder) = real::folder() else { return };
-    let tools = folder.join("tools/node_modules");
     let client = format!("python3 {} {}", file("client.py").display(), env!("CARGO_BIN_EXE_mcp-bridge"));
-    let output = Command::new(tools.join(".bin/node"))
-        .arg(tools.join("@modelcontextprotocol/conformance/dist/index.js"))
+    let results = tempfile::tempdir().expect("a folder");
+    let mut suite = real::suite(&folder);
+    suite
         .args(["client", "--command", &client, "--requirements", revision, "--timeout", "120000"])
         .arg("--expected-failures")
         .arg(file("expected.yml"))
-        // The suite leaves its results where it is started.
-        .current_dir(tempfile::tempdir().expect("a folder").path())
-        .output()
-        .expect("the suite runs");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+        .current_dir(results.path());
+    if let Err(said) = real::judged(&mut suite) {
+        panic!("{said}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use mcp_bridge::upstream::config::{Secret, ServerConfig, Transport};
 use serde_json::Value;
@@ -18,6 +19,26 @@ pub fn folder() -> Option<PathBuf> {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{missing}");
     eprintln!("SKIPPED: {missing}");
     None
+}
+
+/// The official conformance suite, to be given its arguments. It leaves its results in the folder where it is started.
+pub fn suite(folder: &Path) -> Command {
+    let tools = folder.join("tools/node_modules");
+    let mut node = Command::new(tools.join(".bin/node"));
+    node.arg(tools.join("@modelcontextprotocol/conformance/dist/index.js"));
+    node
+}
+
+/// Runs it.
+///
+/// # Errors
+/// All it said, when it was not content.
+pub fn judged(suite: &mut Command) -> Result<(), String> {
+    let output = suite.output().expect("the suite runs");
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
 }
 
 /// Their entries in `servers.json`.
