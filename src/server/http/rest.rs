@@ -16,12 +16,11 @@ use super::reply::{self, JSON, Reply};
 use super::site::Site;
 use super::stateless::{Alone, REVISION};
 use super::stream::{Ready, Stream};
-use crate::server::definition;
 
 /// Every tool that this caller may call.
 pub(super) async fn tools(site: &Arc<Site>, who: &Who) -> Reply {
     let (tools, unavailable) = site.desk.tools(&who.caller).await;
-    let own = serde_json::to_value(definition()).unwrap_or_default();
+    let own = serde_json::to_value(site.own_tool()).unwrap_or_default();
     let tools: Vec<Value> = std::iter::once(own).chain(tools).collect();
     reply::json(StatusCode::OK, &json!({"tools": tools, "unavailable": unavailable}))
 }
@@ -49,7 +48,7 @@ pub(super) async fn call(site: &Arc<Site>, who: &Who, request: Request<Incoming>
         hint: "send {\"name\": \"server__tool\", \"arguments\": {...}}".into(),
     })?;
     let arguments = call.arguments.unwrap_or_default();
-    let result = if call.name == definition().name {
+    let result = if call.name == site.own_tool().name {
         run(site, who, &call.name, &arguments).await?
     } else {
         site.desk.call(&who.caller, &call.name, arguments).await?.get().to_owned()

@@ -16,7 +16,7 @@ use super::options::Options;
 use super::pace::Pace;
 use super::sessions::Sessions;
 use crate::execution::Caller;
-use crate::server::{Bridge, Tasks};
+use crate::server::{Bridge, Tasks, definition};
 
 /// What plain HTTP needs of the rest: the servers as a caller sees them.
 pub trait Desk: Send + Sync + 'static {
@@ -89,6 +89,11 @@ impl Site {
     /// The service for one connection or session.
     pub fn service(&self, who: &Who) -> Bridge {
         self.serving(who, Arc::default())
+    }
+
+    /// `run_python`, as MCP lists it.
+    pub fn own_tool(&self) -> rmcp::model::Tool {
+        definition(self.template.runs.chain())
     }
 
     /// The service for one request by itself. What becomes a task of it belongs to the caller, who asks for it in another request.
