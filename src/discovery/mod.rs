@@ -25,6 +25,7 @@ mod locate;
 mod merge;
 mod oauth;
 mod place;
+mod remote;
 mod scan;
 mod settle;
 mod sources;

@@ -314,6 +314,12 @@ pub const VARIABLES: &[Variable] = &[
         help: "Where approvals, saved tools, images without an engine and the sockets of running bridges are kept. Default: the system's folder for application state.",
     },
     Variable {
+        name: "MCP_BRIDGE_TOKEN_STORE",
+        default: "auto",
+        accepts: "auto, keyring or file",
+        help: "Where logins to servers are kept: keyring is the desktop's (Secret Service, on Linux), file is one that only you can read, in the state folder; auto takes the keyring where there is one that works.",
+    },
+    Variable {
         name: "MCP_BRIDGE_LOG_LEVEL",
         default: "info",
         accepts: "error, warn, info, debug, trace, or a filter such as info,mcp_bridge::upstream=debug",

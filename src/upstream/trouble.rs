@@ -1,6 +1,7 @@
 //! What goes wrong between us and a server reached over a network, as seen by its transport, and what that means for a call.
 
-use super::UpstreamError;
+use super::error::Proof;
+use super::{MAX_LINE, UpstreamError};
 
 /// Text of a server's that errors repeat, in characters: a sentence fits, a page of HTML does not.
 const SHOWN: usize = 300;
@@ -15,7 +16,11 @@ pub(super) enum Trouble {
     /// An HTTP status that is no answer of the protocol. `body`: how the server explained it.
     Status { status: u16, body: String, retry_after: Option<String> },
     /// 401, or 403 with a challenge, with the server's `WWW-Authenticate`.
-    Denied { status: u16, challenge: Option<String> },
+    Denied { status: u16, challenge: Option<String>, proof: Proof },
+    /// The user's command that prints headers; the end of the sentence "`headersHelper` ...".
+    Helper(String),
+    /// An answer of so many bytes, where none so long is read.
+    TooLarge(u64),
     /// What came back is not MCP.
     NotMcp(String),
     /// Our own side: headers that could not be made, an address that cannot be used.
@@ -30,22 +35,10 @@ impl Trouble {
     /// Whether this connection is of no more use, so that the next call should make a new one.
     pub(super) fn ends_the_connection(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Broken(_) | Self::Denied { .. } | Self::Unusable(_) => true,
+            Self::Unreachable(_) | Self::Broken(_) | Self::Denied { .. } | Self::Unusable(_) | Self::Helper(_) => true,
             // A session that the server no longer knows is a 404 by the specification; some servers say 400.
             Self::Status { status, .. } => matches!(status, 400 | 404 | 405 | 410),
-            Self::NotMcp(_) => false,
-        }
-    }
-
-    /// With every text put through `redact`.
-    pub(super) fn redacted(self, redact: impl Fn(String) -> String) -> Self {
-        match self {
-            Self::Unreachable(reason) => Self::Unreachable(redact(reason)),
-            Self::Broken(reason) => Self::Broken(redact(reason)),
-            Self::Status { status, body, retry_after } => Self::Status { status, body: redact(body), retry_after },
-            Self::Denied { status, challenge } => Self::Denied { status, challenge: challenge.map(redact) },
-            Self::NotMcp(found) => Self::NotMcp(redact(found)),
-            Self::Unusable(reason) => Self::Unusable(redact(reason)),
+            Self::NotMcp(_) | Self::TooLarge(_) => false,
         }
     }
 
@@ -58,7 +51,11 @@ impl Trouble {
             Self::Status { status, body, retry_after } => {
                 UpstreamError::HttpStatus { server, status, body, retry_after, called }
             }
-            Self::Denied { status, challenge } => UpstreamError::Unauthorized { server, status, challenge },
+            Self::Denied { status, challenge, proof } => {
+                UpstreamError::Unauthorized { server, status, challenge, proof }
+            }
+            Self::Helper(reason) => UpstreamError::HelperFailed { server, reason },
+            Self::TooLarge(bytes) => UpstreamError::TooLarge { server, bytes, limit: MAX_LINE as u64 },
             Self::NotMcp(found) => UpstreamError::NotMcp { server, found, called },
             Self::Unusable(reason) => UpstreamError::UnusableAddress { server, reason },
         }

@@ -1,7 +1,6 @@
 //! A set of configured servers, by name. None waits for another.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::change::{self, Changes};
 use super::config::ServerConfig;
+use super::oauth::Logins;
 use super::pulse::Pulse;
 use super::server::{Server, ServerState};
 use super::tools::ServerTools;
@@ -30,7 +30,7 @@ pub struct Options {
     /// Value of `MCP_BRIDGE_CHAIN` in every server's environment: the ids of the bridges above it, ours last.
     pub chain: String,
     /// Where logins to remote servers are kept; none are used when `None`.
-    pub tokens: Option<PathBuf>,
+    pub logins: Option<Logins>,
 }
 
 impl Default for Options {
@@ -42,7 +42,7 @@ impl Default for Options {
             first_back_off: Duration::from_secs(1),
             inherit_env: BTreeMap::new(),
             chain: String::new(),
-            tokens: None,
+            logins: None,
         }
     }
 }

@@ -155,6 +155,7 @@ pub fn remote(url: &str, kind: RemoteKind, headers: &[(&str, &str)]) -> ServerCo
         call_timeout: None,
         description: None,
         era: Default::default(),
+        expanded: Vec::new(),
         survival: Default::default(),
     }
 }

@@ -1,16 +1,20 @@
 //! A login, from the address a person opens to the token that is kept.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
 use http::header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE};
-use rmcp::transport::auth::{AuthError, AuthorizationMetadataSource, AuthorizationRequest, AuthorizationSession};
+use rmcp::transport::auth::{
+    AuthError, AuthorizationMetadataSource, AuthorizationRequest, AuthorizationSession, CredentialStore,
+    StoredCredentials,
+};
 
-use super::Store;
+use super::{Kept, Logins, Store};
 use crate::upstream::config::{OAuth, ServerConfig, Transport};
 use crate::upstream::http::causes;
+use crate::upstream::secrets::Secrets;
 
 /// A server that takes longer to refuse a stranger is asked in the other way: by the addresses that the specification names.
 const CHALLENGE_TIME: Duration = Duration::from_secs(10);
@@ -30,6 +34,9 @@ pub enum LoginError {
 
     #[error("server `{server}`: the login failed: {reason}")]
     Failed { server: String, reason: String },
+
+    #[error("server `{server}`: {reason}")]
+    NotForgotten { server: String, reason: String },
 }
 
 impl LoginError {
@@ -40,6 +47,7 @@ impl LoginError {
             Self::NotOffered { .. } => "upstream.login_not_offered",
             Self::Refused { .. } => "upstream.login_refused",
             Self::Failed { .. } => "upstream.login_failed",
+            Self::NotForgotten { .. } => "upstream.login_not_forgotten",
         }
     }
 
@@ -49,6 +57,7 @@ impl LoginError {
             Self::NotHttp { .. } => "give it what it needs by `env` in its entry".into(),
             Self::NotOffered { server } => format!("put a token into `headers` in the entry of `{server}`"),
             Self::Refused { .. } => "try again, and agree to what is asked".into(),
+            Self::NotForgotten { .. } => "unlock the keyring and log out again".into(),
             Self::Failed { server, .. } => {
                 format!(
                     "check `url` and `oauth` in the entry of `{server}`; `oauth.clientId` where it registers nobody by itself"
@@ -62,23 +71,25 @@ impl LoginError {
 pub struct Login {
     server: String,
     session: AuthorizationSession,
+    kept: Arc<Mutex<Option<Kept>>>,
 }
 
 impl Login {
     /// Finds the authorization server, registers with it if need be, and makes the address to open. `redirect` is where the
-    /// browser is sent in the end; `tokens` the folder where the login is kept; `scopes` what is asked for, in place of what the
-    /// entry says or the server names.
+    /// browser is sent in the end; `scopes` what is asked for, in place of what the entry says or the server names.
     pub async fn begin(
         config: &ServerConfig,
         redirect: &str,
-        tokens: &Path,
+        logins: &Logins,
         scopes: Option<&str>,
     ) -> Result<Self, LoginError> {
         let (address, entry) = remote(config)?;
         let server = config.name.clone();
         let failed = |error: AuthError| failed(&server, &error);
         let mut manager = super::manager(address, entry).await.map_err(failed)?;
-        manager.set_credential_store(Store::new(tokens, address));
+        let store = Store::new(logins, address, Secrets::default());
+        let kept = Arc::default();
+        manager.set_credential_store(Noting { store: store.clone(), kept: Arc::clone(&kept) });
         // A server that is asked says best where to log in, and for what.
         let challenge = challenge(address).await;
         let resolution = manager.resolve_metadata_from_challenge(challenge.as_deref()).await;
@@ -98,14 +109,17 @@ impl Login {
         if let Some(secret) = &entry.client_secret {
             request = request.with_client_secret(secret.expose());
         }
+        if let Some(url) = &entry.client_metadata_url {
+            request = request.with_client_metadata_url(url);
+        }
         if let Some(scopes) = scopes.or(entry.scopes.as_deref()) {
             // Who asks for more keeps what was granted before: the new login takes the place of the old one.
-            let granted = Store::new(tokens, address).granted();
+            let granted = store.granted().await;
             let wanted = granted.iter().map(String::as_str).chain(scopes.split_whitespace());
             request = request.with_scopes(wanted.collect::<BTreeSet<_>>());
         }
         match AuthorizationSession::new(manager, request).await {
-            Ok(session) => Ok(Self { server, session }),
+            Ok(session) => Ok(Self { server, session, kept }),
             Err(_) if guessed => Err(LoginError::NotOffered { server }),
             Err((_, error)) => Err(self::failed(&server, &error)),
         }
@@ -116,23 +130,45 @@ impl Login {
         self.session.get_authorization_url()
     }
 
-    /// Takes the address that the browser was sent to in the end; keeps the token.
-    pub async fn finish(&self, redirected: &str) -> Result<(), LoginError> {
+    /// Takes the address that the browser was sent to in the end; keeps the token, and says where.
+    pub async fn finish(&self, redirected: &str) -> Result<Option<Kept>, LoginError> {
         let server = self.server.clone();
         if let Some(reason) = refusal(redirected) {
             return Err(LoginError::Refused { server, reason });
         }
-        self.session.handle_callback_url(redirected).await.map(drop).map_err(|error| failed(&self.server, &error))
+        self.session.handle_callback_url(redirected).await.map_err(|error| failed(&self.server, &error))?;
+        Ok(self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }
 
-/// Forgets the login to a server; whether there was one.
-pub fn logout(config: &ServerConfig, tokens: &Path) -> Result<bool, LoginError> {
+/// Forgets the login to a server, in the keyring and as a file; whether there was one.
+pub async fn logout(config: &ServerConfig, logins: &Logins) -> Result<bool, LoginError> {
     let (address, _) = remote(config)?;
-    let store = Store::new(tokens, address);
-    let was = store.exists();
-    store.remove().map_err(|error| LoginError::Failed { server: config.name.clone(), reason: error.to_string() })?;
-    Ok(was)
+    let removed = Store::new(logins, address, Secrets::default()).remove().await;
+    removed.map_err(|reason| LoginError::NotForgotten { server: config.name.clone(), reason })
+}
+
+/// A store that notes where it put the login.
+struct Noting {
+    store: Store,
+    kept: Arc<Mutex<Option<Kept>>>,
+}
+
+#[async_trait::async_trait]
+impl CredentialStore for Noting {
+    async fn load(&self) -> Result<Option<StoredCredentials>, AuthError> {
+        self.store.load().await
+    }
+
+    async fn save(&self, credentials: StoredCredentials) -> Result<(), AuthError> {
+        let kept = self.store.write(credentials).await.map_err(AuthError::CredentialStoreError)?;
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+        Ok(())
+    }
+
+    async fn clear(&self) -> Result<(), AuthError> {
+        self.store.clear().await
+    }
 }
 
 fn remote(config: &ServerConfig) -> Result<(&str, &OAuth), LoginError> {
