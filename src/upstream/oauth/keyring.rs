@@ -5,6 +5,7 @@
 //! taken from the environment by the D-Bus library.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use secret_service::{EncryptionType, Error, SecretService};
@@ -86,14 +87,27 @@ impl Keyring {
 }
 
 async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, KeyringError> {
+    // Asked before every request, a keyring that hangs would hold up each of them: it gets one chance a process.
+    static HANGS: AtomicBool = AtomicBool::new(false);
+    if HANGS.load(Ordering::Relaxed) {
+        return Err(KeyringError::Silent);
+    }
     match tokio::time::timeout(PATIENCE, work).await {
         Ok(outcome) => outcome.map_err(KeyringError::from),
-        Err(_) => Err(KeyringError::Silent),
+        Err(_) => {
+            HANGS.store(true, Ordering::Relaxed);
+            Err(KeyringError::Silent)
+        }
     }
 }
 
-/// What the bus says of a name that nobody has, and that it cannot start anybody for (D-Bus Specification, "Message Bus").
-const NOBODY: [&str; 2] = ["org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner"];
+/// What the bus says of a name that nobody has, and that it cannot start anybody for (D-Bus Specification, "Message Bus"); and what
+/// the library says where there is no bus, for which it has no type of its own.
+const NOBODY: [&str; 3] = [
+    "org.freedesktop.DBus.Error.ServiceUnknown",
+    "org.freedesktop.DBus.Error.NameHasNoOwner",
+    "Failed to connect to address",
+];
 
 impl From<Error> for KeyringError {
     fn from(error: Error) -> Self {

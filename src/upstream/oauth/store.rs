@@ -3,7 +3,8 @@
 use std::fmt;
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::time::{Duration, Instant};
 
 use rmcp::transport::auth::{AuthError, CredentialRefreshGuard, CredentialStore, StoredCredentials};
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,9 @@ use sha2::{Digest, Sha256};
 use super::file::TokenFile;
 use super::keyring::{Keyring, KeyringError};
 use crate::upstream::secrets::Secrets;
+
+/// What was read so long ago is read again, so that a logout elsewhere is noticed.
+const FRESH: Duration = Duration::from_secs(10);
 
 /// Where the logins of this user are kept.
 #[derive(Clone, Debug)]
@@ -69,8 +73,8 @@ pub(super) struct Store {
     keyring: Keyring,
     used: UseKeyring,
     server: String,
-    /// What the keyring gave last: rmcp reads before every request, and a look into the keyring is a conversation.
-    known: Arc<Mutex<Option<StoredCredentials>>>,
+    /// What the keyring gave last, and when: rmcp reads before every request, and a look into the keyring is a conversation.
+    known: Arc<Mutex<Option<(Instant, StoredCredentials)>>>,
     /// Learns the tokens that are read and written.
     secrets: Secrets,
 }
@@ -93,7 +97,7 @@ impl Store {
     /// The login that counts: the one in the keyring, or a file that is still there from before, or that was written while the keyring
     /// could not be: the newer of them.
     pub(super) async fn read(&self) -> Result<Option<StoredCredentials>, String> {
-        if let Some(known) = self.known().clone() {
+        if let Some((_, known)) = self.known().clone().filter(|(read, _)| read.elapsed() < FRESH) {
             return Ok(Some(known));
         }
         let in_keyring = match self.used {
@@ -112,7 +116,7 @@ impl Store {
         let newest = match (in_keyring, in_file) {
             (Some(ours), Some(file)) if file.token_received_at > ours.token_received_at => Some(file),
             (Some(ours), _) => {
-                *self.known() = Some(ours.clone());
+                *self.known() = Some((Instant::now(), ours.clone()));
                 Some(ours)
             }
             (None, file) => file,
@@ -130,7 +134,7 @@ impl Store {
             UseKeyring::Never => None,
             UseKeyring::IfItWorks | UseKeyring::Always => match self.keyring.write(&bytes).await {
                 Ok(()) => {
-                    *self.known() = Some(login.credentials);
+                    *self.known() = Some((Instant::now(), login.credentials));
                     // A file from before would be one more place where tokens lie about.
                     self.file.remove().map_err(|error| error.to_string())?;
                     return Ok(Kept::Keyring);
@@ -160,7 +164,7 @@ impl Store {
         }
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Option<StoredCredentials>> {
+    fn known(&self) -> MutexGuard<'_, Option<(Instant, StoredCredentials)>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
