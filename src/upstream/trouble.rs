@@ -19,7 +19,7 @@ pub(super) enum Trouble {
     Denied { status: u16, challenge: Option<String>, proof: Proof },
     /// The user's command that prints headers; the end of the sentence "`headersHelper` ...".
     Helper(String),
-    /// An answer of so many bytes, where none so long is read.
+    /// The answer to a greeting, of so many bytes.
     TooLarge(u64),
     /// What came back is not MCP.
     NotMcp(String),
@@ -55,7 +55,10 @@ impl Trouble {
                 UpstreamError::Unauthorized { server, status, challenge, proof }
             }
             Self::Helper(reason) => UpstreamError::HelperFailed { server, reason },
-            Self::TooLarge(bytes) => UpstreamError::TooLarge { server, bytes, limit: MAX_LINE as u64 },
+            Self::TooLarge(bytes) => {
+                let reason = format!("the server's answer is too large: {bytes} bytes; the limit is {MAX_LINE}");
+                UpstreamError::Handshake { server, reason }
+            }
             Self::NotMcp(found) => UpstreamError::NotMcp { server, found, called },
             Self::Unusable(reason) => UpstreamError::UnusableAddress { server, reason },
         }

@@ -37,6 +37,9 @@ async def sleep(seconds: float) -> str:
 @server.tool()
 async def grow(ctx: Context) -> str:
     server.add_tool(lambda: "later", name="later", description="One more.")
+    if hasattr(ctx, "notify_tools_changed"):
+        # Those who listen, in the newer era.
+        await ctx.notify_tools_changed()
     await ctx.session.send_tool_list_changed()
     return "grown"
 
