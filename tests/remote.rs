@@ -6,6 +6,8 @@ mod changes;
 mod eras;
 #[path = "support/http_stub.rs"]
 mod http_stub;
+#[path = "remote/logins.rs"]
+mod logins;
 #[path = "remote/secrets.rs"]
 mod secrets;
 #[path = "support/stub.rs"]

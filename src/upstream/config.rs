@@ -87,6 +87,13 @@ pub struct OAuth {
 }
 
 impl Transport {
+    /// What in the entry of a remote server proves who we are, so that no login is used: the name of the key.
+    pub(super) fn own_proof(&self) -> Option<&'static str> {
+        let Self::Remote { headers, access, .. } = self else { return None };
+        let header = headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
+        header.then_some("headers.Authorization").or(access.headers_helper.is_some().then_some("headersHelper"))
+    }
+
     /// What would be started or contacted, whole, for the person who is asked to approve it. Arguments may hold secrets: never log this.
     pub fn command_line(&self) -> String {
         match self {

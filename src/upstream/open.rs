@@ -1,6 +1,5 @@
 //! From a server's entry to a connection: which transport, which era, and what is tried next when the first is refused.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rmcp::model::ProtocolVersion;
@@ -8,7 +7,7 @@ use rmcp::service::ClientLifecycleMode;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
-use super::config::{Era, RemoteKind, Secret, ServerConfig, Transport};
+use super::config::{Era, RemoteKind, ServerConfig, Transport};
 use super::connection::{Connection, NotOpened};
 use super::http::{self, Access, Address, Client, HELPER_TIME, Helper};
 use super::lifeline::{LastWords, Lifeline};
@@ -39,7 +38,7 @@ pub(super) async fn open(
             let is_websocket = address.websocket || *kind == RemoteKind::WebSocket;
             let words = LastWords::new(secrets.clone());
             let helper = access.headers_helper.as_ref().map(|command| opening.helper(command, url));
-            let tokens = opening.tokens(url, headers, access);
+            let tokens = opening.tokens(url, access);
             let proof = Access::new(headers, helper, tokens).map_err(unusable)?;
             let client = Client::new(address, proof, access).map_err(unusable)?;
             let remote = |way: fn(Remote) -> Way| way(Remote { client: client.clone(), words: words.clone() });
@@ -173,9 +172,8 @@ impl Opening<'_> {
     }
 
     /// What a login left. A header that the entry gives itself goes before it.
-    fn tokens(&self, url: &str, headers: &BTreeMap<String, Secret>, access: &config::Access) -> Option<Tokens> {
-        let given = headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
-        let logins = self.options.logins.as_ref().filter(|_| !given && access.headers_helper.is_none())?;
+    fn tokens(&self, url: &str, access: &config::Access) -> Option<Tokens> {
+        let logins = self.options.logins.as_ref().filter(|_| self.config.transport.own_proof().is_none())?;
         Some(Tokens::new(logins, url.to_owned(), access.oauth.clone(), self.secrets.clone()))
     }
 

@@ -25,6 +25,10 @@ pub enum LoginError {
     #[error("server `{server}` is not reached over HTTP, so nobody logs in to it")]
     NotHttp { server: String },
 
+    /// Its entry proves in another way who we are, which goes before a login.
+    #[error("server `{server}` is shown `{by}` of its entry, so a login would not be used")]
+    Outranked { server: String, by: &'static str },
+
     /// Neither the server nor its host publishes where to log in.
     #[error("server `{server}` offers no login: it publishes no authorization server")]
     NotOffered { server: String },
@@ -44,6 +48,7 @@ impl LoginError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotHttp { .. } => "upstream.login_not_http",
+            Self::Outranked { .. } => "upstream.login_outranked",
             Self::NotOffered { .. } => "upstream.login_not_offered",
             Self::Refused { .. } => "upstream.login_refused",
             Self::Failed { .. } => "upstream.login_failed",
@@ -55,6 +60,9 @@ impl LoginError {
     pub fn hint(&self) -> String {
         match self {
             Self::NotHttp { .. } => "give it what it needs by `env` in its entry".into(),
+            Self::Outranked { server, by } => {
+                format!("take `{by}` out of the entry of `{server}` if you want to log in")
+            }
             Self::NotOffered { server } => format!("put a token into `headers` in the entry of `{server}`"),
             Self::Refused { .. } => "try again, and agree to what is asked".into(),
             Self::NotForgotten { .. } => "unlock the keyring and log out again".into(),
@@ -70,6 +78,7 @@ impl LoginError {
 /// A login that waits for a person.
 pub struct Login {
     server: String,
+    secrets: Secrets,
     session: AuthorizationSession,
     kept: Arc<Mutex<Option<Kept>>>,
 }
@@ -85,9 +94,13 @@ impl Login {
     ) -> Result<Self, LoginError> {
         let (address, entry) = remote(config)?;
         let server = config.name.clone();
-        let failed = |error: AuthError| failed(&server, &error);
+        if let Some(by) = config.transport.own_proof() {
+            return Err(LoginError::Outranked { server, by });
+        }
+        let secrets = Secrets::of(&config.transport, &config.expanded);
+        let failed = |error: AuthError| failed(&server, &error, &secrets);
         let mut manager = super::manager(address, entry).await.map_err(failed)?;
-        let store = Store::new(logins, address, Secrets::default());
+        let store = Store::new(logins, address, secrets.clone());
         let kept = Arc::default();
         manager.set_credential_store(Noting { store: store.clone(), kept: Arc::clone(&kept) });
         // A server that is asked says best where to log in, and for what.
@@ -119,9 +132,9 @@ impl Login {
             request = request.with_scopes(wanted.collect::<BTreeSet<_>>());
         }
         match AuthorizationSession::new(manager, request).await {
-            Ok(session) => Ok(Self { server, session, kept }),
+            Ok(session) => Ok(Self { server, secrets, session, kept }),
             Err(_) if guessed => Err(LoginError::NotOffered { server }),
-            Err((_, error)) => Err(self::failed(&server, &error)),
+            Err((_, error)) => Err(failed(error)),
         }
     }
 
@@ -134,9 +147,12 @@ impl Login {
     pub async fn finish(&self, redirected: &str) -> Result<Option<Kept>, LoginError> {
         let server = self.server.clone();
         if let Some(reason) = refusal(redirected) {
-            return Err(LoginError::Refused { server, reason });
+            return Err(LoginError::Refused { server, reason: self.secrets.redact(reason) });
         }
-        self.session.handle_callback_url(redirected).await.map_err(|error| failed(&self.server, &error))?;
+        self.session
+            .handle_callback_url(redirected)
+            .await
+            .map_err(|error| failed(&self.server, &error, &self.secrets))?;
         Ok(self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }
@@ -198,8 +214,8 @@ fn refusal(redirected: &str) -> Option<String> {
     Some(value("error_description").map_or(error.clone(), |words| format!("{error} ({words})")))
 }
 
-fn failed(server: &str, error: &AuthError) -> LoginError {
-    LoginError::Failed { server: server.to_owned(), reason: causes(error) }
+fn failed(server: &str, error: &AuthError, secrets: &Secrets) -> LoginError {
+    LoginError::Failed { server: server.to_owned(), reason: secrets.redact(causes(error)) }
 }
 
 #[cfg(test)]
