@@ -1,5 +1,8 @@
 //! `mcp-bridge login`: a real authorization server, a real MCP server that wants its tokens, a person at a browser.
 
+#[cfg(target_os = "linux")]
+#[path = "login/keyring.rs"]
+mod keyring;
 #[path = "support/real.rs"]
 mod real;
 
@@ -12,6 +15,8 @@ use serde_json::json;
 /// A home with one server, `r`, that wants a login; and both servers behind it.
 struct World {
     home: tempfile::TempDir,
+    /// More of the bridge's environment.
+    env: Vec<(&'static str, String)>,
     servers: Child,
     /// Kept open: the servers may say more.
     _stdout: BufReader<ChildStdout>,
@@ -38,13 +43,14 @@ impl World {
         }});
         std::fs::create_dir_all(home.path().join("MCPs")).expect("a folder");
         std::fs::write(home.path().join("MCPs/servers.json"), file.to_string()).expect("writing");
-        Self { home, servers, _stdout: stdout }
+        Self { home, env: Vec::new(), servers, _stdout: stdout }
     }
 
     fn bridge(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-bridge"));
         command.args(words).current_dir(self.home.path()).env_clear();
         command.env("HOME", self.home.path()).env("PATH", std::env::var_os("PATH").expect("PATH"));
+        command.envs(self.env.iter().map(|(name, value)| (*name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

@@ -1,7 +1,15 @@
 //! Connections to remote servers, against servers of raw bytes: what arrives, what is sent, and what every failure means.
 
+#[path = "remote/changes.rs"]
+mod changes;
+#[path = "remote/eras.rs"]
+mod eras;
 #[path = "support/http_stub.rs"]
 mod http_stub;
+#[path = "remote/logins.rs"]
+mod logins;
+#[path = "remote/secrets.rs"]
+mod secrets;
 #[path = "support/stub.rs"]
 mod stub;
 
@@ -268,8 +276,21 @@ async fn a_redirect_within_the_origin_is_followed() {
 }
 
 #[tokio::test]
+async fn redirects_in_a_circle_are_named() {
+    let server = HttpStub::start(|request| match request.asks() {
+        "tools/call" if request.path == "/mcp" => status(307).with("location", "/there"),
+        "tools/call" => status(307).with("location", "/mcp"),
+        _ => plain(request),
+    })
+    .await;
+    let error = call(&upstreams(server.config(HTTP))).await.expect_err("a circle");
+    assert_eq!((error.code(), error.may_have_happened()), ("upstream.http_status", false), "{error}");
+    assert!(error.to_string().contains("its redirects go in a circle: more than 5 of them"), "{error}");
+}
+
+#[tokio::test]
 async fn a_refusal_is_named_and_no_secret_is_in_it() {
-    for (status, wanted) in [(401, "`headers`"), (403, "rights")] {
+    for (status, wanted) in [(401, "`Authorization` in `headers`"), (403, "rights")] {
         let server = HttpStub::start(move |_| {
             http_stub::status(status).with("www-authenticate", r#"Bearer error="invalid_token", was="hunter22""#)
         })
@@ -283,6 +304,7 @@ async fn a_refusal_is_named_and_no_secret_is_in_it() {
         let text = format!("{error} {error:?} {}", error.hint());
         assert!(text.contains(&format!("HTTP status {status}")) && text.contains("invalid_token"), "{text}");
         assert!(!text.contains("hunter22") && error.hint().contains(wanted), "{text}");
+        assert!(!text.contains("login") && text.contains("refused the `Authorization` of its entry"), "{text}");
     }
 }
 
@@ -364,14 +386,19 @@ async fn what_is_not_mcp_is_said_to_be_not_mcp() {
 
 #[tokio::test]
 async fn statuses_mean_what_the_standard_says() {
-    for (code, may_have_happened) in [(400, false), (429, false), (500, true), (502, true), (503, false)] {
+    const PERHAPS: &str = "; the call may have happened";
+    for (code, end) in [(400, ""), (429, ""), (500, PERHAPS), (502, PERHAPS), (503, ""), (504, PERHAPS)] {
         let (outcome, _server) =
             one_call(move |_| reply(code, "text/plain", "so\nit is").with("retry-after", "7")).await;
         let error = outcome.expect_err("a status");
-        assert_eq!((error.code(), error.may_have_happened()), ("upstream.http_status", may_have_happened), "{code}");
+        assert_eq!((error.code(), error.may_have_happened()), ("upstream.http_status", !end.is_empty()), "{code}");
         let text = error.to_string();
-        assert!(text.ends_with(&format!("HTTP status {code}: so\nit is (it asks to wait: 7)")), "{text}");
+        assert!(text.ends_with(&format!("HTTP status {code}: so\nit is (it asks to wait: 7){end}")), "{text}");
     }
+    // A server that is full says when to come back; a proxy whose server broke off does not.
+    let (outcome, _server) = one_call(|_| status(503)).await;
+    let error = outcome.expect_err("a status");
+    assert!(error.may_have_happened() && error.to_string().ends_with(PERHAPS), "{error}");
 }
 
 #[tokio::test]

@@ -67,8 +67,9 @@ async fn both_lines_of_the_python_sdk_over_every_transport() {
 #[tokio::test]
 async fn a_tool_list_that_changed_is_read_again() {
     let Some(folder) = real::folder() else { return };
-    for transport in ["http", "sse", "ws"] {
-        let peer = Peer::sdk(&folder, "older", transport, &[]);
+    // The newer line tells it only who listens.
+    for (line, transport) in [("older", "http"), ("older", "sse"), ("older", "ws"), ("venv", "http")] {
+        let peer = Peer::sdk(&folder, line, transport, &[]);
         let upstreams = upstreams(remote(&peer.url, RemoteKind::Unstated, &[]));
         let before = upstreams.tools("r").await.expect("tools").tools.len();
         call(&upstreams, "grow", json!({})).await.expect(transport);
@@ -132,6 +133,16 @@ async fn a_server_behind_a_unix_socket() {
     let socket = place.path().join("peer.sock").display().to_string();
     let _peer = Peer::sdk(&folder, "venv", "http", &["--socket", &socket]);
     works("unix", &upstreams(remote(&format!("unix://{socket}"), RemoteKind::Unstated, &[])), ECHO).await;
+
+    for (transport, kind, url) in [
+        ("ws", RemoteKind::Unstated, "ws+unix://SOCKET:/"),
+        ("ws", RemoteKind::WebSocket, "unix://SOCKET:/"),
+        ("sse", RemoteKind::Sse, "unix://SOCKET:/sse"),
+    ] {
+        let socket = place.path().join(format!("{transport}-{kind:?}.sock")).display().to_string();
+        let _peer = Peer::sdk(&folder, "older", transport, &["--socket", &socket]);
+        works(url, &upstreams(remote(&url.replace("SOCKET", &socket), kind, &[])), ECHO).await;
+    }
 }
 
 /// An entry with the certificates that it trusts and shows.

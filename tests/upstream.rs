@@ -296,6 +296,7 @@ fn stdio(command: &str, cwd: Option<&str>) -> ServerConfig {
         call_timeout: None,
         description: None,
         era: Default::default(),
+        expanded: Vec::new(),
         survival: Default::default(),
     }
 }

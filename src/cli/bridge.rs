@@ -39,7 +39,7 @@ impl Bridge {
                 start_timeout: settings.start_timeout,
                 inherit_env: env.vars().clone(),
                 chain: chain.clone(),
-                tokens: Some(super::login::tokens(settings)),
+                logins: Some(super::login::logins(settings)),
                 ..upstream::Options::default()
             },
         );

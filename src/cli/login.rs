@@ -1,6 +1,5 @@
 //! `mcp-bridge login SERVER`: the person at the browser, the bridge at the address that the browser is sent back to.
 
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -8,9 +7,9 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Exit, bridge, paint};
-use crate::settings::{Environment, Settings};
+use crate::settings::{Environment, Settings, TokenStore};
 use crate::upstream::config::{ServerConfig, Transport};
-use crate::upstream::{Login, LoginError, logout as forget};
+use crate::upstream::{Login, LoginError, Logins, UseKeyring, logout as forget};
 
 /// The time a person gets; codes of authorization servers do not live longer either.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -23,8 +22,13 @@ const THANKS: &str =
     "<!doctype html><title>mcp-bridge</title><p>You may close this window and go back to the terminal.";
 
 /// Where logins are kept.
-pub(super) fn tokens(settings: &Settings) -> PathBuf {
-    settings.state_dir.join("tokens")
+pub(super) fn logins(settings: &Settings) -> Logins {
+    let keyring = match settings.token_store {
+        TokenStore::Auto => UseKeyring::IfItWorks,
+        TokenStore::Keyring => UseKeyring::Always,
+        TokenStore::File => UseKeyring::Never,
+    };
+    Logins { folder: settings.state_dir.join("tokens"), keyring }
 }
 
 pub(super) async fn login(
@@ -53,7 +57,7 @@ pub(super) async fn login(
     let Ok(address) = listener.local_addr() else { return Exit::Error };
     let redirect = format!("http://{address}{CALLBACK}");
     let finished = bridge::until_interrupted(async {
-        let login = Login::begin(&config, &redirect, &tokens(settings), scopes).await?;
+        let login = Login::begin(&config, &redirect, &logins(settings), scopes).await?;
         eprintln!("To log in to {server}, open this address:\n\n    {}\n", login.address());
         eprintln!("On another machine, paste the address that the browser ends up at here.");
         if browser {
@@ -69,7 +73,10 @@ pub(super) async fn login(
     });
     match finished.await {
         None => Exit::Cancelled,
-        Some(Ok(())) => {
+        Some(Ok(kept)) => {
+            if let Some(kept) = kept {
+                eprintln!("The login is kept {kept}.");
+            }
             println!("{server}: logged in");
             Exit::Success
         }
@@ -77,12 +84,12 @@ pub(super) async fn login(
     }
 }
 
-pub(super) fn logout(env: &Environment, settings: &Settings, server: &str) -> Exit {
+pub(super) async fn logout(env: &Environment, settings: &Settings, server: &str) -> Exit {
     let config = match named(env, settings, server) {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    match forget(&config, &tokens(settings)) {
+    match forget(&config, &logins(settings)).await {
         Ok(true) => println!("{server}: logged out; the authorization server may still know the login"),
         Ok(false) => println!("{server}: there was no login"),
         Err(error) => return told(&error),

@@ -277,7 +277,7 @@ pub fn main() -> Exit {
             Command::Login { server, no_browser, scopes } => {
                 login::login(&env, &settings, &server, scopes.as_deref(), !no_browser).await
             }
-            Command::Logout { server } => login::logout(&env, &settings, &server),
+            Command::Logout { server } => login::logout(&env, &settings, &server).await,
             #[cfg(unix)]
             Command::Sessions { command, json } => sessions::sessions(&settings, command, json).await,
             Command::Settings => settings::settings(&env),

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::remote;
 use super::survival;
-use super::words::{kind, nearest, shown};
-use crate::upstream::config::{Access, Era, OAuth, Overrides, RemoteKind, Secret, Transport};
+use super::words::{kind, nearest, shown, strangers};
+use crate::upstream::config::{Era, Overrides, RemoteKind, Secret, Transport};
 
 /// An entry as written: texts may still hold variables, and `cwd` is not yet a real path.
 #[derive(Debug)]
@@ -110,7 +111,12 @@ pub(super) fn parse(value: &Value) -> Result<Entry, Flaw> {
                 Some(Wanted::Remote(kind)) => kind,
                 _ => RemoteKind::Unstated,
             };
-            Transport::Remote { url: url.to_owned(), headers: texts(members, HEADERS)?, kind, access: access(members)? }
+            Transport::Remote {
+                url: url.to_owned(),
+                headers: texts(members, HEADERS)?,
+                kind,
+                access: remote::access(members, &mut warnings)?,
+            }
         }
         (_, None, None) => return Err(Flaw::new("command", "missing", "`command` (a program) or `url` (an address)")),
     };
@@ -141,7 +147,7 @@ fn flatten(written: &Map<String, Value>) -> Map<String, Value> {
 }
 
 /// The first spelling that is there and not null.
-fn pick<'m, 'k>(members: &'m Map<String, Value>, spellings: &[&'k str]) -> Option<(&'k str, &'m Value)> {
+pub(super) fn pick<'m, 'k>(members: &'m Map<String, Value>, spellings: &[&'k str]) -> Option<(&'k str, &'m Value)> {
     spellings.iter().find_map(|key| members.get(*key).filter(|value| !value.is_null()).map(|value| (*key, value)))
 }
 
@@ -195,59 +201,6 @@ fn list(key: &str, items: &[Value]) -> Result<Vec<String>, Flaw> {
     items.iter().enumerate().map(item).collect()
 }
 
-/// What a remote server asks for beside fixed headers. Files are as written.
-fn access(members: &Map<String, Value>) -> Result<Access, Flaw> {
-    let helper = pick(members, &["headersHelper"]).map(|(key, value)| text(key, value)).transpose()?;
-    let mut access = Access { headers_helper: helper.map(str::to_owned), oauth: oauth(members)?, ..Access::default() };
-    let Some((key, value)) = pick(members, &["tls"]) else { return Ok(access) };
-    let Value::Object(files) = value else {
-        return Err(Flaw::new(key, kind(value), "an object of files: `ca`, `cert`, `key`"));
-    };
-    let file = |name: &'static str| {
-        pick(files, &[name]).map(|(_, value)| text(&format!("tls.{name}"), value).map(PathBuf::from)).transpose()
-    };
-    access.ca = file("ca")?;
-    access.certificate = match (file("cert")?, file("key")?) {
-        (Some(cert), key) => Some((cert.clone(), key.unwrap_or(cert))),
-        (None, Some(_)) => {
-            return Err(Flaw::new("tls.cert", "missing beside `tls.key`", "the file of the certificate"));
-        }
-        (None, None) => None,
-    };
-    Ok(access)
-}
-
-/// What the bridge is at the authorization server, in the words of Claude Code, and `allowPrivate`, which is ours.
-fn oauth(members: &Map<String, Value>) -> Result<OAuth, Flaw> {
-    let Some((key, value)) = pick(members, &["oauth"]) else { return Ok(OAuth::default()) };
-    let Value::Object(given) = value else {
-        return Err(Flaw::new(
-            key,
-            kind(value),
-            "an object: `clientId`, `clientSecret`, `callbackPort`, `scopes`, `allowPrivate`",
-        ));
-    };
-    let word = |name: &'static str| {
-        pick(given, &[name]).map(|(_, value)| text(&format!("oauth.{name}"), value).map(str::to_owned)).transpose()
-    };
-    let port = pick(given, &["callbackPort"]).map(|(_, value)| {
-        let port = value.as_u64().and_then(|port| u16::try_from(port).ok());
-        port.ok_or_else(|| Flaw::new("oauth.callbackPort", kind(value), "a port, such as 8765"))
-    });
-    let allow_private = match pick(given, &["allowPrivate"]) {
-        None => false,
-        Some((_, Value::Bool(flag))) => *flag,
-        Some((_, other)) => return Err(Flaw::new("oauth.allowPrivate", kind(other), "true or false")),
-    };
-    Ok(OAuth {
-        client_id: word("clientId")?,
-        client_secret: word("clientSecret")?.map(Secret::new),
-        callback_port: port.transpose()?,
-        scopes: word("scopes")?,
-        allow_private,
-    })
-}
-
 /// Which era of the protocol the server is spoken to in.
 fn era(members: &Map<String, Value>) -> Result<Era, Flaw> {
     const ACCEPTED: &str = "`auto`, or the date of a revision, such as `2025-11-25` or `2026-07-28`";
@@ -257,7 +210,11 @@ fn era(members: &Map<String, Value>) -> Result<Era, Flaw> {
         // Dates of this form are in order as texts.
         date if date.len() == 10 && date.starts_with("20") && date < "2026-07-28" => Ok(Era::Initialize),
         date if date.len() == 10 && date.starts_with("20") => Ok(Era::Discover),
-        _ => Err(Flaw::new(key, "no revision of the protocol", ACCEPTED)),
+        word => Err(Flaw::new(
+            key,
+            slip("no revision of the protocol", word, &["auto", "2025-11-25", "2026-07-28"]),
+            ACCEPTED,
+        )),
     }
 }
 
@@ -277,7 +234,7 @@ fn texts(members: &Map<String, Value>, spellings: &[&str]) -> Result<BTreeMap<St
     given.map(pair).collect()
 }
 
-fn text<'v>(key: &str, value: &'v Value) -> Result<&'v str, Flaw> {
+pub(super) fn text<'v>(key: &str, value: &'v Value) -> Result<&'v str, Flaw> {
     match value.as_str() {
         Some(text) if !text.trim().is_empty() => Ok(text),
         Some(_) => Err(Flaw::new(key, "an empty string", "a string that is not empty")),
@@ -315,9 +272,18 @@ impl Wanted {
             "sseide" | "wside" | "sdk" | "claudeaiproxy" => {
                 Err(Flaw::new(key, "a transport that Claude Code keeps for itself", ACCEPTED))
             }
-            _ => Err(Flaw::new(key, "an unknown transport", ACCEPTED)),
+            word => Err(Flaw::new(
+                key,
+                slip("an unknown transport", word, &["stdio", "http", "sse", "websocket"]),
+                ACCEPTED,
+            )),
         }
     }
+}
+
+/// What is wrong with a word, and the known word that was most likely meant; never the word itself.
+fn slip(wrong: &str, word: &str, known: &[&str]) -> String {
+    nearest(word, known).map_or_else(|| wrong.to_owned(), |near| format!("{wrong} (did you mean `{near}`?)"))
 }
 
 fn timeout(members: &Map<String, Value>, warnings: &mut Vec<String>) -> Result<Option<Duration>, Flaw> {
@@ -369,17 +335,6 @@ fn unknown_keys(members: &Map<String, Value>) -> Vec<String> {
         let key = key.as_str();
         !known.contains(&key) && !HARMLESS.contains(&key) && !NOT_HONOURED.contains(&key)
     };
-    let name = |key: &String| match nearest(key, &known) {
-        Some(near) => format!("`{}` (did you mean `{near}`?)", shown(key)),
-        None => format!("`{}`", shown(key)),
-    };
-    // Enough to see what is wrong; a file of thousands of wrong keys need not fill the screen, nor cost a search for each.
-    const NAMED: usize = 8;
-    let named: Vec<String> = members.keys().filter(strange).take(NAMED).map(name).collect();
-    if !named.is_empty() {
-        let rest = members.keys().filter(strange).count() - named.len();
-        let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-        warnings.push(format!("unknown keys: {}{more}", named.join(", ")));
-    }
+    warnings.extend(strangers("unknown keys", members.keys().filter(strange), &known));
     warnings
 }

@@ -1,6 +1,7 @@
 //! Variables in config text. Each client has its own dialect, so the dialect comes with the source, never globally.
 
 use super::place::Os;
+use crate::upstream::config::is_public_variable;
 
 /// How a client writes a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,17 @@ pub enum Wanted<'t> {
     Private(&'t str),
 }
 
+impl Wanted<'_> {
+    /// Whether nothing says that what stands for it may be shown.
+    fn may_be_secret(self) -> bool {
+        match self {
+            Self::Variable(name) => !is_public_variable(name),
+            Self::File(_) | Self::Private(_) => true,
+            Self::Client(_) => false,
+        }
+    }
+}
+
 /// A text after expansion.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Expanded {
@@ -45,6 +57,8 @@ pub struct Expanded {
     pub unset: Vec<String>,
     /// What only the client itself could have told.
     pub private: Vec<String>,
+    /// What was filled in and may be a secret.
+    pub secrets: Vec<String>,
 }
 
 /// Longer than any reference in use; without a bound, a text of nothing but openings would be read to its end from each.
@@ -64,7 +78,9 @@ impl Dialect {
                 continue;
             };
             let written = &here[..reference.length];
-            match known(reference.wanted).or_else(|| reference.default.map(str::to_owned)) {
+            let value = known(reference.wanted);
+            out.secrets.extend(value.clone().filter(|_| reference.wanted.may_be_secret()));
+            match value.or_else(|| reference.default.map(str::to_owned)) {
                 Some(value) => out.text.push_str(&value),
                 None => {
                     match reference.wanted {

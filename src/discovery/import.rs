@@ -99,9 +99,14 @@ fn say_access(access: &Access, entry: &mut Value) {
         entry["tls"]["cert"] = path(certificate);
         entry["tls"]["key"] = path(key);
     }
-    let OAuth { client_id, client_secret, callback_port, scopes, allow_private } = &access.oauth;
+    let OAuth { client_id, client_secret, client_metadata_url, callback_port, scopes, allow_private } = &access.oauth;
     let secret = client_secret.as_ref().map(|secret| secret.expose().to_owned());
-    for (key, value) in [("clientId", client_id.clone()), ("clientSecret", secret), ("scopes", scopes.clone())] {
+    for (key, value) in [
+        ("clientId", client_id.clone()),
+        ("clientSecret", secret),
+        ("clientMetadataUrl", client_metadata_url.clone()),
+        ("scopes", scopes.clone()),
+    ] {
         if let Some(value) = value {
             entry["oauth"][key] = value.into();
         }

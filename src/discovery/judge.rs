@@ -124,7 +124,7 @@ impl Scan<'_> {
             project: written.project,
             vars: written.vars,
         };
-        let Settled { mut transport, needs: missing, warnings: more } = settle(entry.transport, &scene)?;
+        let Settled { mut transport, needs: missing, warnings: more, expanded } = settle(entry.transport, &scene)?;
         if let (Some(file), Transport::Stdio { env, .. }) = (env_file.as_ref().and_then(Value::as_str), &mut transport)
         {
             match scene.variables(file) {
@@ -164,6 +164,7 @@ impl Scan<'_> {
             description: entry.description,
             era: entry.era,
             survival: entry.survival,
+            expanded,
         };
         Ok((config, verdict, warnings))
     }
@@ -248,5 +249,6 @@ fn unusable(name: &str) -> ServerConfig {
         description: None,
         era: Era::Any,
         survival: Default::default(),
+        expanded: Vec::new(),
     }
 }

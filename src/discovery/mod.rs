@@ -27,6 +27,7 @@ mod memory;
 mod merge;
 mod oauth;
 mod place;
+mod remote;
 mod scan;
 mod settle;
 mod sources;

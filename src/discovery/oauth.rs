@@ -9,12 +9,15 @@ const MEMBERS: &[(&str, &str)] = &[
     ("client_secret", "clientSecret"),
     ("CLIENT_SECRET", "clientSecret"),
     ("callback_port", "callbackPort"),
+    ("client_metadata_url", "clientMetadataUrl"),
     ("scope", "scopes"),
 ];
 /// The same, written beside `oauth` and not within it.
 const BESIDE: &[(&str, &str)] = &[("oauthClientId", "clientId"), ("oauthScopes", "scopes")];
-/// What of `oauth` means something here.
-const KEPT: &[&str] = &["clientId", "clientSecret", "callbackPort", "scopes", "allowPrivate"];
+/// Members that clients write and that change nothing here: a server says itself where to log in, and where the browser is sent back to
+/// is the bridge's own affair.
+const HARMLESS: &[&str] =
+    &["enabled", "type", "redirectUri", "redirect_uri", "authServerMetadataUrl", "grantType", "audiences"];
 
 /// Undoes the spellings of Cursor (`auth`), Copilot (`oauthClientId`), Zed and others (`client_id`), and takes out what only says
 /// that there is OAuth, which a server says itself.
@@ -57,7 +60,7 @@ pub(super) fn fold(entry: &mut Value) {
                 let joined = Value::from(scopes.join(" "));
                 oauth.insert("scopes".into(), joined);
             }
-            oauth.retain(|key, value| KEPT.contains(&key.as_str()) && value.as_str() != Some(""));
+            oauth.retain(|key, value| !HARMLESS.contains(&key.as_str()) && value.as_str() != Some(""));
         }
         _ => {}
     }

@@ -88,11 +88,13 @@ pub(super) struct Settled {
     /// Fields that cannot be used because a variable in them is not set, e.g. "`url` needs the variable `HOST`".
     pub needs: Vec<String>,
     pub warnings: Vec<String>,
+    /// What was filled in and may be a secret.
+    pub expanded: Vec<Secret>,
 }
 
 /// Expands what `written` says, once.
 pub(super) fn settle(written: Transport, scene: &Scene<'_>) -> Result<Settled, Flaw> {
-    let mut pass = Pass { scene, needs: Vec::new(), warnings: Vec::new() };
+    let mut pass = Pass { scene, needs: Vec::new(), warnings: Vec::new(), expanded: Vec::new() };
     let transport = match written {
         Transport::Stdio { command, args, env, cwd } => pass.stdio(&command, args, env, cwd)?,
         Transport::Remote { url, headers, kind, access } => {
@@ -100,13 +102,14 @@ pub(super) fn settle(written: Transport, scene: &Scene<'_>) -> Result<Settled, F
             pass.remote(&url, headers, kind, access)?
         }
     };
-    Ok(Settled { transport, needs: pass.needs, warnings: pass.warnings })
+    Ok(Settled { transport, needs: pass.needs, warnings: pass.warnings, expanded: pass.expanded })
 }
 
 struct Pass<'p> {
     scene: &'p Scene<'p>,
     needs: Vec<String>,
     warnings: Vec<String>,
+    expanded: Vec<Secret>,
 }
 
 impl Pass<'_> {
@@ -217,6 +220,10 @@ impl Pass<'_> {
         let ca = written.ca.map(|path| file("ca", path));
         let certificate = written.certificate.map(|(cert, key)| (file("cert", cert), file("key", key)));
         let oauth = OAuth {
+            client_metadata_url: written
+                .oauth
+                .client_metadata_url
+                .map(|url| self.required("oauth.clientMetadataUrl", &url)),
             client_secret: written
                 .oauth
                 .client_secret
@@ -266,14 +273,15 @@ impl Pass<'_> {
         let note =
             |name: &String| format!("`{field}` needs `{}`, which its client asks for and keeps to itself", shown(name));
         self.needs.extend(out.private.iter().map(note));
+        self.expanded.extend(out.secrets.iter().map(Secret::new));
         out
     }
 }
 
 fn check_url(url: &str) -> Result<(), Flaw> {
     const ACCEPTED: &str = "an address such as https://example.com/mcp";
-    if url.starts_with("unix:") || url.starts_with("http+unix:") {
-        const SOCKET: &str = "unix:///path/of.sock, unix:///path/of.sock:/mcp or http+unix://%2Fpath%2Fof.sock/mcp";
+    if ["unix:", "http+unix:", "ws+unix:"].iter().any(|scheme| url.starts_with(scheme)) {
+        const SOCKET: &str = "unix:///path/of.sock, unix:///path/of.sock:/mcp, http+unix://%2Fpath%2Fof.sock/mcp or ws+unix:///path/of.sock:/mcp";
         return check_address(url).map_err(|_| Flaw::new("url", "no address of a Unix socket", SOCKET));
     }
     let uri: http::Uri = url.parse().map_err(|_| Flaw::new("url", "not an address", ACCEPTED))?;

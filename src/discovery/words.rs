@@ -26,6 +26,24 @@ pub(super) fn shown(name: &str) -> String {
     out
 }
 
+/// Says which keys nobody knows, each with the known one that was most likely meant; `None` when there are none.
+pub(super) fn strangers<'k>(
+    what: &str,
+    keys: impl Iterator<Item = &'k String> + Clone,
+    known: &[&str],
+) -> Option<String> {
+    /// Enough to see what is wrong; a file of thousands of wrong keys need not fill the screen, nor cost a search for each.
+    const NAMED: usize = 8;
+    let name = |key: &String| match nearest(key, known) {
+        Some(near) => format!("`{}` (did you mean `{near}`?)", shown(key)),
+        None => format!("`{}`", shown(key)),
+    };
+    let named: Vec<String> = keys.clone().take(NAMED).map(name).collect();
+    let rest = keys.count() - named.len();
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    (!named.is_empty()).then(|| format!("{what}: {}{more}", named.join(", ")))
+}
+
 /// Splits a command line as a shell would: blanks separate, quotes hold together. `None` when a quote is left open.
 /// `${...}` holds together too. A backslash escapes, except on Windows, where it is part of paths.
 pub(super) fn split(line: &str, backslash_escapes: bool) -> Option<Vec<String>> {

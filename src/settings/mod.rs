@@ -80,6 +80,15 @@ pub enum OutputMode {
     Json,
 }
 
+/// Where logins to servers are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenStore {
+    /// The keyring where there is one that works, a file otherwise.
+    Auto,
+    Keyring,
+    File,
+}
+
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -157,6 +166,7 @@ pub struct Settings {
     pub allow_self_server: bool,
     pub state_dir: PathBuf,
     pub uploads: Uploads,
+    pub token_store: TokenStore,
     pub log_level: String,
     pub log_format: LogFormat,
     /// For `mcp-bridge start`.
@@ -239,6 +249,11 @@ impl Settings {
             allow_self_server: parse::flag(env, "MCP_BRIDGE_ALLOW_SELF_SERVER")?,
             state_dir: env.get("MCP_BRIDGE_STATE_DIR").map_or_else(|| env.default_state_dir(), PathBuf::from),
             uploads: Uploads::read(env)?,
+            token_store: parse::choice(
+                env,
+                "MCP_BRIDGE_TOKEN_STORE",
+                &[("auto", TokenStore::Auto), ("keyring", TokenStore::Keyring), ("file", TokenStore::File)],
+            )?,
             log_level: parse::log_level(env, "MCP_BRIDGE_LOG_LEVEL")?,
             log_format: parse::choice(
                 env,

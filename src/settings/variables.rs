@@ -334,6 +334,12 @@ pub const VARIABLES: &[Variable] = &[
         help: "How long a file is kept after its last use.",
     },
     Variable {
+        name: "MCP_BRIDGE_TOKEN_STORE",
+        default: "auto",
+        accepts: "auto, keyring or file",
+        help: "Where logins to servers are kept: keyring is the desktop's (Secret Service, on Linux), file is one that only you can read, in the state folder; auto takes the keyring where there is one that works.",
+    },
+    Variable {
         name: "MCP_BRIDGE_LOG_LEVEL",
         default: "info",
         accepts: "error, warn, info, debug, trace, or a filter such as info,mcp_bridge::upstream=debug",

@@ -68,6 +68,7 @@ mod tests {
             description: None,
             survival: Overrides::default(),
             era: Default::default(),
+            expanded: Vec::new(),
         }
     }
 

@@ -76,6 +76,8 @@ pub struct OAuth {
     /// An id that was given out by hand; without one the bridge registers itself.
     pub client_id: Option<String>,
     pub client_secret: Option<Secret>,
+    /// Where the bridge's client ID metadata document is published; used where the authorization server takes such ids.
+    pub client_metadata_url: Option<String>,
     /// The port of 127.0.0.1 that the browser is sent back to; any free one when `None`.
     pub callback_port: Option<u16>,
     /// What is asked for, separated by blanks; chosen from what the server names when `None`.
@@ -85,6 +87,13 @@ pub struct OAuth {
 }
 
 impl Transport {
+    /// What in the entry of a remote server proves who we are, so that no login is used: the name of the key.
+    pub(super) fn own_proof(&self) -> Option<&'static str> {
+        let Self::Remote { headers, access, .. } = self else { return None };
+        let header = headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
+        header.then_some("headers.Authorization").or(access.headers_helper.is_some().then_some("headersHelper"))
+    }
+
     /// What would be started or contacted, whole, for the person who is asked to approve it. Arguments may hold secrets: never log this.
     pub fn command_line(&self) -> String {
         match self {
@@ -137,6 +146,11 @@ pub fn host_of(url: &str) -> String {
     }
 }
 
+/// Whether every server gets this variable of the bridge's environment; what it holds is no secret.
+pub fn is_public_variable(name: &str) -> bool {
+    super::stdio::is_inherited(name) || matches!(name, "PWD" | "OLDPWD" | "HOSTNAME")
+}
+
 /// Whether this can be the `url` of a remote server; the error is the end of the sentence "the address ...".
 pub fn check_address(url: &str) -> Result<(), String> {
     super::http::Address::parse(url).map(drop)
@@ -164,6 +178,8 @@ pub struct ServerConfig {
     pub era: Era,
     /// What its entry says about keeping calls alive.
     pub survival: Overrides,
+    /// What variables in its entry became, where that may be a secret: errors and log lines show none of it.
+    pub expanded: Vec<Secret>,
 }
 
 impl ServerConfig {

@@ -1,32 +1,30 @@
 //! One live connection to a server, whatever the transport: the handshake, the tool list, calls.
 
 use std::collections::HashSet;
-use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, ClientRequest, ErrorData, ListToolsRequest, PaginatedRequestParams,
-    RequestId, ServerPeerInfo, ServerResult,
+    CallToolRequest, CallToolRequestParams, ClientRequest, ListToolsRequest, PaginatedRequestParams, ServerPeerInfo,
+    ServerResult,
 };
-use rmcp::service::{
-    Peer, PeerRequestOptions, RequestHandle, RoleClient, RunningService, ServiceError, serve_client_with_lifecycle,
-};
+use rmcp::service::{RoleClient, RunningService, serve_client_with_lifecycle};
 use rmcp::transport::Transport;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
+use super::config::Era;
 use super::error::METHOD_NOT_FOUND;
-use super::handshake::{AUTOPSY, Refuser, handshake_failed, knows_no_initialize};
+use super::handshake::{AUTOPSY, Refuser, handshake_failed, known_version, knows_no_initialize};
 use super::lifeline::Lifeline;
 use super::open::Began;
-use super::tap::{Answer, Tap};
+use super::request::{Failure, Line};
+use super::secrets::Secrets;
 use super::tools::{self, ServerTools, ToolInfo};
-use super::trouble::Trouble;
-use super::{MAX_LINE, UpstreamError, outgoing, through};
+use super::{MAX_LINE, UpstreamError, listen, outgoing};
 use crate::chain::Chain;
 
 /// Pages of one `tools/list`. The largest server known has 98 tools on one page; this stops one that never ends.
@@ -38,15 +36,12 @@ const GOODBYE: Duration = Duration::from_secs(2);
 
 pub(super) struct Connection {
     server: String,
-    peer: Peer<RoleClient>,
+    line: Line,
     /// Keeps rmcp's task alive, where no task of ours does; dropping it ends the connection.
     _running: Option<RunningService<RoleClient, Refuser>>,
     /// Not a process of ours: it has no exit status and no last words.
     is_remote: bool,
-    tap: Arc<Tap>,
     lifeline: Lifeline,
-    /// The bridges above this server.
-    chain: Chain,
     /// Seen to be dead by a call, perhaps before the lifeline says so.
     dead: AtomicBool,
     pub(super) since: SystemTime,
@@ -98,15 +93,23 @@ impl Connection {
             }
             Err(_) => {
                 let stderr = (!is_remote).then(|| lifeline.last_words.text());
-                return Err(UpstreamError::StartTimeout { server: server.to_owned(), limit, stderr }.into());
+                let silent = UpstreamError::StartTimeout { server: server.to_owned(), limit, stderr };
+                return Err(tap.last_trouble().map_or(silent, |trouble| trouble.explain(server, false)).into());
             }
         };
-        unopened.disarm();
-        let peer = running.peer().clone();
-        let said = peer.peer_info().and_then(|info| info.meta.clone());
-        if chain.ends_in(&Chain::in_meta(said.as_deref())) {
-            return Err(UpstreamError::Circle { server: server.to_owned() }.into());
+        let line = Line { peer: running.peer().clone(), tap, chain: chain.clone() };
+        if let Some(info) = line.peer.peer_info() {
+            known_version(server, &info.protocol_version)?;
+            if chain.ends_in(&Chain::in_meta(info.meta.as_deref())) {
+                return Err(UpstreamError::Circle { server: server.to_owned() }.into());
+            }
+            if let Some(filter) = listen::offered(&info).filter(|_| line.tap.era() == Era::Discover) {
+                let (listening, stop) =
+                    (listen::listen(line.clone(), server.to_owned(), filter), lifeline.stop.clone());
+                tokio::spawn(async move { stop.run_until_cancelled(listening).await });
+            }
         }
+        unopened.disarm();
         let running = match remote {
             None => Some(running),
             Some(tracker) => {
@@ -120,12 +123,10 @@ impl Connection {
         };
         Ok(Self {
             server: server.to_owned(),
-            peer,
+            line,
             _running: running,
             is_remote,
-            tap,
             lifeline,
-            chain: chain.clone(),
             dead: AtomicBool::new(false),
             since: SystemTime::now(),
             tools: tokio::sync::Mutex::new(None),
@@ -135,7 +136,9 @@ impl Connection {
     }
 
     pub(super) fn is_open(&self) -> bool {
-        !self.dead.load(Ordering::Acquire) && !self.peer.is_transport_closed() && self.lifeline.how_it_ended().is_none()
+        !self.dead.load(Ordering::Acquire)
+            && !self.line.peer.is_transport_closed()
+            && self.lifeline.how_it_ended().is_none()
     }
 
     /// Asks the connection to end; see [`Lifeline::stop`].
@@ -152,6 +155,11 @@ impl Connection {
     /// By which its end can be waited for without keeping it.
     pub(super) fn lifeline(&self) -> Lifeline {
         self.lifeline.clone()
+    }
+
+    /// How the conversation began.
+    pub(super) fn era(&self) -> Era {
+        self.line.tap.era()
     }
 
     /// How many tools the last list had; `None` before there was one.
@@ -175,7 +183,7 @@ impl Connection {
         let server = self.server.clone();
         if self.is_remote {
             let reason = how.unwrap_or_else(|| "it was closed".into());
-            return UpstreamError::Interrupted { server, reason: self.lifeline.last_words.redact(reason), called };
+            return UpstreamError::Interrupted { server, reason: self.secrets().redact(reason), called };
         }
         UpstreamError::Exited {
             server,
@@ -197,7 +205,7 @@ impl Connection {
             return Err(error.clone());
         }
         // Read before listing: a change that comes while the list is made asks for another one.
-        let changes = self.tap.list_changes();
+        let changes = self.line.tap.list_changes();
         if let Some(known) = listed.as_ref().filter(|known| known.changes == changes) {
             return Ok(known.tools.clone());
         }
@@ -211,7 +219,7 @@ impl Connection {
     /// The last list, if there was one and the server did not say since that it changed.
     pub(super) fn known_tools(&self) -> Option<Arc<ServerTools>> {
         let listed = self.tools.try_lock().ok()?;
-        listed.as_ref().filter(|known| known.changes == self.tap.list_changes()).map(|known| known.tools.clone())
+        listed.as_ref().filter(|known| known.changes == self.line.tap.list_changes()).map(|known| known.tools.clone())
     }
 
     async fn list(&self, limit: Duration) -> Result<ServerTools, UpstreamError> {
@@ -223,7 +231,8 @@ impl Connection {
         for page_number in 1.. {
             let params = PaginatedRequestParams::default().with_cursor(cursor.clone());
             let request = ListToolsRequest { params: Some(params), ..Default::default() };
-            let (result, understood) = match self.request(ClientRequest::ListToolsRequest(request), deadline).await {
+            let (result, understood) = match self.line.request(ClientRequest::ListToolsRequest(request), deadline).await
+            {
                 Ok(answer) => answer,
                 Err(Failure::DeadlinePassed) => {
                     return Err(UpstreamError::ListTimeout { server: self.server.clone(), limit });
@@ -262,7 +271,7 @@ impl Connection {
         if unreadable > 0 {
             tracing::warn!(server = self.server, unreadable, "tool definitions that cannot be used were left out");
         }
-        let info = self.peer.peer_info();
+        let info = self.line.peer.peer_info();
         let info: Option<&ServerPeerInfo> = info.as_deref();
         let implementation = info.and_then(|info| info.server_info.as_ref());
         Ok(ServerTools {
@@ -276,8 +285,9 @@ impl Connection {
 
     /// Without the tools by which this bridge would call itself: what stands between may serve others beside them.
     fn not_our_own(&self, tools: Vec<ToolInfo>) -> Result<Vec<ToolInfo>, UpstreamError> {
-        let leads_back =
-            |tool: &ToolInfo| self.chain.ends_in(&Chain::in_meta(tool.raw.get("_meta").and_then(Value::as_object)));
+        let leads_back = |tool: &ToolInfo| {
+            self.line.chain.ends_in(&Chain::in_meta(tool.raw.get("_meta").and_then(Value::as_object)))
+        };
         let (own, others): (Vec<_>, Vec<_>) = tools.into_iter().partition(leads_back);
         if own.is_empty() {
             return Ok(others);
@@ -297,7 +307,7 @@ impl Connection {
     /// Asks whether the server lives. Any answer says that it does, "method not found" included.
     pub(super) async fn ping(&self, limit: Duration) -> Result<(), UpstreamError> {
         let ping = ClientRequest::PingRequest(Default::default());
-        match self.request(ping, Instant::now() + limit).await {
+        match self.line.request(ping, Instant::now() + limit).await {
             Ok(_) | Err(Failure::Refused(_) | Failure::TooLarge(_)) => Ok(()),
             Err(Failure::DeadlinePassed) => Err(UpstreamError::PingTimeout { server: self.server.clone(), limit }),
             Err(failure) => match self.explain(failure, "ping").await {
@@ -316,7 +326,7 @@ impl Connection {
     ) -> Result<Box<RawValue>, UpstreamError> {
         let begun = Instant::now();
         let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
-        match self.request(ClientRequest::CallToolRequest(CallToolRequest::new(params)), deadline).await {
+        match self.line.request(ClientRequest::CallToolRequest(CallToolRequest::new(params)), deadline).await {
             Ok((result, _)) if !result.get().starts_with('{') => Err(self.bad_answer("tools/call", result.get())),
             Ok((result, _)) => Ok(result),
             Err(Failure::DeadlinePassed) => Err(UpstreamError::CallTimeout {
@@ -329,32 +339,9 @@ impl Connection {
         }
     }
 
-    /// Sends a request and waits for its answer, as the server wrote it and as far as rmcp had to understand it; when the deadline passes, or the caller no longer waits, the server is told.
-    async fn request(
-        &self,
-        request: ClientRequest,
-        deadline: Instant,
-    ) -> Result<(Box<RawValue>, ServerResult), Failure> {
-        let mut options = PeerRequestOptions::no_options();
-        options.meta = through::meta(&self.chain);
-        let sending = self.peer.send_request_with_option(request, options);
-        let handle =
-            timeout_at(deadline, sending).await.map_err(|_| Failure::DeadlinePassed)?.map_err(Failure::from)?;
-        let mut pending = Pending { tap: &self.tap, id: handle.id.clone(), handle: Some(handle) };
-        let news = timeout_at(deadline, pending.news()).await.map_err(|_| Failure::DeadlinePassed)?;
-        pending.handle = None;
-        let understood = news.map_err(Failure::from)?;
-        match self.tap.take(&pending.id) {
-            Some(Answer::Raw(text)) => Ok((text, understood)),
-            Some(Answer::TooLarge(bytes)) => Err(Failure::TooLarge(bytes)),
-            Some(Answer::Trouble(trouble)) => Err(Failure::Trouble(trouble)),
-            None => Err(Failure::Closed),
-        }
-    }
-
     async fn explain(&self, failure: Failure, method: &str) -> UpstreamError {
         let server = self.server.clone();
-        match failure {
+        let error = match failure {
             Failure::Refused(error) => UpstreamError::Protocol {
                 server,
                 method: method.to_owned(),
@@ -368,77 +355,28 @@ impl Connection {
                     // Others may still be waiting for their answers on it: it ends when the last of them has gone.
                     self.dead.store(true, Ordering::Release);
                 }
-                let words = &self.lifeline.last_words;
-                trouble.redacted(|text| words.redact(text)).explain(&server, method == "tools/call")
+                trouble.explain(&server, method == "tools/call")
             }
             Failure::NotReading => UpstreamError::NotReading { server, limit: outgoing::MAX_WAITING },
             Failure::NotSent => self.epitaph(false).await,
             Failure::Closed | Failure::DeadlinePassed => self.epitaph(method == "tools/call").await,
-        }
+        };
+        self.secrets().redact_error(error)
+    }
+
+    fn secrets(&self) -> &Secrets {
+        &self.lifeline.last_words.secrets
     }
 
     fn bad_answer(&self, method: &str, found: &str) -> UpstreamError {
-        UpstreamError::BadAnswer {
-            server: self.server.clone(),
-            method: method.to_owned(),
-            found: found.chars().take(100).collect(),
-        }
+        // Secrets go first: a cut through the middle of one would leave its rest unrecognized.
+        let found = self.secrets().redact(found.to_owned()).chars().take(100).collect();
+        UpstreamError::BadAnswer { server: self.server.clone(), method: method.to_owned(), found }
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-/// Why a request has no result.
-enum Failure {
-    DeadlinePassed,
-    Refused(ErrorData),
-    TooLarge(u64),
-    Trouble(Trouble),
-    NotReading,
-    /// The connection broke before the server had the whole request.
-    NotSent,
-    Closed,
-}
-
-impl From<ServiceError> for Failure {
-    fn from(error: ServiceError) -> Self {
-        match error {
-            ServiceError::McpError(error) => Self::Refused(error),
-            ServiceError::TransportSend(error) => match error.error.downcast_ref::<io::Error>() {
-                Some(cause) if cause.kind() == io::ErrorKind::WouldBlock => Self::NotReading,
-                _ => Self::NotSent,
-            },
-            _ => Self::Closed,
-        }
-    }
-}
-
-/// A request on its way. Dropped before its answer came, it sends `notifications/cancelled`.
-struct Pending<'a> {
-    tap: &'a Tap,
-    id: RequestId,
-    handle: Option<RequestHandle<RoleClient>>,
-}
-
-impl Pending<'_> {
-    /// That there is an answer, which the tap has, or will be none.
-    async fn news(&mut self) -> Result<ServerResult, ServiceError> {
-        match &mut self.handle {
-            Some(handle) => (&mut handle.rx).await.unwrap_or(Err(ServiceError::TransportClosed)),
-            None => Err(ServiceError::TransportClosed),
-        }
-    }
-}
-
-impl Drop for Pending<'_> {
-    fn drop(&mut self) {
-        self.tap.give_up(&self.id);
-        if let (Some(handle), Ok(runtime)) = (self.handle.take(), tokio::runtime::Handle::try_current()) {
-            runtime.spawn(handle.cancel(Some("the caller no longer waits".into())));
-        }
     }
 }

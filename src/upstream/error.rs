@@ -41,6 +41,10 @@ pub enum UpstreamError {
     #[error("server `{server}`: the handshake failed: {reason}")]
     Handshake { server: String, reason: String },
 
+    /// It answered `initialize` with a revision of the protocol that nobody here has heard of.
+    #[error("server `{server}` speaks the MCP revision {found:?}; this bridge speaks {}", .known.join(", "))]
+    UnknownVersion { server: String, found: String, known: Vec<&'static str> },
+
     /// The last start failed and the next one is not due yet.
     #[error("{cause} (next try in {} s)", whole_seconds(*.next_try))]
     BackingOff { cause: Box<UpstreamError>, next_try: Duration },
@@ -78,12 +82,16 @@ pub enum UpstreamError {
     Interrupted { server: String, reason: String, called: bool },
 
     /// An HTTP status that is no answer of the protocol.
-    #[error("server `{server}` answered with HTTP status {status}{}", explained(.body, .retry_after))]
+    #[error("server `{server}` answered with HTTP status {status}{}{}", explained(.body, .retry_after), if_unclear(*.called, *.status, .retry_after))]
     HttpStatus { server: String, status: u16, body: String, retry_after: Option<String>, called: bool },
 
     /// The server wants to know who we are (401), or does not let us (403). `challenge`: its `WWW-Authenticate`, or what it said.
-    #[error("server `{server}` refused access with HTTP status {status}{}", challenged(.challenge))]
-    Unauthorized { server: String, status: u16, challenge: Option<String> },
+    #[error("server `{server}` refused {} with HTTP status {status}{}", shown(*.proof), challenged(.challenge))]
+    Unauthorized { server: String, status: u16, challenge: Option<String>, proof: Proof },
+
+    /// The user's own command that prints headers; the server was not asked.
+    #[error("server `{server}` was not asked, as its `headersHelper` {reason}")]
+    HelperFailed { server: String, reason: String },
 
     #[error("server `{server}` answered with something that is not MCP: {found}")]
     NotMcp { server: String, found: String, called: bool },
@@ -121,6 +129,8 @@ impl UpstreamError {
             Self::Interrupted { .. } => "upstream.interrupted",
             Self::HttpStatus { .. } => "upstream.http_status",
             Self::Unauthorized { .. } => "upstream.unauthorized",
+            Self::HelperFailed { .. } => "upstream.helper_failed",
+            Self::UnknownVersion { .. } => "upstream.unknown_version",
             Self::NotMcp { .. } => "upstream.not_mcp",
             Self::UnusableAddress { .. } => "upstream.unusable_address",
             Self::Circle { .. } => "upstream.circle",
@@ -179,6 +189,22 @@ impl UpstreamError {
             Self::HttpStatus { server, .. } => {
                 format!("check `url` and `type` in the entry of `{server}`, and the server's own log")
             }
+            Self::Unauthorized { server, proof: Proof::Header, .. } => {
+                format!(
+                    "correct `Authorization` in `headers` in the entry of `{server}`: expired, mistyped, or without the rights this needs"
+                )
+            }
+            Self::Unauthorized { server, proof: Proof::Helper, .. } => {
+                format!(
+                    "run `headersHelper` of the entry of `{server}` in a terminal and see whether what it prints is still valid"
+                )
+            }
+            Self::HelperFailed { server, .. } => {
+                format!(
+                    "run `headersHelper` of the entry of `{server}` in a terminal: it must print a JSON object of strings, and end"
+                )
+            }
+            Self::UnknownVersion { server, .. } => format!("update `{server}`, or this bridge"),
             Self::Unauthorized { server, status: 401, .. } => {
                 format!("run `mcp-bridge login {server}`, or put a valid token into `headers` in its entry")
             }
@@ -229,6 +255,8 @@ impl UpstreamError {
             | Self::Interrupted { .. }
             | Self::HttpStatus { .. }
             | Self::Unauthorized { .. }
+            | Self::HelperFailed { .. }
+            | Self::UnknownVersion { .. }
             | Self::UnusableAddress { .. }
             | Self::Circle { .. }
             | Self::ShuttingDown { .. } => Kind::Connection,
@@ -256,14 +284,25 @@ impl UpstreamError {
     pub fn may_have_happened(&self) -> bool {
         match self {
             Self::Exited { called, .. } | Self::Interrupted { called, .. } | Self::NotMcp { called, .. } => *called,
-            // A status of 4xx says that the request was refused, and 503 that it was not taken up (RFC 9110, 15.5 and 15.6.4).
-            Self::HttpStatus { status, called, .. } => *called && *status >= 500 && *status != 503,
+            Self::HttpStatus { status, called, retry_after, .. } => *called && unclear(*status, retry_after),
             Self::CallTimeout { sent, .. } => *sent,
             Self::TooLarge { .. } | Self::BadAnswer { .. } => true,
             Self::Protocol { error_code, .. } => !matches!(*error_code, METHOD_NOT_FOUND | INVALID_PARAMS),
             _ => false,
         }
     }
+}
+
+/// What a request showed of who we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    Nothing,
+    /// `Authorization` as the entry has it.
+    Header,
+    /// What `headersHelper` printed.
+    Helper,
+    /// The token of a login.
+    Login,
 }
 
 /// JSON-RPC 2.0: "Method not found".
@@ -301,6 +340,25 @@ fn explained(body: &str, retry_after: &Option<String>) -> String {
     match retry_after {
         Some(after) => format!("{words} (it asks to wait: {after})"),
         None => words,
+    }
+}
+
+/// Whether a call answered by this status may have taken effect. 4xx refuses it (RFC 9110, 15.5). So does 503 of a server that says
+/// when to come back (15.6.4); without that it may be a proxy's word for a server that broke off.
+fn unclear(status: u16, retry_after: &Option<String>) -> bool {
+    status >= 500 && !(status == 503 && retry_after.is_some())
+}
+
+fn if_unclear(called: bool, status: u16, retry_after: &Option<String>) -> &'static str {
+    if called && unclear(status, retry_after) { "; the call may have happened" } else { "" }
+}
+
+fn shown(proof: Proof) -> &'static str {
+    match proof {
+        Proof::Nothing => "access",
+        Proof::Header => "the `Authorization` of its entry",
+        Proof::Helper => "what `headersHelper` printed",
+        Proof::Login => "the token of your login",
     }
 }
 

@@ -24,6 +24,9 @@ pub(super) async fn handshake_failed(
     is_remote: bool,
 ) -> UpstreamError {
     let server = server.to_owned();
+    if let Some(too_large @ Trouble::TooLarge(_)) = trouble {
+        return too_large.explain(&server, false);
+    }
     // Of a handshake, and of the fallback of one, the last message is the one that failed.
     let error = match error {
         ClientInitializeError::LegacyFallbackFailed { fallback, .. } => fallback.as_ref(),
@@ -33,8 +36,7 @@ pub(super) async fn handshake_failed(
         ClientInitializeError::ConnectionClosed(_) | ClientInitializeError::TransportError { .. } if is_remote => {
             let ended = || Trouble::Broken("it was closed during the handshake".into());
             let ended = lifeline.how_it_ended().map_or_else(ended, Trouble::Broken);
-            let words = &lifeline.last_words;
-            return trouble.unwrap_or(ended).redacted(|text| words.redact(text)).explain(&server, false);
+            return trouble.unwrap_or(ended).explain(&server, false);
         }
         ClientInitializeError::ConnectionClosed(_) | ClientInitializeError::TransportError { .. } => {
             let how = lifeline.ending(AUTOPSY).await.unwrap_or_else(|| "closed its output".into());
@@ -53,7 +55,18 @@ pub(super) async fn handshake_failed(
         }
         other => other.to_string(),
     };
-    UpstreamError::Handshake { server, reason: lifeline.last_words.redact(reason) }
+    UpstreamError::Handshake { server, reason }
+}
+
+/// Whether we know how a server talks that chose this revision.
+pub(super) fn known_version(server: &str, chosen: &ProtocolVersion) -> Result<(), UpstreamError> {
+    if ProtocolVersion::KNOWN_VERSIONS.contains(chosen) {
+        return Ok(());
+    }
+    // A server may say anything; a revision is a date.
+    let found = chosen.as_str().chars().take(40).collect();
+    let known = ProtocolVersion::KNOWN_VERSIONS.iter().map(ProtocolVersion::as_str).collect();
+    Err(UpstreamError::UnknownVersion { server: server.to_owned(), found, known })
 }
 
 /// Servers of the newer era only answer `initialize` like any method they do not know.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::secrets::Secrets;
+
 /// Last bytes of stderr kept for errors: a Python traceback with its message fits, a log does not fill the memory.
 const LAST_WORDS: usize = 8 * 1024;
 
@@ -44,17 +46,12 @@ impl Lifeline {
 #[derive(Clone, Default)]
 pub(super) struct LastWords {
     ring: Arc<Mutex<Vec<u8>>>,
-    secrets: Arc<[String]>,
+    pub(super) secrets: Secrets,
 }
 
 impl LastWords {
-    /// `secrets`: values that must not be shown. Those of fewer than four characters (`1`, `yes`) are no secrets, and
-    /// taking them out would garble every text.
-    pub(super) fn new(secrets: impl Iterator<Item = String>) -> Self {
-        let mut secrets: Vec<String> = secrets.filter(|secret| secret.chars().count() >= 4).collect();
-        // The longest first: a secret that holds another must go as a whole.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        Self { ring: Arc::default(), secrets: secrets.into() }
+    pub(super) fn new(secrets: Secrets) -> Self {
+        Self { ring: Arc::default(), secrets }
     }
 
     pub(super) fn push(&self, bytes: &[u8]) {
@@ -71,7 +68,7 @@ impl LastWords {
     pub(super) fn text(&self) -> String {
         let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         // Secrets go first: a cut through the middle of one would leave its rest unrecognized.
-        let text = self.redact(String::from_utf8_lossy(&ring).into_owned());
+        let text = self.secrets.redact(String::from_utf8_lossy(&ring).into_owned());
         drop(ring);
         let text = text.trim();
         if text.len() <= LAST_WORDS {
@@ -81,12 +78,6 @@ impl LastWords {
         let start = (surplus..=text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len());
         let tail = &text[start..];
         tail.split_once('\n').map_or(tail, |(_, whole_lines)| whole_lines).to_owned()
-    }
-
-    pub(super) fn redact(&self, text: String) -> String {
-        self.secrets.iter().fold(text, |text, secret| {
-            if text.contains(secret.as_str()) { text.replace(secret.as_str(), "***") } else { text }
-        })
     }
 }
 
@@ -107,9 +98,10 @@ mod tests {
 
     #[test]
     fn secrets_are_taken_out() {
-        let words = LastWords::new(["hunter22".into(), "hunter22-long".into(), "1".into()].into_iter());
-        words.push(b"bad token hunter22-long, 1 try; hunter22");
-        assert_eq!(words.text(), "bad token ***, 1 try; ***");
+        let words = LastWords::default();
+        words.push(b"bad token hunter22, 1 try");
+        words.secrets.learn("hunter22");
+        assert_eq!(words.text(), "bad token ***, 1 try");
     }
 
     #[tokio::test]

@@ -1,6 +1,5 @@
 //! From a server's entry to a connection: which transport, which era, and what is tried next when the first is refused.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rmcp::model::ProtocolVersion;
@@ -8,41 +7,39 @@ use rmcp::service::ClientLifecycleMode;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
-use super::config::{Era, RemoteKind, Secret, ServerConfig, Transport};
+use super::config::{Era, RemoteKind, ServerConfig, Transport};
 use super::connection::{Connection, NotOpened};
-use super::http::{self, Access, Address, Client, Helper};
+use super::http::{self, Access, Address, Client, HELPER_TIME, Helper};
 use super::lifeline::{LastWords, Lifeline};
 use super::oauth::Tokens;
 use super::queued::QueuedTransport;
+use super::secrets::Secrets;
 use super::tap::Tap;
 use super::trouble::Trouble;
 use super::upstreams::Options;
 use super::{UpstreamError, config, sse, stdio, websocket};
 use crate::chain::Chain;
 
-/// Values in an address that are shorter are words (`true`, `json`), not secrets.
-const SHORTEST_SECRET: usize = 8;
-
-/// Connects to a server and does the handshake, within the time that `options` give a start.
+/// Connects to a server and does the handshake, within the time that `options` give a start. `worked`: the era in which it last went
+/// well.
 pub(super) async fn open(
     config: &ServerConfig,
     options: &Options,
     tracker: &TaskTracker,
+    secrets: &Secrets,
+    worked: Era,
 ) -> Result<Connection, UpstreamError> {
     let deadline = Instant::now() + options.start_timeout;
-    let opening = Opening { config, options, tracker, deadline };
+    let opening = Opening { config, options, tracker, secrets, worked, deadline };
     match &config.transport {
         Transport::Stdio { .. } => opening.either_era(Way::Stdio).await,
         Transport::Remote { url, headers, kind, access } => {
             let unusable = |reason| Trouble::Unusable(reason).explain(&config.name, false);
             let address = Address::parse(url).map_err(|reason| unusable(format!("its address {reason}")))?;
             let is_websocket = address.websocket || *kind == RemoteKind::WebSocket;
-            if is_websocket && address.socket.is_some() {
-                return Err(unusable("a WebSocket behind a Unix socket is not supported".into()));
-            }
-            let words = LastWords::new(secrets(headers, &address));
+            let words = LastWords::new(secrets.clone());
             let helper = access.headers_helper.as_ref().map(|command| opening.helper(command, url));
-            let tokens = opening.tokens(url, headers, access);
+            let tokens = opening.tokens(url, access);
             let proof = Access::new(headers, helper, tokens).map_err(unusable)?;
             let client = Client::new(address, proof, access).map_err(unusable)?;
             let remote = |way: fn(Remote) -> Way| way(Remote { client: client.clone(), words: words.clone() });
@@ -67,6 +64,8 @@ struct Opening<'a> {
     config: &'a ServerConfig,
     options: &'a Options,
     tracker: &'a TaskTracker,
+    secrets: &'a Secrets,
+    worked: Era,
     deadline: Instant,
 }
 
@@ -85,12 +84,13 @@ struct Remote {
 }
 
 impl Opening<'_> {
-    /// In the era that the entry names. Otherwise HTTP servers are probed with `server/discover`, which costs nothing there; all
-    /// others are asked to `initialize`, as an unknown first request ends some of them, and with `server/discover` when they
-    /// do not know that.
+    /// In the era that the entry names; else in the one that went well before, and then in the other. Of a server that nothing is
+    /// known of: over HTTP it is probed with `server/discover`, which costs nothing there; all others are asked to `initialize`, as an
+    /// unknown first request ends some of them, and with `server/discover` when they do not know that.
     async fn either_era(&self, way: Way) -> Result<Connection, UpstreamError> {
         let discover = || ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] };
-        let first = match (self.config.era, &way) {
+        let era = if self.config.era == Era::Any { self.worked } else { self.config.era };
+        let first = match (era, &way) {
             (Era::Discover, _) => discover(),
             (Era::Any, Way::Http(_)) => ClientLifecycleMode::Auto {
                 preferred_versions: vec![ProtocolVersion::V_2026_07_28],
@@ -98,17 +98,24 @@ impl Opening<'_> {
             },
             (Era::Any | Era::Initialize, _) => ClientLifecycleMode::Initialize,
         };
-        match self.once(way.clone(), first).await {
-            Err(NotOpened { knows_no_initialize: true, .. }) if self.config.era == Era::Any => {
-                self.once(way, discover()).await.map_err(|failure| failure.error)
-            }
-            outcome => outcome.map_err(|failure| failure.error),
+        let failure = match self.once(way.clone(), first).await {
+            Ok(connection) => return Ok(connection),
+            Err(failure) => failure,
+        };
+        let other = match era {
+            _ if self.config.era != Era::Any => None,
+            Era::Discover => speaks_no_discover(&failure.error).then_some(ClientLifecycleMode::Initialize),
+            Era::Any | Era::Initialize => failure.knows_no_initialize.then(discover),
+        };
+        match other {
+            Some(other) => self.once(way, other).await.map_err(|failure| failure.error),
+            None => Err(failure.error),
         }
     }
 
     async fn once(&self, way: Way, lifecycle: ClientLifecycleMode) -> Result<Connection, NotOpened> {
         let server = self.config.name.as_str();
-        let tap = Arc::new(Tap::new(server));
+        let tap = Arc::new(Tap::new(server, self.secrets.clone()));
         let began = Began {
             server,
             tap: tap.clone(),
@@ -129,12 +136,11 @@ impl Opening<'_> {
                 Connection::open(began, transport, lifeline, Some(tracker)).await
             }
             Way::Sse(Remote { client, words }) => {
-                let opened = self.in_time(sse::open(client, tap, words.clone(), tracker), &words).await?;
+                let opened = self.in_time(sse::open(client, tap, words, tracker)).await?;
                 Connection::open(began, opened.0, opened.1, Some(tracker)).await
             }
             Way::WebSocket(Remote { client, words }) => {
-                let opening = websocket::open(client, self.files(), tap, words.clone(), tracker);
-                let opened = self.in_time(opening, &words).await?;
+                let opened = self.in_time(websocket::open(client, self.files(), tap, words, tracker)).await?;
                 Connection::open(began, opened.0, opened.1, Some(tracker)).await
             }
         }
@@ -148,21 +154,16 @@ impl Opening<'_> {
         let around = stdio::Surroundings {
             inherit_env: &self.options.inherit_env,
             chain: &self.options.chain,
+            secrets: self.secrets,
             tracker: self.tracker,
         };
         stdio::open(entry, around, tap).await
     }
 
-    async fn in_time<T>(
-        &self,
-        opening: impl Future<Output = Result<T, Trouble>>,
-        words: &LastWords,
-    ) -> Result<T, UpstreamError> {
+    async fn in_time<T>(&self, opening: impl Future<Output = Result<T, Trouble>>) -> Result<T, UpstreamError> {
         let server = self.config.name.as_str();
         match timeout_at(self.deadline, opening).await {
-            Ok(outcome) => {
-                outcome.map_err(|trouble| trouble.redacted(|text| words.redact(text)).explain(server, false))
-            }
+            Ok(outcome) => outcome.map_err(|trouble| trouble.explain(server, false)),
             Err(_) => Err(UpstreamError::StartTimeout {
                 server: server.to_owned(),
                 limit: self.options.start_timeout,
@@ -179,10 +180,9 @@ impl Opening<'_> {
     }
 
     /// What a login left. A header that the entry gives itself goes before it.
-    fn tokens(&self, url: &str, headers: &BTreeMap<String, Secret>, access: &config::Access) -> Option<Tokens> {
-        let given = headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
-        let folder = self.options.tokens.clone().filter(|_| !given && access.headers_helper.is_none())?;
-        Some(Tokens::new(folder, url.to_owned(), access.oauth.clone()))
+    fn tokens(&self, url: &str, access: &config::Access) -> Option<Tokens> {
+        let logins = self.options.logins.as_ref().filter(|_| self.config.transport.own_proof().is_none())?;
+        Some(Tokens::new(logins, url.to_owned(), access.oauth.clone(), self.secrets.clone()))
     }
 
     /// The user's command gets the user's environment, and is told for whom it works in the names that Claude Code uses.
@@ -190,7 +190,9 @@ impl Opening<'_> {
         let mut env = self.options.inherit_env.clone();
         env.insert("CLAUDE_CODE_MCP_SERVER_NAME".into(), self.config.name.clone());
         env.insert("CLAUDE_CODE_MCP_SERVER_URL".into(), url.to_owned());
-        Helper { command: command.to_owned(), env }
+        // The server shall not be blamed for a start that the helper took up.
+        let limit = HELPER_TIME.min(self.options.start_timeout / 2);
+        Helper { command: command.to_owned(), env, limit, secrets: self.secrets.clone() }
     }
 }
 
@@ -214,17 +216,15 @@ fn speaks_otherwise(error: &UpstreamError) -> bool {
     }
 }
 
-/// What must not be shown of a remote entry: its headers, and what its address holds beside a place.
-fn secrets(headers: &BTreeMap<String, Secret>, address: &Address) -> impl Iterator<Item = String> {
-    let mut secrets: Vec<String> = Vec::new();
-    for value in headers.values() {
-        let value = value.expose();
-        // `Bearer x`: the token alone is as secret as the whole.
-        secrets.extend(value.split_once(' ').map(|(_, token)| token.to_owned()));
-        secrets.push(value.to_owned());
+/// Whether it may be that a server does not know `server/discover`: it refused, or ended. One that cannot be reached, or that wants to
+/// know who we are, would say no more to `initialize`.
+fn speaks_no_discover(error: &UpstreamError) -> bool {
+    match error {
+        UpstreamError::HttpStatus { status, .. } => matches!(status, 400..500),
+        UpstreamError::Handshake { .. }
+        | UpstreamError::Exited { .. }
+        | UpstreamError::Interrupted { .. }
+        | UpstreamError::NotMcp { .. } => true,
+        _ => false,
     }
-    secrets.extend(address.url.password().map(str::to_owned));
-    let values = address.url.query_pairs().map(|(_, value)| value.into_owned());
-    secrets.extend(values.filter(|value| value.len() >= SHORTEST_SECRET));
-    secrets.into_iter()
 }

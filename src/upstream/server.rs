@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::UpstreamError;
-use super::config::ServerConfig;
+use super::config::{Era, ServerConfig};
 use super::connection::Connection;
 use super::open::open;
+use super::secrets::Secrets;
 use super::upstreams::Options;
 
 /// The longest wait: a server that was repaired comes back within half a minute.
@@ -74,6 +75,8 @@ pub(super) struct Server {
     closing: CancellationToken,
     tracker: TaskTracker,
     life: Mutex<Life>,
+    /// What no error about it may show; connections come and go, and it stays.
+    secrets: Secrets,
     /// Notified after each start, failed ones included.
     started: Arc<Notify>,
 }
@@ -82,6 +85,8 @@ struct Life {
     phase: Phase,
     /// Failed starts in a row.
     failures: u32,
+    /// The era of the last connection; forgotten when a start fails.
+    worked: Era,
 }
 
 impl Server {
@@ -91,12 +96,14 @@ impl Server {
         closing: CancellationToken,
         tracker: TaskTracker,
     ) -> Self {
+        let secrets = Secrets::of(&config.transport, &config.expanded);
         Self {
             config,
+            secrets,
             options,
             closing,
             tracker,
-            life: Mutex::new(Life { phase: Phase::Idle, failures: 0 }),
+            life: Mutex::new(Life { phase: Phase::Idle, failures: 0, worked: Era::Any }),
             started: Arc::default(),
         }
     }
@@ -174,12 +181,10 @@ impl Server {
     fn begin(self: &Arc<Self>) -> Start {
         let server = self.clone();
         let task = self.tracker.spawn(async move {
-            let outcome = match server
-                .closing
-                .run_until_cancelled(open(&server.config, &server.options, &server.tracker))
-                .await
-            {
-                Some(outcome) => outcome.map(Arc::new),
+            let worked = server.life().worked;
+            let opening = open(&server.config, &server.options, &server.tracker, &server.secrets, worked);
+            let outcome = match server.closing.run_until_cancelled(opening).await {
+                Some(outcome) => outcome.map(Arc::new).map_err(|error| server.secrets.redact_error(error)),
                 None => Err(server.shutting_down()),
             };
             server.settle(&outcome);
@@ -204,14 +209,14 @@ impl Server {
                 if self.closing.is_cancelled() {
                     connection.close();
                 }
-                *life = Life { phase: Phase::Ready(connection.clone()), failures: 0 };
+                *life = Life { phase: Phase::Ready(connection.clone()), failures: 0, worked: connection.era() };
             }
             Err(error) => {
                 tracing::warn!(server = self.config.name, code = error.code(), %error, "server did not start");
                 let retry_at = Instant::now() + back_off(self.options.first_back_off, life.failures);
                 let failures = life.failures.saturating_add(1);
                 let phase = Phase::Failed { error: error.clone(), at: SystemTime::now(), retry_at };
-                *life = Life { phase, failures };
+                *life = Life { phase, failures, worked: Era::Any };
             }
         }
     }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::events::{Events, Next};
-use super::http::{Client, media_type, reader, refusal};
+use super::http::{Client, media_type, reader};
 use super::lifeline::{LastWords, Lifeline};
 use super::tap::{Tap, asked, replies};
 use super::trouble::Trouble;
@@ -50,7 +50,7 @@ pub(super) async fn open(
     let url = client.address().url.clone();
     let response = client.send(|http| http.get(url.clone()).header(ACCEPT, "text/event-stream")).await?;
     if !response.status().is_success() {
-        return Err(refusal(response).await.0);
+        return Err(client.refusal(response).await.0);
     }
     let found = media_type(response.headers());
     if found != "text/event-stream" {
@@ -165,7 +165,7 @@ async fn post(client: &Client, url: &Url, message: &ClientJsonRpcMessage) -> Res
     let build =
         |http: &reqwest::Client| http.post(url.clone()).header(CONTENT_TYPE, "application/json").body(body.clone());
     let response = client.send(build).await?;
-    if response.status().is_success() { Ok(()) } else { Err(refusal(response).await.0) }
+    if response.status().is_success() { Ok(()) } else { Err(client.refusal(response).await.0) }
 }
 
 impl Drop for SseTransport {

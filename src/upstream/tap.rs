@@ -16,6 +16,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
+use super::config::Era;
+use super::secrets::Secrets;
 use super::trouble::Trouble;
 
 /// The shape of any JSON-RPC message, with nothing inside it parsed.
@@ -92,13 +94,18 @@ pub(super) struct Tap {
     trouble: Mutex<Option<Trouble>>,
     /// Counts `notifications/tools/list_changed`.
     list_changes: AtomicU64,
+    /// Of the last greeting that was answered.
+    era: Mutex<Era>,
     warned: AtomicBool,
+    secrets: Secrets,
 }
 
 impl Tap {
-    pub(super) fn new(server: &str) -> Self {
+    pub(super) fn new(server: &str, secrets: Secrets) -> Self {
         Self {
             server: server.to_owned(),
+            secrets,
+            era: Mutex::default(),
             typed: Mutex::default(),
             awaited: Mutex::default(),
             theirs: Mutex::default(),
@@ -111,6 +118,16 @@ impl Tap {
     /// How often the server said that its tools changed.
     pub(super) fn list_changes(&self) -> u64 {
         self.list_changes.load(Ordering::Acquire)
+    }
+
+    /// What was not heard may have been a change.
+    pub(super) fn missed_changes(&self) {
+        self.list_changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How the conversation began; [`Era::Any`] before it did.
+    pub(super) fn era(&self) -> Era {
+        *self.era.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at a message on its way out.
@@ -196,7 +213,10 @@ impl Tap {
     /// A message found no way, or no way back. Gives the answer for rmcp where somebody waits for one that rmcp need not
     /// understand; otherwise the trouble is kept for [`Tap::last_trouble`].
     pub(super) fn troubled(&self, id: Option<&RequestId>, trouble: Trouble) -> Option<ServerJsonRpcMessage> {
-        tracing::debug!(server = self.server, ?trouble, "a message found no way");
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            let trouble = self.secrets.redact(format!("{trouble:?}"));
+            tracing::debug!(server = self.server, trouble, "a message found no way");
+        }
         if let Some(id) = id.filter(|id| self.awaited().get(id).is_some_and(|awaited| awaited.answer.is_none())) {
             return Some(self.arrived(id.clone(), Answer::Trouble(trouble)));
         }
@@ -251,6 +271,12 @@ impl Tap {
     /// The answer to `id` was too long to be kept.
     pub(super) fn too_long(&self, id: Option<RequestId>, bytes: u64) -> Option<ServerJsonRpcMessage> {
         tracing::warn!(server = self.server, bytes, answered = id.is_some(), "a line over the limit was dropped");
+        let mut greetings = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of a handshake nothing else is on its way: a line whose id could not be seen is its answer too.
+        if greetings.drain().next().is_some() {
+            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(Trouble::TooLarge(bytes));
+        }
+        drop(greetings);
         id.map(|id| self.arrived(as_sent(id), Answer::TooLarge(bytes)))
     }
 
@@ -282,7 +308,11 @@ impl Tap {
                 let error = ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "not an answer to `server/discover`", None);
                 return Some(JsonRpcMessage::error(error, Some(id)));
             }
-            Some((_, Ok(result))) => return Some(JsonRpcMessage::response(result, id)),
+            Some((greeting, Ok(result))) => {
+                let era = if greeting == Greeting::Discover { Era::Discover } else { Era::Initialize };
+                *self.era.lock().unwrap_or_else(PoisonError::into_inner) = era;
+                return Some(JsonRpcMessage::response(result, id));
+            }
             _ => {}
         }
         // Tools whose arguments belong into headers too (SEP-2243): rmcp's HTTP worker, which sets those, must see the list.
@@ -295,6 +325,10 @@ impl Tap {
 
     fn notified(&self, method: &str, params: Option<&RawValue>) {
         let params = params.map_or("", RawValue::get);
+        let shown = || match tracing::enabled!(tracing::Level::DEBUG) {
+            true => self.secrets.redact(params.to_owned()),
+            false => String::new(),
+        };
         match method {
             "notifications/cancelled" => {
                 let taken_back = serde_json::from_str::<TakenBack>(params).ok();
@@ -304,8 +338,8 @@ impl Tap {
                 self.list_changes.fetch_add(1, Ordering::AcqRel);
                 tracing::debug!(server = self.server, "the server's tools changed");
             }
-            "notifications/message" => tracing::debug!(server = self.server, params, "log message"),
-            "notifications/progress" => tracing::debug!(server = self.server, params, "progress"),
+            "notifications/message" => tracing::debug!(server = self.server, params = shown(), "log message"),
+            "notifications/progress" => tracing::debug!(server = self.server, params = shown(), "progress"),
             other => tracing::debug!(server = self.server, method = other, "notification without a taker"),
         }
     }
@@ -315,8 +349,11 @@ impl Tap {
         if !self.warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(server = self.server, "the server writes to stdout what is not MCP; such lines are skipped");
         }
-        let start: String = text.chars().take(200).collect();
-        tracing::debug!(server = self.server, start, "skipped");
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            // Secrets go first: a cut through the middle of one would leave its rest unrecognized.
+            let start: String = self.secrets.redact(text.to_owned()).chars().take(200).collect();
+            tracing::debug!(server = self.server, start, "skipped");
+        }
     }
 }
 
@@ -353,7 +390,7 @@ mod tests {
 
     /// A tap that waits for the answer to request 1 or 3.
     fn waiting() -> Tap {
-        let tap = Tap::new("s");
+        let tap = Tap::new("s", Secrets::default());
         tap.awaited().extend([1, 3].map(|id| (RequestId::Number(id), Awaited::default())));
         tap
     }
@@ -398,7 +435,7 @@ mod tests {
 
     #[test]
     fn a_request_given_up_before_it_left_is_not_waited_for() {
-        let tap = Tap::new("s");
+        let tap = Tap::new("s", Secrets::default());
         let message = |value| serde_json::from_value::<ClientJsonRpcMessage>(value).expect("a message");
         let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "t"}});
         let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 5}});
@@ -414,7 +451,7 @@ mod tests {
 
     #[test]
     fn a_server_asks_no_faster_than_it_is_answered() {
-        let tap = Tap::new("s");
+        let tap = Tap::new("s", Secrets::default());
         let ping = |id: usize| tap.incoming(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#).as_bytes());
         assert!((0..MOST_ASKED).all(|id| ping(id).is_some()));
         assert!(ping(MOST_ASKED).is_none() && ping(0).is_none());
@@ -439,7 +476,7 @@ mod tests {
 
     #[test]
     fn noise_is_skipped() {
-        let tap = Tap::new("s");
+        let tap = Tap::new("s", Secrets::default());
         for line in ["", "   ", "Starting server...", "42", "{\"level\":\"info\"}", "[]", "{\"id\":1", "{\"id\":1}"] {
             assert!(tap.incoming(line.as_bytes()).is_none(), "{line}");
         }
@@ -447,7 +484,7 @@ mod tests {
 
     #[test]
     fn errors_keep_their_data_and_need_no_field() {
-        let tap = Tap::new("s");
+        let tap = Tap::new("s", Secrets::default());
         let error = |line: &str| match tap.incoming(line.as_bytes()) {
             Some(JsonRpcMessage::Error(error)) => (error.id, error.error.code.0, error.error.message, error.error.data),
             other => panic!("{other:?}"),
@@ -463,7 +500,7 @@ mod tests {
 
     #[test]
     fn list_changes_are_counted() {
-        let tap = Tap::new("s");
+        let tap = Tap::new("s", Secrets::default());
         assert!(tap.incoming(br#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#).is_none());
         assert_eq!(tap.list_changes(), 1);
     }

@@ -1,7 +1,6 @@
 //! A set of configured servers, by name. None waits for another.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::change::{self, Changes};
 use super::config::ServerConfig;
+use super::oauth::Logins;
 use super::pulse::Pulse;
 use super::server::{Server, ServerState};
 use super::tools::ServerTools;
@@ -31,7 +31,7 @@ pub struct Options {
     /// The bridges above every server, this one last.
     pub chain: Chain,
     /// Where logins to remote servers are kept; none are used when `None`.
-    pub tokens: Option<PathBuf>,
+    pub logins: Option<Logins>,
 }
 
 impl Default for Options {
@@ -43,7 +43,7 @@ impl Default for Options {
             first_back_off: Duration::from_secs(1),
             inherit_env: BTreeMap::new(),
             chain: Chain::default(),
-            tokens: None,
+            logins: None,
         }
     }
 }

@@ -8,26 +8,32 @@ use futures::{SinkExt, StreamExt};
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::{HeaderMap, HeaderValue};
 use rmcp::model::ServerJsonRpcMessage;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::{ProtocolError, SubProtocolError};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::config;
-use super::http::{Client, tls_config};
+use super::error::Proof;
+use super::http::{Address, Client, tls_config};
 use super::lifeline::{LastWords, Lifeline};
 use super::outgoing::{Outgoing, queue};
 use super::queued::QueuedTransport;
 use super::tap::Tap;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, said};
 use super::{MAX_LINE, READ_AHEAD};
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+/// What carries the frames: a connection over a network, or through a Unix socket.
+trait Carrier: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Carrier for T {}
+
+type Socket = WebSocketStream<MaybeTlsStream<Box<dyn Carrier>>>;
 
 /// Connects. The handshake of MCP is the caller's, and the limit of time.
 pub(super) async fn open(
@@ -39,9 +45,9 @@ pub(super) async fn open(
 ) -> Result<(QueuedTransport, Lifeline), Trouble> {
     let proof = client.access().headers().await?;
     let socket = match connect(&client, files, &proof).await {
-        Err(Trouble::Denied { status: 401, challenge }) => match client.access().renewed(&proof).await? {
+        Err(denied @ Trouble::Denied { status: 401, .. }) => match client.access().renewed(&proof).await? {
             Some(fresh) => connect(&client, files, &fresh).await?,
-            None => return Err(Trouble::Denied { status: 401, challenge }),
+            None => return Err(denied),
         },
         other => other?,
     };
@@ -60,9 +66,23 @@ async fn connect(client: &Client, files: &config::Access, proof: &HeaderMap) -> 
         // A server that knows no subprotocol is asked again without one.
         Err(tungstenite::Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(
             SubProtocolError::NoSubProtocol,
-        ))) => shake(client, files, proof, false).await.map_err(trouble),
-        other => other.map_err(trouble),
+        ))) => shake(client, files, proof, false).await,
+        other => other,
     }
+    .map_err(|error| trouble(error, client.access().proof(proof)))
+}
+
+/// The connection below the WebSocket.
+async fn carrier(address: &Address) -> io::Result<Box<dyn Carrier>> {
+    #[cfg(unix)]
+    if let Some(socket) = &address.socket {
+        return Ok(Box::new(tokio::net::UnixStream::connect(socket).await?));
+    }
+    let host = address.url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let stream = TcpStream::connect((host, address.url.port_or_known_default().unwrap_or(80))).await?;
+    // No delay for small messages: each is waited for.
+    stream.set_nodelay(true)?;
+    Ok(Box::new(stream))
 }
 
 async fn shake(
@@ -71,34 +91,34 @@ async fn shake(
     proof: &HeaderMap,
     subprotocol: bool,
 ) -> Result<Socket, tungstenite::Error> {
-    let address = &client.address().url;
+    let address = client.address();
     // `http` and `https` are what the address was made of; the library wants the names of the WebSocket again.
-    let url = format!("ws{}", address.as_str().trim_start_matches("http"));
+    let url = format!("ws{}", address.url.as_str().trim_start_matches("http"));
     let mut request = url.into_client_request()?;
     request.headers_mut().extend(proof.clone());
     if subprotocol {
         request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("mcp"));
     }
     let config = WebSocketConfig::default().max_message_size(Some(MAX_LINE)).max_frame_size(Some(MAX_LINE));
-    let connector = match address.scheme() {
+    let connector = match address.url.scheme() {
         "https" => Some(tls_config(files).map_err(io::Error::other)?),
         _ => None,
     };
-    // No delay for small messages: each is waited for.
-    let (socket, _) = connect_async_tls_with_config(request, Some(config), true, connector).await?;
+    let stream = carrier(address).await?;
+    let (socket, _) = client_async_tls_with_config(request, stream, Some(config), connector).await?;
     Ok(socket)
 }
 
 /// What a failed handshake of the socket means. Its words hold no address.
-fn trouble(error: tungstenite::Error) -> Trouble {
+fn trouble(error: tungstenite::Error, proof: Proof) -> Trouble {
     match error {
         tungstenite::Error::Http(response) => {
             let status = response.status();
             let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
             let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
             match (status.as_u16(), text(http::header::WWW_AUTHENTICATE)) {
-                (403, None) => return Trouble::forbidden(&body),
-                (status @ (401 | 403), challenge) => return Trouble::Denied { status, challenge },
+                (403, None) => return Trouble::Denied { status: 403, challenge: said(&body), proof },
+                (status @ (401 | 403), challenge) => return Trouble::Denied { status, challenge, proof },
                 _ => {}
             }
             Trouble::status(status.as_u16(), &body, text(http::header::RETRY_AFTER))
@@ -122,7 +142,8 @@ async fn read(
             let bytes = match stream.next().await {
                 Some(Ok(Message::Text(text))) => bytes::Bytes::from(text),
                 Some(Ok(Message::Binary(bytes))) => bytes,
-                Some(Ok(Message::Close(_))) | None => return "the server closed it".to_owned(),
+                Some(Ok(Message::Close(frame))) => return closed(frame.as_ref()),
+                None => return closed(None),
                 // Answered by the library.
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
                 Some(Err(tungstenite::Error::Capacity(_))) => {
@@ -140,6 +161,15 @@ async fn read(
     let how = stop.run_until_cancelled(reading).await.unwrap_or_else(|| "it was closed".to_owned());
     ended.send_replace(Some(how));
     stop.cancel();
+}
+
+/// With the code and the reason that the server gave (RFC 6455, 7.1.5 and 7.1.6).
+fn closed(frame: Option<&CloseFrame>) -> String {
+    match frame {
+        None => "the server closed it".into(),
+        Some(frame) if frame.reason.is_empty() => format!("the server closed it with code {}", u16::from(frame.code)),
+        Some(frame) => format!("the server closed it with code {}: {}", u16::from(frame.code), frame.reason.as_str()),
+    }
 }
 
 /// Writes messages in the order they come, until `stop`; then says goodbye as the protocol wants it.

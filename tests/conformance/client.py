@@ -46,6 +46,9 @@ program = f"WANTED = {context.get('toolCalls', [])!r}" + PROGRAM
 with tempfile.TemporaryDirectory() as home:
     entry = {"url": address}
     oauth = {ours: context[theirs] for ours, theirs in [("clientId", "client_id"), ("clientSecret", "client_secret")] if theirs in context}
+    if scenario == "auth/basic-cimd":
+        # Where the suite has the document of its client.
+        oauth["clientMetadataUrl"] = "https://conformance-test.local/client-metadata.json"
     if oauth:
         entry["oauth"] = oauth
     os.mkdir(f"{home}/MCPs")

@@ -38,6 +38,12 @@ pub enum Reply {
     },
     /// These bytes, and the end of the connection.
     Raw(Vec<u8>),
+    /// A stream of events: the first, a second one when it is time, and no end.
+    Later {
+        first: String,
+        when: Arc<tokio::sync::Notify>,
+        then: String,
+    },
     /// No answer, as long as the test lasts.
     Never,
 }
@@ -155,6 +161,7 @@ pub fn remote(url: &str, kind: RemoteKind, headers: &[(&str, &str)]) -> ServerCo
         call_timeout: None,
         description: None,
         era: Default::default(),
+        expanded: Vec::new(),
         survival: Default::default(),
     }
 }
@@ -179,6 +186,15 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, served: Served) {
                 let _ = stream.write_all(&bytes).await;
                 let _ = stream.shutdown().await;
                 return;
+            }
+            Reply::Later { first, when, then } => {
+                let head = "HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\n\r\n";
+                if stream.write_all(format!("{head}data: {first}\n\n").as_bytes()).await.is_err() {
+                    return;
+                }
+                when.notified().await;
+                let _ = stream.write_all(format!("data: {then}\n\n").as_bytes()).await;
+                std::future::pending().await
             }
             Reply::Never => std::future::pending().await,
         }

@@ -37,6 +37,9 @@ async def sleep(seconds: float) -> str:
 @server.tool()
 async def grow(ctx: Context) -> str:
     server.add_tool(lambda: "later", name="later", description="One more.")
+    if hasattr(ctx, "notify_tools_changed"):
+        # Those who listen, in the newer era.
+        await ctx.notify_tools_changed()
     await ctx.session.send_tool_list_changed()
     return "grown"
 
@@ -66,16 +69,25 @@ options.add_argument("--socket")
 options.add_argument("--port", type=int, default=0)
 given = options.parse_args()
 
-def http_app():
-    if not given.socket:
-        return server.streamable_http_app()
+def any_host():
     # Behind a Unix socket there is no host to be checked.
     from mcp.server.transport_security import TransportSecuritySettings
 
-    return server.streamable_http_app(transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False))
+    return TransportSecuritySettings(enable_dns_rebinding_protection=False)
 
 
-app = {"http": http_app, "sse": lambda: server.sse_app(), "ws": websocket_app}[given.transport]()
+def http_app():
+    return server.streamable_http_app(transport_security=any_host()) if given.socket else server.streamable_http_app()
+
+
+def sse_app():
+    if given.socket:
+        # Of the older line.
+        server.settings.transport_security = any_host()
+    return server.sse_app()
+
+
+app = {"http": http_app, "sse": sse_app, "ws": websocket_app}[given.transport]()
 more = {}
 if given.tls:
     more.update(ssl_certfile=given.tls[0], ssl_keyfile=given.tls[1])

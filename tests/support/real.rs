@@ -62,6 +62,7 @@ pub fn configs(folder: &Path) -> Vec<ServerConfig> {
         call_timeout: None,
         description: None,
         era: Default::default(),
+        expanded: Vec::new(),
         survival: Default::default(),
     };
     file["mcpServers"].as_object().expect("mcpServers").iter().map(entry).collect()

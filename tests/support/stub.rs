@@ -58,6 +58,7 @@ impl Stub {
             call_timeout: None,
             description: None,
             era: Default::default(),
+            expanded: Vec::new(),
             survival: Default::default(),
         }
     }

@@ -16,7 +16,8 @@ SCRIPT is a JSON object; every key is optional.
   endless           true: the last page comes again and again, with another cursor each time
   list              answer to `tools/list`: {"error": {...}}, {"silent": true} or {"result": <sent as it is>}
   initialize        answer to `initialize`: {"silent": true}, {"error": {"code", "message"}}, {"result": <sent as it is>},
-                    {"exit": STATUS}, {"id": OTHER_ID}, {"delay": SECONDS}
+                    {"exit": STATUS}, {"id": OTHER_ID}, {"delay": SECONDS}, {"size": characters of `instructions`}
+  discover          true: knows `server/discover`, the greeting of the newer era, in which it answers like any other server
   ping              answer to `ping`: {"silent": true}
   stdout            lines to write to stdout before anything else (noise); $BYTE as in `raw`
   stderr            text to write to stderr at the start
@@ -130,9 +131,16 @@ class Stub:
             "capabilities": self.script.get("capabilities", {"tools": {"listChanged": True}}),
             "serverInfo": self.script.get("server_info", {"name": "stub", "version": "1.0"}),
         }
+        if "size" in how:
+            result["instructions"] = "x" * how["size"]
         if "instructions" in self.script:
             result["instructions"] = self.script["instructions"]
         self.answer(request, how, result=how.get("result", result))
+
+    def discover(self, request):
+        result = {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}, "resultType": "complete", "ttlMs": 0}
+        server = {"name": "stub", "version": "1.0"}
+        self.answer(request, {}, result={**result, "cacheScope": "private", "serverInfo": server})
 
     def list_tools(self, request):
         how = self.script.get("list", {})
@@ -237,6 +245,8 @@ class Stub:
             return None
         if method == "initialize":
             return self.initialize(message)
+        if method == "server/discover" and self.script.get("discover"):
+            return self.discover(message)
         if method == "tools/list":
             return self.list_tools(message)
         if method == "tools/call":

@@ -1,23 +1,16 @@
 //! What proves to a server who we are: fixed headers, headers that a command of the user's prints, the token of a login.
 
 use std::collections::BTreeMap;
-use std::process::Stdio;
-use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tokio::io::AsyncReadExt;
-use tokio::process::Command;
 use tokio::sync::Mutex;
 
+use super::Helper;
 use crate::upstream::config::Secret;
+use crate::upstream::error::Proof;
 use crate::upstream::oauth::Tokens;
 use crate::upstream::trouble::Trouble;
-
-/// A helper that asks a token server over the network is done in that time; Claude Code allows the same.
-const HELPER_TIME: Duration = Duration::from_secs(10);
-/// Bytes of headers a helper may print; more than any server takes.
-const HELPER_OUTPUT: u64 = 64 * 1024;
 
 pub(in crate::upstream) struct Access {
     fixed: HeaderMap,
@@ -25,13 +18,6 @@ pub(in crate::upstream) struct Access {
     /// What the helper printed last.
     minted: Mutex<Option<HeaderMap>>,
     tokens: Option<Tokens>,
-}
-
-/// A command of the user's that prints headers.
-pub(in crate::upstream) struct Helper {
-    pub(in crate::upstream) command: String,
-    /// Its whole environment.
-    pub(in crate::upstream) env: BTreeMap<String, String>,
 }
 
 impl Access {
@@ -52,9 +38,19 @@ impl Access {
         let Some(helper) = &self.helper else { return Ok(self.fixed.clone()) };
         let mut minted = self.minted.lock().await;
         if minted.is_none() {
-            *minted = Some(helper.run().await.map_err(Trouble::Unusable)?);
+            *minted = Some(mint(helper).await?);
         }
         Ok(self.joined(minted.as_ref()))
+    }
+
+    /// What a refused request had shown.
+    pub(in crate::upstream) fn proof(&self, request: &HeaderMap) -> Proof {
+        match (&self.helper, request.contains_key(AUTHORIZATION)) {
+            (Some(_), _) => Proof::Helper,
+            (None, false) => Proof::Nothing,
+            (None, true) if self.fixed.contains_key(AUTHORIZATION) => Proof::Header,
+            (None, true) => Proof::Login,
+        }
     }
 
     /// After a refusal of `refused`: other headers, if there are any.
@@ -67,7 +63,7 @@ impl Access {
         let mut minted = self.minted.lock().await;
         // Of several requests that were refused together, the first asks.
         if self.joined(minted.as_ref()) == *refused {
-            *minted = Some(helper.run().await.map_err(Trouble::Unusable)?);
+            *minted = Some(mint(helper).await?);
         }
         Ok(Some(self.joined(minted.as_ref())))
     }
@@ -85,31 +81,10 @@ impl Access {
     }
 }
 
-impl Helper {
-    /// The error never holds what the command printed: that may be half a secret.
-    async fn run(&self) -> Result<HeaderMap, String> {
-        let output = tokio::time::timeout(HELPER_TIME, self.output());
-        let output =
-            output.await.map_err(|_| format!("its `headersHelper` did not end within {} s", HELPER_TIME.as_secs()))?;
-        let output = output.map_err(|error| format!("its `headersHelper` failed: {error}"))?;
-        let printed: BTreeMap<String, String> = serde_json::from_slice(&output)
-            .map_err(|_| "its `headersHelper` did not print a JSON object of strings".to_owned())?;
-        header_map(printed.iter().map(|(name, value)| (name.as_str(), value.as_str())))
-    }
-
-    async fn output(&self) -> std::io::Result<Vec<u8>> {
-        let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
-        let mut command = Command::new(shell);
-        command.args([flag, &self.command]).env_clear().envs(&self.env);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-        let mut child = command.spawn()?;
-        let mut output = Vec::new();
-        if let Some(stdout) = child.stdout.take() {
-            stdout.take(HELPER_OUTPUT).read_to_end(&mut output).await?;
-        }
-        let status = child.wait().await?;
-        if status.success() { Ok(output) } else { Err(std::io::Error::other(status.to_string())) }
-    }
+async fn mint(helper: &Helper) -> Result<HeaderMap, Trouble> {
+    let printed = helper.run().await.map_err(Trouble::Helper)?;
+    let headers = header_map(printed.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    headers.map_err(|reason| Trouble::Helper(format!("printed what cannot be sent: {reason}")))
 }
 
 fn header_map<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<HeaderMap, String> {
@@ -132,7 +107,13 @@ mod tests {
         let env = BTreeMap::from([("PATH".into(), std::env::var("PATH").expect("PATH is set"))]);
         let fixed =
             BTreeMap::from([("X-Fixed".into(), Secret::new("1")), ("Authorization".into(), Secret::new("old"))]);
-        Access::new(&fixed, Some(Helper { command: command.into(), env }), None).expect("headers")
+        let helper = Helper {
+            command: command.into(),
+            env,
+            limit: std::time::Duration::from_secs(30),
+            secrets: Default::default(),
+        };
+        Access::new(&fixed, Some(helper), None).expect("headers")
     }
 
     #[tokio::test]
@@ -160,7 +141,7 @@ mod tests {
             ["echo secret", "echo '{\"a\": 1, \"b\": \"secret\"}'", "echo secret; exit 3", "echo '[\"secret\"]'"]
         {
             let error = access(command).headers().await.expect_err(command);
-            assert!(matches!(&error, Trouble::Unusable(reason) if !reason.contains("secret")), "{command}: {error:?}");
+            assert!(matches!(&error, Trouble::Helper(reason) if !reason.contains("secret")), "{command}: {error:?}");
         }
     }
 }

@@ -17,10 +17,11 @@ pub(in crate::upstream) struct Address {
 impl Address {
     /// Reads an address as a person writes it; the error is the end of the sentence "the address ...".
     pub(in crate::upstream) fn parse(text: &str) -> Result<Self, String> {
-        if let Some(rest) = text.strip_prefix("unix://") {
-            // As nginx writes it: the path of the socket, a colon, the path of the request.
+        // As nginx and `ws` of Node write it: the path of the socket, a colon, the path of the request.
+        for (scheme, websocket) in [("unix://", false), ("ws+unix://", true)] {
+            let Some(rest) = text.strip_prefix(scheme) else { continue };
             let (socket, path) = rest.split_once(':').unwrap_or((rest, "/mcp"));
-            return Self::within(PathBuf::from(socket), path);
+            return Ok(Self { websocket, ..Self::within(PathBuf::from(socket), path)? });
         }
         if let Some(rest) = text.strip_prefix("http+unix://") {
             let (socket, path) = rest.find('/').map_or((rest, "/mcp"), |at| rest.split_at(at));
@@ -33,7 +34,9 @@ impl Address {
             "ws" => ("http", true),
             "wss" => ("https", true),
             other => {
-                return Err(format!("begins with `{other}:`; accepted: http, https, ws, wss, unix, http+unix"));
+                return Err(format!(
+                    "begins with `{other}:`; accepted: http, https, ws, wss, unix, http+unix, ws+unix"
+                ));
             }
         };
         // `Url` does not change a scheme into one of another kind, so the text is read anew.
@@ -105,6 +108,7 @@ mod tests {
             ("unix:///run/x.sock", ("http://localhost/mcp".to_owned(), socket(), false)),
             ("unix:///run/x.sock:/a/b", ("http://localhost/a/b".to_owned(), socket(), false)),
             ("http+unix://%2Frun%2fx.sock/sse", ("http://localhost/sse".to_owned(), socket(), false)),
+            ("ws+unix:///run/x.sock:/a", ("http://localhost/a".to_owned(), socket(), true)),
         ] {
             assert_eq!(parts(text), wanted, "{text}");
         }

@@ -4,15 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
-use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Certificate, Identity, RequestBuilder, Response};
+use reqwest::{Certificate, Identity, RequestBuilder, Response, Url};
 use tokio_util::io::StreamReader;
 
 use super::{Access, Address, trouble};
 use crate::upstream::config;
-use crate::upstream::trouble::Trouble;
+use crate::upstream::error::Proof;
+use crate::upstream::trouble::{Trouble, said};
 
 /// What an error page may hold, in bytes.
 const ERROR_BODY: usize = 64 * 1024;
@@ -96,28 +97,43 @@ impl Client {
             None => Ok(response),
         }
     }
+
+    /// What a refusal (401, 403) of what was shown last means.
+    pub(in crate::upstream) async fn denied(&self, status: StatusCode, challenge: Option<String>) -> Trouble {
+        let proof = self.0.access.headers().await.map(|shown| self.0.access.proof(&shown));
+        Trouble::Denied { status: status.as_u16(), challenge, proof: proof.unwrap_or(Proof::Nothing) }
+    }
+
+    /// What a status that is no success means, and the body that explains it, if it is not too long-winded.
+    pub(in crate::upstream) async fn refusal(&self, response: Response) -> (Trouble, Vec<u8>) {
+        let status = response.status();
+        let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let challenge = text(WWW_AUTHENTICATE);
+        if status == StatusCode::UNAUTHORIZED || (status == StatusCode::FORBIDDEN && challenge.is_some()) {
+            return (self.denied(status, challenge).await, Vec::new());
+        }
+        let retry_after = text(RETRY_AFTER);
+        if status.is_redirection() {
+            let words = astray(&response, &text(LOCATION).unwrap_or_default());
+            return (Trouble::status(status.as_u16(), &words, retry_after), Vec::new());
+        }
+        let body = body(response, ERROR_BODY).await.ok().flatten().unwrap_or_default();
+        let words = String::from_utf8_lossy(&body);
+        if status == StatusCode::FORBIDDEN {
+            return (self.denied(status, said(&words)).await, body);
+        }
+        (Trouble::status(status.as_u16(), &words, retry_after), body)
+    }
 }
 
-/// What a status that is no success means, and the body that explains it, if it is not too long-winded.
-pub(in crate::upstream) async fn refusal(response: Response) -> (Trouble, Vec<u8>) {
-    let status = response.status();
-    let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let challenge = text(WWW_AUTHENTICATE);
-    if status == StatusCode::UNAUTHORIZED || (status == StatusCode::FORBIDDEN && challenge.is_some()) {
-        return (Trouble::Denied { status: status.as_u16(), challenge }, Vec::new());
+/// Why a redirect was not followed.
+fn astray(response: &Response, location: &str) -> String {
+    let target = response.url().join(location).ok();
+    let shown = target.as_ref().map_or_else(|| "nowhere".into(), |url| config::host_of(url.as_str()));
+    match target.filter(|url| may_follow(response.status(), response.url(), url)) {
+        Some(_) => format!("its redirects go in a circle: more than {MOST_REDIRECTS} of them, the last to {shown}"),
+        None => format!("it redirects to {shown}, which is not followed"),
     }
-    let retry_after = text(RETRY_AFTER);
-    if status.is_redirection() {
-        let to = config::host_of(&text(http::header::LOCATION).unwrap_or_default());
-        let words = format!("it redirects to {to}, which is not followed");
-        return (Trouble::status(status.as_u16(), &words, retry_after), Vec::new());
-    }
-    let body = body(response, ERROR_BODY).await.ok().flatten().unwrap_or_default();
-    let words = String::from_utf8_lossy(&body);
-    if status == StatusCode::FORBIDDEN {
-        return (Trouble::forbidden(&words), body);
-    }
-    (Trouble::status(status.as_u16(), &words, retry_after), body)
 }
 
 /// The whole body; `Ok(None)` when it is longer than `limit` bytes.
@@ -152,15 +168,16 @@ pub(in crate::upstream) fn media_type(headers: &HeaderMap) -> String {
     text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// Followed only within one origin, where headers may go, and only where the method stays what it was.
+/// Only within one origin, where headers may go, and only where the method stays what it was.
+fn may_follow(status: StatusCode, from: &Url, to: &Url) -> bool {
+    let keeps_method = matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+    keeps_method && from.origin() == to.origin()
+}
+
 fn redirect(attempt: Attempt<'_>) -> reqwest::redirect::Action {
-    let same_origin = attempt.previous().last().is_some_and(|from| from.origin() == attempt.url().origin());
-    let keeps_method = matches!(attempt.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
-    if same_origin && keeps_method && attempt.previous().len() <= MOST_REDIRECTS {
-        attempt.follow()
-    } else {
-        attempt.stop()
-    }
+    let from = attempt.previous().last();
+    let may = from.is_some_and(|from| may_follow(attempt.status(), from, attempt.url()));
+    if may && attempt.previous().len() <= MOST_REDIRECTS { attempt.follow() } else { attempt.stop() }
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {

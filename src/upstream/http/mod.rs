@@ -5,6 +5,7 @@ mod access;
 mod address;
 mod answers;
 mod client;
+mod helper;
 mod post;
 mod tls;
 
@@ -18,9 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::tap::Tap;
 use super::trouble::Trouble;
-pub(super) use access::{Access, Helper};
+pub(super) use access::Access;
 pub(super) use address::Address;
-pub(super) use client::{Client, media_type, reader, refusal};
+pub(super) use client::{Client, media_type, reader};
+pub(super) use helper::{HELPER_TIME, Helper};
 pub(super) use tls::tls_config;
 
 /// POSTs at a time on one connection. The gateway decides how many calls a server gets; this must never be less.

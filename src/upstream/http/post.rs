@@ -138,7 +138,7 @@ impl Poster {
     ) -> Result<StreamableHttpPostResponse, Fault> {
         let status = response.status();
         let is_json = client::media_type(response.headers()) == "application/json";
-        let (trouble, body) = client::refusal(response).await;
+        let (trouble, body) = self.client.refusal(response).await;
         let Some(id) = asked(message) else { return Err(trouble.into()) };
         let error = Some(&body).filter(|_| is_json).and_then(|body| protocol_error(body));
         let asks_to_discover = matches!(

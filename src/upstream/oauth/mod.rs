@@ -1,19 +1,22 @@
 //! OAuth 2.1 towards remote servers, as the authorization chapter of MCP has it: what a login left is used and renewed here;
 //! the login itself is [`Login`], which a person carries out. Discovery, registration, PKCE and renewal are rmcp's.
 
+mod file;
+#[cfg_attr(not(target_os = "linux"), path = "no_keyring.rs")]
+mod keyring;
 mod login;
 mod store;
-
-use std::path::PathBuf;
 
 use http::HeaderValue;
 use rmcp::transport::auth::{AuthError, AuthorizationManager, OAuthClientConfig};
 use tokio::sync::Mutex;
 
 use super::config::OAuth;
+use super::secrets::Secrets;
 use super::trouble::Trouble;
 pub use login::{Login, LoginError, logout};
 use store::Store;
+pub use store::{Kept, Logins, UseKeyring};
 
 /// The tokens of one server, for as long as a connection lives.
 pub(super) struct Tokens {
@@ -25,9 +28,9 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    /// `folder`: where logins are kept.
-    pub(super) fn new(folder: PathBuf, address: String, entry: OAuth) -> Self {
-        let store = Store::new(&folder, &address);
+    /// `secrets` learns the tokens.
+    pub(super) fn new(logins: &Logins, address: String, entry: OAuth, secrets: Secrets) -> Self {
+        let store = Store::new(logins, &address, secrets);
         Self { store, address, entry, manager: Mutex::default() }
     }
 
@@ -35,7 +38,8 @@ impl Tokens {
     pub(super) async fn header(&self) -> Result<Option<HeaderValue>, Trouble> {
         let mut manager = self.manager.lock().await;
         if manager.is_none() {
-            if !self.store.exists() {
+            let kept = self.store.read().await.map_err(|reason| trouble(&AuthError::CredentialStoreError(reason)))?;
+            if kept.is_none() {
                 return Ok(None);
             }
             *manager = self.manager().await.map_err(|error| trouble(&error))?;

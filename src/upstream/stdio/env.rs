@@ -41,6 +41,11 @@ pub const INHERITED: &[&str] = &[
 /// Families of names that are inherited too.
 pub const INHERITED_PREFIXES: &[&str] = &["LC_", "XDG_"];
 
+/// Whether a server gets this variable of the bridge's own environment; no secret is in one that it gets.
+pub(in crate::upstream) fn is_inherited(name: &str) -> bool {
+    INHERITED.contains(&name) || INHERITED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// The whole environment of a server: what is inherited, then what its entry says, then the bridges above it, which an entry
 /// cannot change.
 pub(super) fn of_server(
@@ -48,10 +53,11 @@ pub(super) fn of_server(
     entry: &BTreeMap<String, Secret>,
     chain: &Chain,
 ) -> BTreeMap<String, String> {
-    let inherited =
-        |name: &str| INHERITED.contains(&name) || INHERITED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-    let mut env: BTreeMap<String, String> =
-        bridge.iter().filter(|(name, _)| inherited(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mut env: BTreeMap<String, String> = bridge
+        .iter()
+        .filter(|(name, _)| is_inherited(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     env.extend(entry.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())));
     env.insert(chain::VARIABLE.to_owned(), chain.to_string());
     env

@@ -24,11 +24,14 @@ use super::lifeline::{LastWords, Lifeline};
 use super::lines::{Line, Lines};
 use super::outgoing;
 use super::queued::QueuedTransport;
+use super::secrets::Secrets;
 use super::tap::Tap;
 use super::{MAX_LINE, READ_AHEAD, UpstreamError};
 use crate::chain::Chain;
 
-pub(super) use process::{FIRM, POLITE};
+pub(super) use env::is_inherited;
+pub(super) use process::{FIRM, Group, POLITE};
+pub(super) use spawn::spawn;
 
 /// After the process ended, the time until its stdout must have ended too. Only a process that left the group can hold it
 /// open, and waiting for that one would keep the calls in flight waiting.
@@ -38,6 +41,7 @@ const LAST_READ: Duration = Duration::from_secs(1);
 pub(super) struct Surroundings<'a> {
     pub(super) inherit_env: &'a BTreeMap<String, String>,
     pub(super) chain: &'a Chain,
+    pub(super) secrets: &'a Secrets,
     /// Counts the tasks that must end before the bridge may.
     pub(super) tracker: &'a TaskTracker,
 }
@@ -85,18 +89,18 @@ pub(super) async fn open(
     if let Some(cwd) = entry.cwd {
         command.current_dir(cwd);
     }
-    let mut child = spawn::spawn(command).await.map_err(|error| match error.kind() {
+    let mut child = spawn(command).await.map_err(|error| match error.kind() {
         // The file itself was found above.
         io::ErrorKind::NotFound => failed("the interpreter named in its first line does not exist".into()),
         _ => failed(error.to_string()),
     })?;
-    let group = process::Group::of(&child);
+    let group = Group::of(&child);
     let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         return Err(failed("its pipes are missing".into()));
     };
 
-    let words = LastWords::new(entry.env.values().map(|value| value.expose().to_owned()));
+    let words = LastWords::new(around.secrets.clone());
     let (lifeline, ended) = Lifeline::new(words.clone());
     let stop = lifeline.stop.clone();
     let (outgoing, lines) = outgoing::queue();

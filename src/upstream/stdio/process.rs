@@ -20,11 +20,11 @@ const DRAIN: Duration = Duration::from_millis(200);
 
 /// A process group that dies with this value: the last resort when the task that watches it is dropped (a runtime that ends
 /// without a shutdown).
-pub(super) struct Group(Option<i32>);
+pub(in crate::upstream) struct Group(Option<i32>);
 
 impl Group {
     /// Of a child that was started as the leader of its own group.
-    pub(super) fn of(child: &Child) -> Self {
+    pub(in crate::upstream) fn of(child: &Child) -> Self {
         Self(child.id().and_then(|id| i32::try_from(id).ok()))
     }
 
@@ -109,7 +109,7 @@ pub(super) async fn listen(mut stderr: ChildStderr, words: LastWords, server: St
             Ok(length) => {
                 words.push(&buffer[..length]);
                 if tracing::enabled!(tracing::Level::DEBUG) {
-                    let text = words.redact(String::from_utf8_lossy(&buffer[..length]).trim_end().to_owned());
+                    let text = words.secrets.redact(String::from_utf8_lossy(&buffer[..length]).trim_end().to_owned());
                     tracing::debug!(server, text, "stderr");
                 }
             }

@@ -20,7 +20,7 @@ static STARTER: LazyLock<io::Result<mpsc::Sender<Job>>> = LazyLock::new(|| {
 });
 
 /// Starts `command` on the lasting thread. Must be called within a tokio runtime, which then owns the child.
-pub(super) async fn spawn(mut command: Command) -> io::Result<Child> {
+pub(in crate::upstream) async fn spawn(mut command: Command) -> io::Result<Child> {
     die_with_the_bridge(&mut command);
     let gone = || io::Error::other("the thread that starts servers is gone");
     let starter = STARTER.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
