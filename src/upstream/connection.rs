@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, ClientRequest, ErrorData, ListToolsRequest, PaginatedRequestParams,
+    ClientRequest, ErrorData, ListToolsRequest, PaginatedRequestParams,
     RequestId, ServerPeerInfo, ServerResult,
 };
 use rmcp::service::{
@@ -15,13 +15,14 @@ use rmcp::service::{
 };
 use rmcp::transport::Transport;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
+use super::answerer::Answerer;
 use super::error::METHOD_NOT_FOUND;
-use super::handshake::{AUTOPSY, Refuser, handshake_failed, knows_no_initialize};
+use super::handshake::{AUTOPSY, handshake_failed, knows_no_initialize};
 use super::lifeline::Lifeline;
+use super::listing::Lists;
 use super::open::Began;
 use super::tap::{Answer, Tap};
 use super::tools::{self, ServerTools};
@@ -29,24 +30,25 @@ use super::trouble::Trouble;
 use super::{MAX_LINE, UpstreamError, outgoing};
 
 /// Pages of one `tools/list`. The largest server known has 98 tools on one page; this stops one that never ends.
-const MAX_PAGES: usize = 256;
+pub(super) const MAX_PAGES: usize = 256;
 /// The time a remote server gets to hear that we go.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 pub(super) struct Connection {
-    server: String,
-    peer: Peer<RoleClient>,
+    pub(super) server: String,
+    pub(super) peer: Peer<RoleClient>,
     /// Keeps rmcp's task alive, where no task of ours does; dropping it ends the connection.
-    _running: Option<RunningService<RoleClient, Refuser>>,
+    _running: Option<RunningService<RoleClient, Answerer>>,
     /// Not a process of ours: it has no exit status and no last words.
     is_remote: bool,
-    tap: Arc<Tap>,
+    pub(super) tap: Arc<Tap>,
     lifeline: Lifeline,
     /// Seen to be dead by a call, perhaps before the lifeline says so.
     dead: AtomicBool,
     pub(super) since: SystemTime,
     tools: tokio::sync::Mutex<Option<Listed>>,
     tool_count: AtomicUsize,
+    pub(super) lists: Lists,
 }
 
 /// A tool list and the number of `list_changed` notifications it already knows of.
@@ -79,7 +81,8 @@ impl Connection {
     ) -> Result<Self, NotOpened> {
         let Began { server, tap, lifecycle, deadline, limit } = began;
         let is_remote = remote.is_some();
-        let running = match timeout_at(deadline, serve_client_with_lifecycle(Refuser, transport, lifecycle)).await {
+        let answerer = Answerer { tap: Arc::clone(&tap) };
+        let running = match timeout_at(deadline, serve_client_with_lifecycle(answerer, transport, lifecycle)).await {
             Ok(Ok(running)) => running,
             Ok(Err(error)) => {
                 return Err(NotOpened {
@@ -104,7 +107,7 @@ impl Connection {
                 None
             }
         };
-        Ok(Self {
+        let connection = Self {
             server: server.to_owned(),
             peer,
             _running: running,
@@ -115,7 +118,10 @@ impl Connection {
             since: SystemTime::now(),
             tools: tokio::sync::Mutex::new(None),
             tool_count: AtomicUsize::new(usize::MAX),
-        })
+            lists: Lists::default(),
+        };
+        connection.ask_for_logs().await;
+        Ok(connection)
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -257,30 +263,8 @@ impl Connection {
         }
     }
 
-    /// One `tools/call`; its `result` as the server wrote it.
-    pub(super) async fn call(
-        &self,
-        tool: &str,
-        arguments: Map<String, Value>,
-        deadline: Instant,
-    ) -> Result<Box<RawValue>, UpstreamError> {
-        let begun = Instant::now();
-        let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
-        match self.request(ClientRequest::CallToolRequest(CallToolRequest::new(params)), deadline).await {
-            Ok((result, _)) if !result.get().starts_with('{') => Err(self.bad_answer("tools/call", result.get())),
-            Ok((result, _)) => Ok(result),
-            Err(Failure::DeadlinePassed) => Err(UpstreamError::CallTimeout {
-                server: self.server.clone(),
-                tool: tool.to_owned(),
-                waited: begun.elapsed(),
-                sent: true,
-            }),
-            Err(failure) => Err(self.explain(failure, "tools/call").await),
-        }
-    }
-
     /// Sends a request and waits for its answer, as the server wrote it and as far as rmcp had to understand it; when the deadline passes, or the caller no longer waits, the server is told.
-    async fn request(
+    pub(super) async fn request(
         &self,
         request: ClientRequest,
         deadline: Instant,
@@ -300,7 +284,7 @@ impl Connection {
         }
     }
 
-    async fn explain(&self, failure: Failure, method: &str) -> UpstreamError {
+    pub(super) async fn explain(&self, failure: Failure, method: &str) -> UpstreamError {
         let server = self.server.clone();
         match failure {
             Failure::Refused(error) => UpstreamError::Protocol {
@@ -325,7 +309,7 @@ impl Connection {
         }
     }
 
-    fn bad_answer(&self, method: &str, found: &str) -> UpstreamError {
+    pub(super) fn bad_answer(&self, method: &str, found: &str) -> UpstreamError {
         UpstreamError::BadAnswer {
             server: self.server.clone(),
             method: method.to_owned(),
@@ -341,7 +325,7 @@ impl Drop for Connection {
 }
 
 /// Why a request has no result.
-enum Failure {
+pub(super) enum Failure {
     DeadlinePassed,
     Refused(ErrorData),
     TooLarge(u64),

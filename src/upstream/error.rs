@@ -92,6 +92,10 @@ pub enum UpstreamError {
     #[error("server `{server}` cannot be asked: {reason}")]
     UnusableAddress { server: String, reason: String },
 
+    /// The server wants input before it answers, and got none.
+    #[error("server `{server}` needs input to answer `{method}`, and got none: {reason}")]
+    Unanswered { server: String, method: String, reason: String },
+
     #[error("server `{server}`: the bridge is shutting down")]
     ShuttingDown { server: String },
 }
@@ -120,6 +124,7 @@ impl UpstreamError {
             Self::Unauthorized { .. } => "upstream.unauthorized",
             Self::NotMcp { .. } => "upstream.not_mcp",
             Self::UnusableAddress { .. } => "upstream.unusable_address",
+            Self::Unanswered { .. } => "upstream.unanswered",
             Self::ShuttingDown { .. } => "upstream.shutting_down",
         }
     }
@@ -191,6 +196,7 @@ impl UpstreamError {
                 )
             }
             Self::UnusableAddress { server, .. } => format!("correct the entry of `{server}`"),
+            Self::Unanswered { .. } => "use a client that can be asked, or give the tool all it needs".into(),
             Self::ShuttingDown { .. } => "start the bridge again".into(),
         }
     }
@@ -203,9 +209,11 @@ impl UpstreamError {
             | Self::StartTimeout { .. }
             | Self::PingTimeout { .. } => Kind::Timeout,
             Self::Protocol { error_code: INVALID_PARAMS | METHOD_NOT_FOUND, .. } => Kind::InvalidTool,
-            Self::Protocol { .. } | Self::TooLarge { .. } | Self::BadAnswer { .. } | Self::NotMcp { .. } => {
-                Kind::Backend
-            }
+            Self::Protocol { .. }
+            | Self::TooLarge { .. }
+            | Self::BadAnswer { .. }
+            | Self::NotMcp { .. }
+            | Self::Unanswered { .. } => Kind::Backend,
             Self::BackingOff { cause, .. } => cause.kind(),
             Self::UnknownServer { .. }
             | Self::CommandNotFound { .. }

@@ -107,7 +107,7 @@ impl Opening<'_> {
 
     async fn once(&self, way: Way, lifecycle: ClientLifecycleMode) -> Result<Connection, NotOpened> {
         let server = self.config.name.as_str();
-        let tap = Arc::new(Tap::new(server));
+        let tap = Arc::new(Tap::new(server).heard_by(self.options.audience.clone()));
         let began =
             Began { server, tap: tap.clone(), lifecycle, deadline: self.deadline, limit: self.options.start_timeout };
         let tracker = self.tracker;

@@ -7,14 +7,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientRequest, CustomResult, ErrorCode, ErrorData, JsonRpcMessage, RequestId,
-    ServerJsonRpcMessage, ServerResult,
+    ClientJsonRpcMessage, ClientRequest, CustomRequest, CustomResult, ErrorCode, ErrorData, GetExtensions, GetMeta,
+    JsonRpcMessage, ProgressToken, RequestId, ServerJsonRpcMessage, ServerRequest, ServerResult,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::audience::{Audience, News};
+use super::flights::{Flights, OnBehalf};
+use super::listing::Listing;
 use super::trouble::Trouble;
 
 /// The shape of any JSON-RPC message, with nothing inside it parsed.
@@ -69,8 +72,11 @@ pub(super) struct Tap {
     awaited: Mutex<HashMap<RequestId, Option<Answer>>>,
     /// What went wrong last where no request was waited for: the handshake, a stream.
     trouble: Mutex<Option<Trouble>>,
-    /// Counts `notifications/tools/list_changed`.
-    list_changes: AtomicU64,
+    /// Counts `notifications/tools/list_changed`, and the same of prompts and of resources.
+    list_changes: [AtomicU64; 3],
+    /// For whom requests are made.
+    pub(super) flights: Flights,
+    audience: Audience,
     warned: AtomicBool,
 }
 
@@ -81,14 +87,32 @@ impl Tap {
             typed: Mutex::default(),
             awaited: Mutex::default(),
             trouble: Mutex::default(),
-            list_changes: AtomicU64::new(0),
+            list_changes: Default::default(),
+            flights: Flights::default(),
+            audience: Audience::default(),
             warned: AtomicBool::new(false),
         }
     }
 
+    /// The same, with these to be told what the server says to all.
+    pub(super) fn heard_by(mut self, audience: Audience) -> Self {
+        self.audience = audience;
+        self
+    }
+
+    pub(super) fn audience(&self) -> &Audience {
+        &self.audience
+    }
+
     /// How often the server said that its tools changed.
     pub(super) fn list_changes(&self) -> u64 {
-        self.list_changes.load(Ordering::Acquire)
+        self.list_changes[0].load(Ordering::Acquire)
+    }
+
+    /// The same of what is listed otherwise.
+    pub(super) fn changes_of(&self, listing: Listing) -> u64 {
+        let which = if listing == Listing::Prompts { 1 } else { 2 };
+        self.list_changes[which].load(Ordering::Acquire)
     }
 
     /// Looks at a message on its way out.
@@ -99,6 +123,10 @@ impl Tap {
             ClientRequest::DiscoverRequest(_) => Greeting::Discover,
             _ => {
                 self.awaited().insert(sent.id.clone(), None);
+                if let Some(OnBehalf(client)) = sent.request.extensions().get() {
+                    let token = sent.request.get_meta().get_progress_token();
+                    self.flights.left(sent.id.clone(), token, client.clone());
+                }
                 return;
             }
         };
@@ -107,6 +135,7 @@ impl Tap {
 
     /// The answer to this request, if it came; afterwards nobody waits for one.
     pub(super) fn take(&self, id: &RequestId) -> Option<Answer> {
+        self.flights.landed(id);
         self.awaited().remove(id).flatten()
     }
 
@@ -154,7 +183,16 @@ impl Tap {
         };
         let id = envelope.id.and_then(|id| serde_json::from_str::<RequestId>(id.get()).ok()).map(as_sent);
         match (envelope.method, id) {
+            (Some(method), Some(_)) if is_question(&method) => {
+                // Untyped, so that nothing the client may know of is lost.
+                let id = serde_json::from_str(envelope.id?.get()).ok()?;
+                let params = envelope.params.and_then(|params| serde_json::from_str(params.get()).ok());
+                let question = CustomRequest::new(method.into_owned(), params);
+                Some(JsonRpcMessage::request(ServerRequest::CustomRequest(question), id))
+            }
             (Some(_), Some(_)) => serde_json::from_str(text).map_err(|_| self.skip(text)).ok(),
+            // A question of its own that it takes back, or a subscription that it ends: rmcp knows which.
+            (Some(method), None) if is_for_rmcp(&method) => serde_json::from_str(text).map_err(|_| self.skip(text)).ok(),
             (Some(method), None) => {
                 self.notified(&method, envelope.params);
                 None
@@ -213,14 +251,39 @@ impl Tap {
     }
 
     fn notified(&self, method: &str, params: Option<&RawValue>) {
-        let params = params.map_or("", RawValue::get);
+        let changed = |which: usize, news: News| {
+            self.list_changes[which].fetch_add(1, Ordering::AcqRel);
+            tracing::debug!(server = self.server, method, "the server's lists changed");
+            self.audience.tell(&self.server, &news);
+        };
+        let text = params.map_or("", RawValue::get);
         match method {
-            "notifications/tools/list_changed" => {
-                self.list_changes.fetch_add(1, Ordering::AcqRel);
-                tracing::debug!(server = self.server, "the server's tools changed");
+            "notifications/tools/list_changed" => changed(0, News::ToolsChanged),
+            "notifications/prompts/list_changed" => changed(1, News::PromptsChanged),
+            "notifications/resources/list_changed" => changed(2, News::ResourcesChanged),
+            "notifications/resources/updated" => {
+                if let Ok(Updated { uri }) = serde_json::from_str(text) {
+                    self.audience.tell(&self.server, &News::ResourceUpdated { uri });
+                }
             }
-            "notifications/message" => tracing::debug!(server = self.server, params, "log message"),
-            "notifications/progress" => tracing::debug!(server = self.server, params, "progress"),
+            "notifications/message" => {
+                tracing::debug!(server = self.server, params = text, "log message");
+                let Some(params) = params else { return };
+                match self.flights.only() {
+                    Ok(client) => client.0.notify(method, Some(params.to_owned())),
+                    Err(false) => self.audience.tell(&self.server, &News::Log(params.to_owned())),
+                    // It may be about one client's call, and is not for the others.
+                    Err(true) => {}
+                }
+            }
+            "notifications/progress" => {
+                tracing::debug!(server = self.server, params = text, "progress");
+                if let Ok(Progressed { token }) = serde_json::from_str(text)
+                    && let Some(client) = self.flights.of_token(&token)
+                {
+                    client.0.notify(method, params.map(ToOwned::to_owned));
+                }
+            }
             other => tracing::debug!(server = self.server, method = other, "notification without a taker"),
         }
     }
@@ -233,6 +296,26 @@ impl Tap {
         let start: String = text.chars().take(200).collect();
         tracing::debug!(server = self.server, start, "skipped");
     }
+}
+
+#[derive(Deserialize)]
+struct Updated {
+    uri: String,
+}
+
+#[derive(Deserialize)]
+struct Progressed {
+    #[serde(rename = "progressToken")]
+    token: ProgressToken,
+}
+
+/// What a server may ask of a client.
+pub(super) fn is_question(method: &str) -> bool {
+    matches!(method, "elicitation/create" | "sampling/createMessage" | "roots/list")
+}
+
+fn is_for_rmcp(method: &str) -> bool {
+    method == "notifications/cancelled"
 }
 
 /// The id of the request that a message is.
