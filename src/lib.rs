@@ -11,6 +11,7 @@ pub mod catalog;
 pub mod cli;
 #[cfg(unix)]
 pub mod control;
+pub mod direct;
 pub mod discovery;
 pub mod execution;
 pub mod gateway;

@@ -37,7 +37,6 @@ pub struct Broker {
     #[expect(dead_code, reason = "the rules come with their own commit")]
     view: Arc<View>,
     /// Who can be asked while the program runs.
-    #[expect(dead_code, reason = "comes with the first question")]
     client: Option<ClientHandle>,
     /// Names given in the call's `servers`, resolved; `None`: all.
     requested: Option<Vec<String>>,

@@ -42,8 +42,12 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Serve run_python to an MCP client over stdin and stdout
-    Serve,
+    /// Serve an MCP client over stdin and stdout
+    Serve {
+        /// What the client is offered: run_python, the servers' own tools, both, or both while they are few [default: MCP_BRIDGE_EXPOSE]
+        #[arg(long, value_name = "code|tools|both|auto")]
+        expose: Option<String>,
+    },
     /// Run one Python program without a client
     ///
     /// What the program prints goes to stdout and stderr as it is; the value of its last expression follows on stdout.
@@ -212,13 +216,16 @@ pub fn main() -> Exit {
     };
     let command = match cli.command {
         Some(command) => command,
-        None if !std::io::stdin().is_terminal() => Command::Serve,
+        None if !std::io::stdin().is_terminal() => Command::Serve { expose: None },
         None => {
             let _ = <Cli as clap::CommandFactory>::command().print_help();
             return Exit::Usage;
         }
     };
-    let env = Environment::of_process();
+    let mut env = Environment::of_process();
+    if let Command::Serve { expose: Some(expose) } = &command {
+        env.set("MCP_BRIDGE_EXPOSE", expose);
+    }
     let settings = match Settings::read(&env) {
         Ok(settings) => settings,
         Err(error) => {
@@ -228,7 +235,7 @@ pub fn main() -> Exit {
     };
     let level = match command {
         // A person at a terminal asked for one thing: only what went wrong belongs beside it.
-        Command::Serve => settings.log_level.clone(),
+        Command::Serve { .. } => settings.log_level.clone(),
         _ => env.get("MCP_BRIDGE_LOG_LEVEL").map_or_else(|| "warn".to_owned(), |_| settings.log_level.clone()),
     };
     crate::telemetry::init(&level, settings.log_format == crate::settings::LogFormat::Json);
@@ -244,7 +251,7 @@ pub fn main() -> Exit {
     };
     let exit = runtime.block_on(async {
         match command {
-            Command::Serve => serve::serve(env, settings).await,
+            Command::Serve { .. } => serve::serve(env, settings).await,
             Command::Run(args) => run::run(env, settings, args).await,
             Command::Servers { json } => servers::servers(&env, &settings, json).await,
             Command::Tools { server, full, json } => tools::tools(env, settings, &server, full, json).await,

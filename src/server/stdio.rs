@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rmcp::ServiceExt;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
-use super::Bridge;
+use super::{Bridge, serve_messages};
 use crate::execution::MAX_CODE;
 
 /// How long runs may go on after the client closed our stdin. Long enough for `echo … | mcp-bridge serve` to get its
@@ -35,7 +34,7 @@ pub async fn serve(bridge: Bridge) -> Result<(), Box<dyn std::error::Error + Sen
     let stdin = UntilEof { inner: stdin, ended: ended.clone() };
     let session = async move {
         let transport = AsyncRwTransport::new_server(stdin, stdout).with_max_line_length(LONGEST_LINE);
-        let service = bridge.serve(transport).await?;
+        let service = serve_messages(bridge, transport).await?;
         service.waiting().await?;
         Ok(())
     };

@@ -12,6 +12,7 @@ mod survival;
 mod tests;
 mod variables;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -74,6 +75,18 @@ pub enum OutputMode {
     Toon,
     Compact,
     Json,
+}
+
+/// What clients are offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expose {
+    /// `run_python`.
+    Code,
+    /// The servers' own tools, prompts and resources.
+    Tools,
+    Both,
+    /// Both while the definitions of the tools are small.
+    Auto,
 }
 
 /// How log lines are written.
@@ -154,6 +167,11 @@ pub struct Settings {
     pub state_dir: PathBuf,
     pub log_level: String,
     pub log_format: LogFormat,
+    pub expose: Expose,
+    /// Tokens that definitions of tools may cost, where that decides.
+    pub expose_limit: usize,
+    /// Prefixes of servers whose tools do not begin with the server's name.
+    pub prefixes: BTreeMap<String, String>,
 }
 
 impl Settings {
@@ -237,6 +255,13 @@ impl Settings {
                 "MCP_BRIDGE_LOG_FORMAT",
                 &[("text", LogFormat::Text), ("json", LogFormat::Json)],
             )?,
+            expose: parse::choice(
+                env,
+                "MCP_BRIDGE_EXPOSE",
+                &[("code", Expose::Code), ("tools", Expose::Tools), ("both", Expose::Both), ("auto", Expose::Auto)],
+            )?,
+            expose_limit: parse::number(env, "MCP_BRIDGE_EXPOSE_LIMIT", 1..=usize::MAX)?,
+            prefixes: parse::pairs(env, "MCP_BRIDGE_PREFIXES")?,
         })
     }
 }

@@ -167,9 +167,9 @@ impl Connection {
             let unable = || ClientError::Unable { method: method.clone() };
             let client = asking.client.as_ref().ok_or_else(unable);
             let answer = match client {
-                Ok(client) => timeout_at(deadline, client.0.request(&method, params)).await.unwrap_or_else(|_| {
-                    Err(ClientError::Gone)
-                }),
+                Ok(client) => timeout_at(deadline, client.0.request(&method, params))
+                    .await
+                    .unwrap_or_else(|_| Err(ClientError::Gone)),
                 Err(error) => Err(error),
             };
             let answer = answer.map_err(|error| self.unanswered(asking.method, error.to_string()))?;

@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rmcp::model::{
-    ClientRequest, ErrorData, ListToolsRequest, PaginatedRequestParams,
-    RequestId, ServerPeerInfo, ServerResult,
+    ClientRequest, ErrorData, ListToolsRequest, PaginatedRequestParams, RequestId, ServerPeerInfo, ServerResult,
 };
 use rmcp::service::{
     Peer, PeerRequestOptions, RequestHandle, RoleClient, RunningService, ServiceError, serve_client_with_lifecycle,

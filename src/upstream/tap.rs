@@ -192,7 +192,9 @@ impl Tap {
             }
             (Some(_), Some(_)) => serde_json::from_str(text).map_err(|_| self.skip(text)).ok(),
             // A question of its own that it takes back, or a subscription that it ends: rmcp knows which.
-            (Some(method), None) if is_for_rmcp(&method) => serde_json::from_str(text).map_err(|_| self.skip(text)).ok(),
+            (Some(method), None) if is_for_rmcp(&method) => {
+                serde_json::from_str(text).map_err(|_| self.skip(text)).ok()
+            }
             (Some(method), None) => {
                 self.notified(&method, envelope.params);
                 None

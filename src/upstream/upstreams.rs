@@ -164,12 +164,7 @@ impl Upstreams {
     }
 
     /// Any request, likewise.
-    pub async fn ask(
-        &self,
-        server: &str,
-        asking: Asking,
-        deadline: Instant,
-    ) -> Result<Box<RawValue>, UpstreamError> {
+    pub async fn ask(&self, server: &str, asking: Asking, deadline: Instant) -> Result<Box<RawValue>, UpstreamError> {
         let begun = Instant::now();
         let connecting = self.server(server)?;
         match timeout_at(deadline, connecting.connection()).await {
