@@ -89,6 +89,16 @@ impl Audience {
         self.0.changes.load(Ordering::Acquire)
     }
 
+    /// A server has started, and what it lists may be known now, or be another list. `was_missed`: clients were told of lists without it.
+    pub(super) fn started(&self, server: &str, was_missed: bool) {
+        self.0.changes.fetch_add(1, Ordering::AcqRel);
+        if was_missed {
+            for news in [News::ToolsChanged, News::PromptsChanged, News::ResourcesChanged] {
+                self.tell(server, &news);
+            }
+        }
+    }
+
     /// Tells everybody.
     pub fn tell(&self, server: &str, news: &News) {
         if !matches!(news, News::Log(_) | News::ResourceUpdated { .. }) {
