@@ -12,6 +12,7 @@ pub mod chain;
 pub mod cli;
 #[cfg(unix)]
 pub mod control;
+pub mod direct;
 pub mod discovery;
 pub mod execution;
 pub mod gateway;

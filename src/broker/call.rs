@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::{Broker, refusal};
 use crate::gateway::Called;
 use crate::guest::{Refusal, ToolCall};
+use crate::upstream::Asking;
 
 impl Broker {
     /// Calls a tool and counts it, whatever becomes of it.
@@ -42,7 +43,11 @@ impl Broker {
         let deadline = self.call_deadline(server, bound.timeout);
         let gateway = self.shared.gateway();
         gateway
-            .call(server, &tool.definition.name, bound.arguments, deadline)
+            .ask(
+                server,
+                Asking::tool(&tool.definition.name, bound.arguments).on_behalf_of(self.client.clone()),
+                deadline,
+            )
             .await
             .map_err(|error| refusal::upstream(&error))
     }

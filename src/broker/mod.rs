@@ -38,7 +38,6 @@ pub struct Broker {
     #[expect(dead_code, reason = "the rules come with their own commit")]
     view: Arc<View>,
     /// Who can be asked while the program runs.
-    #[expect(dead_code, reason = "comes with the first question")]
     client: Option<ClientHandle>,
     /// The bridges that the run has come through.
     chain: Chain,

@@ -46,8 +46,12 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Serve run_python to an MCP client over stdin and stdout
-    Serve,
+    /// Serve an MCP client over stdin and stdout
+    Serve {
+        /// What the client is offered: run_python, the servers' own tools, both, or both while they are few [default: MCP_BRIDGE_EXPOSE]
+        #[arg(long, value_name = "code|tools|both|auto")]
+        expose: Option<String>,
+    },
     /// Serve MCP clients over HTTP: /mcp (Streamable HTTP), /sse, /ws, and REST at /tools, /health and /metrics
     Start(start::StartArgs),
     /// Make, show or take back the tokens that let callers in over HTTP
@@ -224,7 +228,7 @@ pub fn main() -> Exit {
     };
     let command = match cli.command {
         Some(command) => command,
-        None if !std::io::stdin().is_terminal() => Command::Serve,
+        None if !std::io::stdin().is_terminal() => Command::Serve { expose: None },
         None => {
             let _ = <Cli as clap::CommandFactory>::command().print_help();
             return Exit::Usage;
@@ -246,7 +250,7 @@ pub fn main() -> Exit {
     };
     let level = match command {
         // A person at a terminal asked for one thing: only what went wrong belongs beside it.
-        Command::Serve | Command::Start(_) => settings.log_level.clone(),
+        Command::Serve { .. } | Command::Start(_) => settings.log_level.clone(),
         _ => env.get("MCP_BRIDGE_LOG_LEVEL").map_or_else(|| "warn".to_owned(), |_| settings.log_level.clone()),
     };
     crate::telemetry::init(&level, settings.log_format == crate::settings::LogFormat::Json);
@@ -262,7 +266,7 @@ pub fn main() -> Exit {
     };
     let exit = runtime.block_on(async {
         match command {
-            Command::Serve => serve::serve(env, settings).await,
+            Command::Serve { .. } => serve::serve(env, settings).await,
             Command::Start(_) => start::start(env, settings).await,
             Command::Token(command) => token::token(&settings, command),
             Command::Run(args) => run::run(env, settings, args).await,
@@ -290,11 +294,13 @@ pub fn main() -> Exit {
 
 /// The environment, with what this command's flags and file put in its place.
 fn environment(command: &Command) -> Result<Environment, Box<crate::discovery::Problem>> {
-    let env = Environment::of_process();
+    let mut env = Environment::of_process();
     match command {
-        Command::Start(args) => start::environment(env, args),
-        _ => Ok(env),
+        Command::Start(args) => return start::environment(env, args),
+        Command::Serve { expose: Some(expose) } => env.set("MCP_BRIDGE_EXPOSE", expose),
+        _ => {}
     }
+    Ok(env)
 }
 
 /// Threads that drive connections: no more than there are processors, for each wakes the others to share its work. The work is

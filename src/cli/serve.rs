@@ -19,6 +19,7 @@ use crate::broker;
 use crate::chain::Chain;
 #[cfg(unix)]
 use crate::control;
+use crate::direct::{Direct, Expose};
 use crate::discovery::Discovery;
 #[cfg(unix)]
 use crate::execution::Seen;
@@ -27,7 +28,7 @@ use crate::execution::{Caller, RequestError, RunRequest};
 use crate::gateway::ServerSummary;
 use crate::output::{Mode, Report};
 use crate::server::{self, Runs};
-use crate::settings::{Environment, OutputMode, Settings};
+use crate::settings::{self, Environment, OutputMode, Settings};
 
 pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
     let found = bridge::discover(&env, &settings);
@@ -37,6 +38,9 @@ pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
     let closing = CancellationToken::new();
     let server = server::Bridge {
         runs: Arc::clone(&served) as Arc<dyn Runs>,
+        direct: Arc::new(direct(&settings, &bridge)),
+        parked: Arc::default(),
+        session: Arc::default(),
         caller: Caller::stdio(),
         timeout: settings.timeout,
         max_timeout: settings.max_timeout,
@@ -184,6 +188,25 @@ pub(super) fn log_found(found: &Discovery) {
     }
 }
 
+/// What clients are offered; prefixes for servers that are not there are said.
+pub(super) fn direct(settings: &Settings, bridge: &Bridge) -> Direct {
+    let expose = match settings.expose {
+        settings::Expose::Code => Expose::Code,
+        settings::Expose::Tools => Expose::Tools,
+        settings::Expose::Both => Expose::Both,
+        settings::Expose::Auto => Expose::Auto { limit: settings.expose_limit },
+    };
+    let direct = Direct::new(expose, settings.prefixes.clone());
+    for (server, nearest) in direct.prefixes().strangers(&bridge.executor.shared().names().list()) {
+        let meant = nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+        tracing::warn!(
+            code = "direct.unknown_server",
+            "MCP_BRIDGE_PREFIXES names `{server}`, which is no server{meant}"
+        );
+    }
+    direct
+}
+
 pub(super) fn mode(mode: OutputMode) -> Mode {
     match mode {
         OutputMode::Toon => Mode::Toon,
@@ -206,6 +229,10 @@ impl Runs for Served {
 
     fn resolve(&self, request: &mut RunRequest) -> Result<(), RequestError> {
         self.bridge.resolve(request)
+    }
+
+    fn shared(&self) -> Arc<broker::Shared> {
+        self.bridge.executor.shared()
     }
 
     fn capabilities(&self) -> String {

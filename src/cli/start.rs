@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::bridge::{self, Bridge};
 use super::desk::Desk;
 use super::follow::follow;
-use super::serve::{Served, log_found, mode, opens_in_trouble};
+use super::serve::{Served, direct, log_found, mode, opens_in_trouble};
 use super::{Exit, paint, token};
 use crate::discovery::{Key, Problem, gateway_keys};
 use crate::execution::Caller;
@@ -51,6 +51,9 @@ pub(super) struct StartArgs {
     /// Whether callers must say who they are: auto, required or off
     #[arg(long, value_name = "WHEN")]
     auth: Option<String>,
+    /// What clients are offered: run_python, the servers' own tools, both, or both while they are few [default: MCP_BRIDGE_EXPOSE]
+    #[arg(long, value_name = "code|tools|both|auto")]
+    expose: Option<String>,
 }
 
 /// Keys of a file that say how the bridge serves, and the variable that each stands for.
@@ -124,6 +127,7 @@ fn with_flags(env: Environment, args: &StartArgs) -> Environment {
         ("MCP_BRIDGE_HTTP_TLS_CERT", path(&args.tls_cert)),
         ("MCP_BRIDGE_HTTP_TLS_KEY", path(&args.tls_key)),
         ("MCP_BRIDGE_HTTP_AUTH", args.auth.clone()),
+        ("MCP_BRIDGE_EXPOSE", args.expose.clone()),
     ];
     wanted.into_iter().fold(env, |env, (name, value)| match value {
         Some(value) => env.with(name, value),
@@ -149,6 +153,9 @@ pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
     let closing = CancellationToken::new();
     let template = server::Bridge {
         runs: Arc::clone(&served) as Arc<dyn Runs>,
+        direct: Arc::new(direct(&settings, &bridge)),
+        parked: Arc::default(),
+        session: Arc::default(),
         caller: Caller::named("http"),
         timeout: settings.timeout,
         max_timeout: settings.max_timeout,

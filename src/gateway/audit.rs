@@ -3,14 +3,17 @@
 
 use std::io;
 
-use serde_json::{Map, Value};
+use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{Called, GatewayError};
+use crate::upstream::Asking;
 
 /// A call that is being made. Dropped before [`Audit::end`], it says that the caller gave up.
 pub(super) struct Audit<'a> {
     server: &'a str,
+    /// The MCP method: what kind of use it is.
+    method: &'static str,
     tool: &'a str,
     request_bytes: usize,
     begun: Instant,
@@ -18,8 +21,10 @@ pub(super) struct Audit<'a> {
 }
 
 impl<'a> Audit<'a> {
-    pub(super) fn begin(server: &'a str, tool: &'a str, arguments: &Map<String, Value>) -> Self {
-        Self { server, tool, request_bytes: size(arguments), begun: Instant::now(), ended: false }
+    /// `tool`: what is used; the name of a tool or prompt, or a URI.
+    pub(super) fn begin(server: &'a str, asking: &Asking, tool: &'a str) -> Self {
+        let request_bytes = asking.params.get("arguments").map_or(0, size);
+        Self { server, method: asking.method, tool, request_bytes, begun: Instant::now(), ended: false }
     }
 
     pub(super) fn end(mut self, outcome: &Result<Called, GatewayError>) {
@@ -34,6 +39,7 @@ impl<'a> Audit<'a> {
         tracing::info!(
             target: "audit",
             server = self.server,
+            method = self.method,
             tool = self.tool,
             outcome,
             duration_ms = self.begun.elapsed().as_secs_f64() * 1000.0,
@@ -53,7 +59,7 @@ impl Drop for Audit<'_> {
 }
 
 /// Bytes of the arguments as JSON, counted without building the text.
-fn size(arguments: &Map<String, Value>) -> usize {
+fn size(arguments: &impl Serialize) -> usize {
     struct Count(usize);
     impl io::Write for Count {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

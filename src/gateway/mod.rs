@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::upstream::config::{Policy, ServerConfig};
-use crate::upstream::{Changes, ServerState, ServerTools, Upstreams};
+use crate::upstream::{Asking, Changes, Listing, ServerState, ServerTools, Upstreams};
 use audit::Audit;
 pub use breaker::BreakerState;
 use breaker::Errand;
@@ -126,16 +126,23 @@ impl Gateway {
         Arc::clone(&self.0.trouble)
     }
 
-    /// Calls a tool. The layers, from the outside in:
+    /// Calls a tool on behalf of nobody who could be asked; see [`Gateway::ask`].
     pub async fn call(
         &self,
         server: &str,
         tool: &str,
-        mut arguments: Map<String, Value>,
+        arguments: Map<String, Value>,
         deadline: Instant,
     ) -> Result<Called, GatewayError> {
-        // 1. Audit: one line for each call, whatever becomes of it, a dropped one included.
-        let audit = Audit::begin(server, tool, &arguments);
+        self.ask(server, Asking::tool(tool, arguments), deadline).await
+    }
+
+    /// Any use of a server: a tool, a prompt, a resource, a completion. The layers, from the outside in:
+    pub async fn ask(&self, server: &str, asking: Asking, deadline: Instant) -> Result<Called, GatewayError> {
+        let (subject, is_call) = (asking.subject().to_owned(), asking.is_call());
+        let tool = subject.as_str();
+        // 1. Audit: one line for each use, whatever becomes of it, a dropped one included.
+        let audit = Audit::begin(server, &asking, tool);
         let outcome = async {
             let gate = self.gate(server)?;
             health::used(gate, &self.0.upstreams);
@@ -147,18 +154,17 @@ impl Gateway {
             // 5. Retry: as long as it is safe and there is time.
             let mut attempts = Attempts::new(&gate.policy.retry, deadline);
             let result = loop {
-                let is_last = attempts.begin();
-                let arguments = if is_last { std::mem::take(&mut arguments) } else { arguments.clone() };
+                attempts.begin();
                 // 6. Breaker, around 7. the call.
-                let attempt = gate.guarded(Errand::Call, self.0.upstreams.call(server, tool, arguments, deadline));
+                let attempt = gate.guarded(Errand::Call, self.0.upstreams.ask(server, asking.clone(), deadline));
                 match attempt.await {
                     Ok(result) => break result,
-                    Err(error) => attempts.after(error, gate.is_repeatable(tool)).await?,
+                    Err(error) => attempts.after(error, !is_call || gate.is_repeatable(tool)).await?,
                 }
             };
             // 8. Size.
             let result = size::fits(server, tool, result, gate.policy.max_result_size)?;
-            Ok(Called { is_error: is_error(&result), result })
+            Ok(Called { is_error: is_call && is_error(&result), result })
         }
         .await;
         audit.end(&outcome);
@@ -193,6 +199,18 @@ impl Gateway {
         let tools = gate.guarded(Errand::Aside, self.0.upstreams.tools(server)).await?;
         gate.listed(&tools);
         Ok(tools)
+    }
+
+    /// The prompts, resources or templates of one server, each as it was sent; starts it on first use.
+    pub async fn items(&self, server: &str, listing: Listing) -> Result<Arc<Vec<Value>>, GatewayError> {
+        let gate = self.gate(server)?;
+        health::used(gate, &self.0.upstreams);
+        gate.guarded(Errand::Aside, self.0.upstreams.items(server, listing)).await
+    }
+
+    /// The connections behind, for what needs no layer.
+    pub fn upstreams(&self) -> &Upstreams {
+        &self.0.upstreams
     }
 
     /// Longest wait for one call to this server where the caller gives none, if its configuration says so.

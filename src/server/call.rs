@@ -2,15 +2,25 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use rmcp::RoleServer;
-use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CreateTaskResult};
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CreateTaskResult, JsonObject, ServerResult,
+};
 use rmcp::service::RequestContext;
 use tokio_util::sync::CancellationToken;
 
 use super::Bridge;
+use super::converse::{Ears, Outcome, Spoken, Work, converse, is_stateless};
+use super::error::{ServerError, shown};
+use super::line::line;
+use super::parked::{Entry, TakenUp};
+use super::pass::raw;
 use super::progress::{self, Listener};
+use super::session::asked_level;
 use super::tasks::{self, Ended};
+use super::tool;
 use crate::chain::{Chain, ChainError};
 use crate::execution::{Live, RunRequest};
 use crate::output::{ErrorReport, Mode, Report, Status, render};
@@ -24,42 +34,99 @@ impl Bridge {
         self.runs.chain().under(&Chain::in_meta(Some(&context.meta)))
     }
 
-    pub(super) async fn run_python(
-        &self,
-        call: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> CallToolResponse {
-        let arguments = call.arguments.unwrap_or_default();
-        let chain = match self.chain_of(&context) {
+    /// A `tools/call`, whoever's the tool is; or the answers that a call waits for.
+    pub(super) async fn call(&self, call: CallToolRequestParams, context: &RequestContext<RoleServer>) -> Outcome {
+        let expose = self.direct.expose();
+        if let Some(state) = &call.request_state {
+            let answers = call.input_responses.unwrap_or_default().into_iter().collect();
+            return self.take_up(state, format!("tools/call {}", call.name), &answers, context).await;
+        }
+        if expose.has_code() && call.name == tool::NAME {
+            return self.run_python(call.arguments.unwrap_or_default(), context).await;
+        }
+        if expose.has_direct() {
+            return self.call_direct(&call.name, call.arguments.unwrap_or_default(), context).await;
+        }
+        Err(ServerError::NoTool { name: shown(&call.name), nearest: Some(tool::NAME.into()) }.about_parameter())
+    }
+
+    async fn run_python(&self, arguments: JsonObject, context: &RequestContext<RoleServer>) -> Outcome {
+        let chain = match self.chain_of(context) {
             Ok(chain) => chain,
-            Err(error) => return result(&refused(&error, error.hint(), error.code()), self.mode).into(),
+            Err(error) => return raw(&result(&refused(&error, error.hint(), error.code()), self.mode)),
         };
         let request = RunRequest::read(&arguments, self.timeout, self.max_timeout)
             .and_then(|mut request| self.runs.resolve(&mut request).map(|()| request));
         let mut request = match request {
             Ok(request) => RunRequest { chain, ..request },
-            Err(error) => return result(&refused(&error, &error.hint(), error.code()), self.mode).into(),
+            Err(error) => return raw(&result(&refused(&error, &error.hint(), error.code()), self.mode)),
         };
         let takes_tasks = context.client_capabilities().is_some_and(|client| client.supports_tasks());
-        let token = context.meta.get_progress_token();
-        if takes_tasks || token.is_some() {
+        if takes_tasks || context.meta.get_progress_token().is_some() {
             let room = if takes_tasks { tasks::ROOM } else { progress::MOST };
             request.live = Some(Arc::new(Live::new(room)));
         }
-        let live = request.live.clone();
+        let (client, said) = line(self, context);
+        request.client = Some(client);
+        let (live, cancel) = (request.live.clone(), CancellationToken::new());
+        let (bridge, cancelled) = (self.clone(), cancel.clone());
+        let outcome = async move {
+            let response = bridge.outcome(request, takes_tasks, &cancelled).await;
+            raw(&ServerResult::from(response))
+        };
+        let work = Work { outcome: outcome.boxed(), said, cancel };
+        self.go_on(format!("tools/call {}", tool::NAME), work, live, context).await
+    }
+
+    /// Goes on with what waited for answers of the client.
+    pub(super) async fn take_up(
+        &self,
+        state: &str,
+        about: String,
+        answers: &JsonObject,
+        context: &RequestContext<RoleServer>,
+    ) -> Outcome {
+        match self.parked.take_up(state, &self.caller, &about, answers) {
+            Ok(TakenUp::GoesOn(Entry { work, live, .. })) => self.go_on(about, work, live, context).await,
+            Ok(TakenUp::AsksAgain(entry)) => self.parked.park(entry),
+            Err(error) => Err(error.about_parameter()),
+        }
+    }
+
+    /// Works until there is an answer for the client: the outcome, or questions. Nothing is told after it. `live`: what a run shows,
+    /// as progress; without it, the progress that servers report is the client's.
+    pub(super) async fn go_on(
+        &self,
+        about: String,
+        work: Work,
+        live: Option<Arc<Live>>,
+        context: &RequestContext<RoleServer>,
+    ) -> Outcome {
         let answered = CancellationToken::new();
         let told = async {
-            if let (Some(live), Some(token)) = (live, token) {
+            if let (Some(live), Some(token)) = (live.clone(), context.meta.get_progress_token()) {
                 let deaf = vec![context.ct.clone(), self.hung_up.clone(), self.closing.clone()];
                 Listener { peer: context.peer.clone(), token, deaf }.follow(live, answered.clone()).await;
             }
         };
-        let answer = async {
-            let answer = self.outcome(request, takes_tasks, &context.ct).await;
-            answered.cancel();
-            answer
+        let stateless = is_stateless(context);
+        let ears = Ears {
+            context,
+            passes_progress: live.is_none(),
+            level: if stateless { asked_level(context) } else { self.session.level() },
+            wants_logs: self.direct.expose().has_direct() && (!stateless || asked_level(context).is_some()),
         };
-        tokio::join!(answer, told).0
+        let spoken = async {
+            let spoken = converse(&ears, work).await;
+            answered.cancel();
+            spoken
+        };
+        match tokio::join!(spoken, told).0 {
+            Spoken::Ended(outcome) => outcome,
+            Spoken::Asks(work, questions) => {
+                self.parked.park(Entry::new(self.caller.clone(), about, work, questions, live))
+            }
+        }
     }
 
     /// Runs the program until it ends, or is old enough to be a task.

@@ -28,8 +28,26 @@ pub enum ServerError {
     ForgottenTask { id: String, why: Forgotten },
     #[error("this page of task {id:?} is not kept any more; the first that is, is {first}")]
     PageGone { id: String, first: u64 },
+    #[error("there is no tool {name:?}{}", meant(.nearest))]
+    NoTool { name: String, nearest: Option<String> },
+    #[error("there is no prompt {name:?}")]
+    NoPrompt { name: String },
+    #[error("the cursor {cursor:?} is not one that was given out")]
+    NoPage { cursor: String },
+    #[error(
+        "nothing waits under this `requestState`: it was waited for longer than {waits} s, has gone on, or belongs to another request"
+    )]
+    NotParked { waits: u64 },
+    #[error("{most} calls wait for answers of clients, which is as many as may")]
+    TooManyParked { most: usize },
+    #[error("the rules want the user's word before `{tool}` is called, and it was not given")]
+    NotApproved { tool: String },
     #[error("there is no resource {uri:?}; accepted is {accepted}")]
     NoResource { uri: String, accepted: String },
+}
+
+fn meant(nearest: &Option<String>) -> String {
+    nearest.as_ref().map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
 }
 
 fn because(why: &Forgotten) -> String {
@@ -48,6 +66,12 @@ impl ServerError {
             Self::UnknownTask { .. } => "server.task_unknown",
             Self::ForgottenTask { .. } => "server.task_forgotten",
             Self::PageGone { .. } => "server.page_gone",
+            Self::NoTool { .. } => "server.tool_unknown",
+            Self::NoPrompt { .. } => "server.prompt_unknown",
+            Self::NoPage { .. } => "server.cursor_unknown",
+            Self::NotParked { .. } => "server.not_waiting",
+            Self::TooManyParked { .. } => "server.too_many_waiting",
+            Self::NotApproved { .. } => "server.not_approved",
             Self::NoResource { .. } => "server.resource_unknown",
         }
     }
@@ -60,6 +84,14 @@ impl ServerError {
             }
             Self::ForgottenTask { .. } => "run the program again, and ask for its result sooner".into(),
             Self::PageGone { first, .. } => format!("read page {first}; the report has the beginning"),
+            Self::NoTool { .. } => "`tools/list` names what there is".into(),
+            Self::NoPrompt { .. } => "`prompts/list` names what there is".into(),
+            Self::NoPage { .. } => "ask for the list without a cursor".into(),
+            Self::NotParked { .. } => {
+                "make the call again from the beginning, after looking whether it took effect".into()
+            }
+            Self::TooManyParked { .. } => "answer or give up what is open, then call again".into(),
+            Self::NotApproved { .. } => "do without it, or use a client that can ask its user (elicitation)".into(),
             Self::NoResource { .. } => "`resources/list` and `resources/templates/list` name what there is".into(),
         }
     }

@@ -1,30 +1,37 @@
-//! MCP requests in, answers out.
+//! MCP requests in, answers out. What is a server's own is left as it was sent; see `wire`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CancelTaskParams, GetTaskParams, GetTaskResult, Implementation,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, CompleteRequestParams, CompleteResult,
+    GetPromptRequestParams, GetPromptResponse, GetPromptResult, GetTaskParams, GetTaskResult, ListPromptsResult,
     ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
-    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource, ResourceContents,
-    ServerCapabilities, ServerConfig, UpdateTaskParams,
+    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource, ResourceContents, ServerConfig,
+    SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams, UpdateTaskParams,
 };
-use rmcp::service::RequestContext;
+use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio_util::sync::CancellationToken;
 
 use super::error::{ServerError, about_chain};
+use super::logs::Level;
+use super::parked::Parked;
+use super::session::Session;
 use super::tasks::Tasks;
-use super::{pages, tool};
+use super::wire::leave;
+use super::{info, pages, tool};
+use crate::broker::Shared;
 use crate::chain::Chain;
+use crate::direct::{self, Direct, Kind};
 use crate::execution::{Caller, RequestError, RunRequest};
 use crate::output::{Mode, Report};
 
 /// URI of the resource that says what the bridge can reach.
 pub const CAPABILITIES: &str = "mcp-bridge://capabilities";
 
-/// What the server needs of the rest: programs run, and a text about what is there.
+/// What the server needs of the rest: programs run, servers reached, and a text about what is there.
 pub trait Runs: Send + Sync + 'static {
     /// A client is there: what can be made ready for its runs is, in the background.
     fn prepare(&self);
@@ -34,12 +41,20 @@ pub trait Runs: Send + Sync + 'static {
     fn capabilities(&self) -> String;
     /// The bridges above this one, and itself.
     fn chain(&self) -> &Chain;
+    /// The servers, as they are configured now.
+    fn shared(&self) -> Arc<Shared>;
 }
 
 /// The MCP server of one connection.
 #[derive(Clone)]
 pub struct Bridge {
     pub runs: Arc<dyn Runs>,
+    /// What of the servers' own is offered; one for all connections.
+    pub direct: Arc<Direct>,
+    /// What waits for answers; one for all connections.
+    pub parked: Arc<Parked>,
+    /// What this connection's client hears.
+    pub session: Arc<Session>,
     /// Who is at the other end of the transport.
     pub caller: Caller,
     pub timeout: Duration,
@@ -56,21 +71,25 @@ pub struct Bridge {
 
 impl ServerHandler for Bridge {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().enable_tasks().build();
-        let mut info = ServerConfig::new(capabilities);
-        info.server_info =
-            Implementation::new("mcp-bridge", env!("CARGO_PKG_VERSION")).with_title("mcp-bridge: Python over MCP");
+        let (shared, view) = self.seen();
+        let mut info = info::config(self.direct.expose(), &shared, &view);
         info.meta = Some(MetaObject(self.runs.chain().last().meta()));
         info
     }
 
     async fn list_tools(
         &self,
-        _page: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         self.chain_of(&context).map_err(|error| about_chain(&error))?;
-        Ok(ListToolsResult::with_all_items(vec![tool::definition(self.runs.chain())]))
+        let expose = self.direct.expose();
+        let definition = || serde_json::to_value(tool::definition(self.runs.chain())).unwrap_or_default();
+        let own = expose.has_code().then(definition);
+        let lookups = expose.has_direct().then(direct::lookups).unwrap_or_default();
+        let own = own.into_iter().chain(lookups).collect();
+        let raw = self.listed(Kind::Tools, own, cursor(&page)).await?;
+        Ok(leave(&context, raw, ListToolsResult::default()))
     }
 
     async fn call_tool(
@@ -78,11 +97,8 @@ impl ServerHandler for Bridge {
         call: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        if call.name != tool::NAME {
-            let message = format!("there is no tool {:?}; the only one is {}", call.name, tool::NAME);
-            return Err(ErrorData::invalid_params(message, None));
-        }
-        Ok(self.run_python(call, context).await)
+        let raw = self.call(call, &context).await?;
+        Ok(leave(&context, raw, CallToolResult::success(Vec::new()).into()))
     }
 
     async fn get_task(
@@ -110,41 +126,159 @@ impl ServerHandler for Bridge {
         self.tasks.cancel(&asked.task_id).map_err(|error| error.about_parameter())
     }
 
+    async fn list_prompts(
+        &self,
+        page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let raw = self.listed(Kind::Prompts, Vec::new(), cursor(&page)).await?;
+        Ok(leave(&context, raw, ListPromptsResult::default()))
+    }
+
+    async fn get_prompt(
+        &self,
+        asked: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let raw = match &asked.request_state {
+            Some(state) => {
+                let answers = asked.input_responses.clone().unwrap_or_default().into_iter().collect();
+                self.take_up(state, format!("prompts/get {}", asked.name), &answers, &context).await?
+            }
+            None => self.prompt(&asked.name, &asked, &context).await?,
+        };
+        Ok(leave(&context, raw, GetPromptResult::new(Vec::new()).into()))
+    }
+
+    async fn complete(
+        &self,
+        asked: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        let raw = self.completion(&asked, &context).await?;
+        Ok(leave(&context, raw, CompleteResult::default()))
+    }
+
     async fn list_resources(
         &self,
-        _page: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        let resource = Resource::new(CAPABILITIES, "capabilities")
-            .with_title("What run_python can reach")
-            .with_description("The MCP servers a program may call, and how to call them")
-            .with_mime_type("text/markdown");
-        Ok(ListResourcesResult::with_all_items(vec![resource]))
+        let own = self.direct.expose().has_code().then(|| {
+            Resource::new(CAPABILITIES, "capabilities")
+                .with_title("What run_python can reach")
+                .with_description("The MCP servers a program may call, and how to call them")
+                .with_mime_type("text/markdown")
+        });
+        let own = own.into_iter().filter_map(|resource| serde_json::to_value(resource).ok()).collect();
+        let raw = self.listed(Kind::Resources, own, cursor(&page)).await?;
+        Ok(leave(&context, raw, ListResourcesResult::default()))
     }
 
     async fn list_resource_templates(
         &self,
-        _page: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Ok(ListResourceTemplatesResult::with_all_items(vec![pages::template()]))
+        let own = self.direct.expose().has_code().then(|| serde_json::to_value(pages::template()).unwrap_or_default());
+        let raw = self.listed(Kind::Templates, own.into_iter().collect(), cursor(&page)).await?;
+        Ok(leave(&context, raw, ListResourceTemplatesResult::default()))
     }
 
     async fn read_resource(
         &self,
-        request: ReadResourceRequestParams,
-        _context: RequestContext<RoleServer>,
+        asked: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let contents = if request.uri == CAPABILITIES {
+        let expose = self.direct.expose();
+        let ours = expose.has_code() && (pages::is_ours(&asked.uri) || !expose.has_direct());
+        if !ours {
+            let raw = match &asked.request_state {
+                Some(state) => {
+                    let answers = asked.input_responses.clone().unwrap_or_default().into_iter().collect();
+                    self.take_up(state, format!("resources/read {}", asked.uri), &answers, &context).await?
+                }
+                None => self.resource(&asked.uri, &asked, &context).await?,
+            };
+            return Ok(leave(&context, raw, ReadResourceResult::new(Vec::new()).into()));
+        }
+        let contents = if asked.uri == CAPABILITIES {
             ResourceContents::text(self.runs.capabilities(), CAPABILITIES).with_mime_type("text/markdown")
         } else {
-            pages::read(&self.tasks, &request.uri).map_err(|error: ServerError| error.about_resource())?
+            pages::read(&self.tasks, &asked.uri).map_err(|error: ServerError| error.about_resource())?
         };
         Ok(ReadResourceResult::new(vec![contents]).into())
     }
 
-    async fn on_initialized(&self, _context: rmcp::service::NotificationContext<RoleServer>) {
-        tracing::debug!("client initialized");
-        self.runs.prepare();
+    async fn subscribe(
+        &self,
+        asked: SubscribeRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.subscription(&asked.uri, true).await
     }
+
+    async fn unsubscribe(
+        &self,
+        asked: UnsubscribeRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.subscription(&asked.uri, false).await
+    }
+
+    #[expect(deprecated, reason = "what older clients have")]
+    async fn set_level(
+        &self,
+        asked: rmcp::model::SetLevelRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let level = serde_json::to_value(asked.level).unwrap_or_default();
+        let Some(level) = level.as_str().and_then(Level::named) else { return Ok(()) };
+        self.session.set_level(level);
+        let shared = self.runs.shared();
+        let upstreams = shared.gateway().upstreams();
+        // Servers are shared: they are asked for what the client wants that wants most, and each client gets what it asked for.
+        let known = upstreams.audience().log_level().and_then(|known| Level::named(&known));
+        if known.is_none_or(|known| level < known) {
+            upstreams.set_log_level(level.name()).await;
+        }
+        Ok(())
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        self.direct.expose().has_direct().then(|| requested.clone())
+    }
+
+    async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
+        let uris = subscription.accepted().resource_subscriptions.clone().unwrap_or_default();
+        for uri in &uris {
+            if let Err(error) = self.subscription(uri, true).await {
+                tracing::debug!(uri, %error, "not subscribed to");
+            }
+        }
+        let ended = async {
+            tokio::select! {
+                () = subscription.cancelled() => {}
+                () = self.closing.cancelled() => {}
+            }
+        };
+        self.session.streams(subscription.sink().clone(), ended).await;
+        for uri in &uris {
+            // The server may be gone.
+            let _ = self.subscription(uri, false).await;
+        }
+        Ok(())
+    }
+
+    async fn on_initialized(&self, context: rmcp::service::NotificationContext<RoleServer>) {
+        tracing::debug!("client initialized");
+        self.session.begins(&context.peer);
+        if self.direct.expose().has_code() {
+            self.runs.prepare();
+        }
+    }
+}
+
+fn cursor(page: &Option<PaginatedRequestParams>) -> Option<&str> {
+    page.as_ref().and_then(|page| page.cursor.as_deref())
 }

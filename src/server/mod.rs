@@ -3,19 +3,31 @@
 //! Turns `tools/call` into a [`RunRequest`](crate::execution::RunRequest), hands it to `execution`, tells the client what happens meanwhile, and renders the
 //! report. Must never start a server or a sandbox itself. Called by `cli`.
 
+mod approve;
 mod call;
+mod converse;
 mod error;
 mod handler;
 pub mod http;
+mod info;
+mod line;
+mod logs;
 mod pages;
+mod parked;
+mod pass;
 mod progress;
+mod session;
 mod stdio;
 mod talk;
 mod tasks;
 mod tool;
+mod wire;
 
 pub use error::{Forgotten, ServerError};
 pub use handler::{Bridge, CAPABILITIES, Runs};
+pub use parked::Parked;
+pub use session::Session;
 pub use stdio::serve;
 pub use tasks::Tasks;
 pub use tool::definition;
+pub use wire::{Wire, serve_messages};

@@ -35,14 +35,27 @@ fn parse(uri: &str) -> Option<(&str, u64)> {
     Some((task, page))
 }
 
+/// Whether a URI is one of ours, well-formed or not.
+pub(super) fn is_ours(uri: &str) -> bool {
+    uri == super::CAPABILITIES || uri.starts_with(BEGINS)
+}
+
+/// What can be asked for, where nothing was found. `with_code`: programs can be run.
+pub(super) fn accepted(with_code: bool) -> String {
+    if with_code {
+        format!("{}, {BEGINS}<taskId>{MIDDLE}{PAGE}<number>", super::CAPABILITIES)
+    } else {
+        "what `resources/list` names".into()
+    }
+}
+
 /// Reads one page.
 ///
 /// # Errors
 /// The URI is none of these, the task is not known or forgotten, or the page is not kept any more.
 pub(super) fn read(tasks: &Tasks, asked: &str) -> Result<ResourceContents, ServerError> {
     let Some((task, number)) = parse(asked) else {
-        let accepted = format!("{}, {BEGINS}<taskId>{MIDDLE}{PAGE}<number>", super::CAPABILITIES);
-        return Err(ServerError::NoResource { uri: shown(asked), accepted });
+        return Err(ServerError::NoResource { uri: shown(asked), accepted: accepted(true) });
     };
     let (live, complete) = tasks.output(task)?;
     let total = live.total();

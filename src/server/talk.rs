@@ -1,10 +1,9 @@
 //! A conversation with the MCP service, over anything that carries bytes: one JSON-RPC message a line.
 
-use rmcp::ServiceExt;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, DuplexStream, ReadHalf, WriteHalf};
 
-use super::Bridge;
+use super::{Bridge, serve_messages};
 use crate::execution::MAX_CODE;
 
 /// Bytes of one message from a client over stdio. The largest program with every character escaped in two; what is longer is left
@@ -26,7 +25,7 @@ where
     W: AsyncWrite + Send + Unpin + 'static,
 {
     let transport = AsyncRwTransport::new_server(read, write).with_max_line_length(longest);
-    let service = bridge.serve(transport).await?;
+    let service = serve_messages(bridge, transport).await?;
     service.waiting().await?;
     Ok(())
 }

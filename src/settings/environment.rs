@@ -17,6 +17,11 @@ impl Environment {
         )
     }
 
+    /// A flag of the command line stands in for its variable.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.0.insert(name.to_owned(), value.to_owned());
+    }
+
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }

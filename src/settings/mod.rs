@@ -14,6 +14,7 @@ mod tests;
 mod uploads;
 mod variables;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -87,6 +88,18 @@ pub enum TokenStore {
     Auto,
     Keyring,
     File,
+}
+
+/// What clients are offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expose {
+    /// `run_python`.
+    Code,
+    /// The servers' own tools, prompts and resources.
+    Tools,
+    Both,
+    /// Both while the definitions of the tools are small.
+    Auto,
 }
 
 /// How log lines are written.
@@ -171,6 +184,11 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// For `mcp-bridge start`.
     pub http: Http,
+    pub expose: Expose,
+    /// Tokens that definitions of tools may cost, where that decides.
+    pub expose_limit: usize,
+    /// Prefixes of servers whose tools do not begin with the server's name.
+    pub prefixes: BTreeMap<String, String>,
 }
 
 impl Settings {
@@ -261,6 +279,13 @@ impl Settings {
                 &[("text", LogFormat::Text), ("json", LogFormat::Json)],
             )?,
             http: Http::read(env)?,
+            expose: parse::choice(
+                env,
+                "MCP_BRIDGE_EXPOSE",
+                &[("code", Expose::Code), ("tools", Expose::Tools), ("both", Expose::Both), ("auto", Expose::Auto)],
+            )?,
+            expose_limit: parse::number(env, "MCP_BRIDGE_EXPOSE_LIMIT", 1..=usize::MAX)?,
+            prefixes: parse::pairs(env, "MCP_BRIDGE_PREFIXES")?,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! From text to values, with errors that name the variable, the value and what is accepted.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -87,6 +88,19 @@ pub(super) fn each<T>(
     read: fn(&str) -> Option<T>,
 ) -> Result<Vec<T>, SettingsError> {
     list(env, name).iter().map(|text| read(text)).collect::<Option<_>>().ok_or_else(|| invalid(env, name))
+}
+
+/// Names with a word for each, such as `github=gh,gitlab=gl`. No word is given twice.
+pub(super) fn pairs(env: &Environment, name: &'static str) -> Result<BTreeMap<String, String>, SettingsError> {
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let pair = |text: &String| {
+        let (of, word) = text.split_once('=').map(|(of, word)| (of.trim(), word.trim()))?;
+        (!of.is_empty() && !word.is_empty() && word.chars().all(good)).then(|| (of.to_owned(), word.to_owned()))
+    };
+    let listed = list(env, name);
+    let pairs: BTreeMap<String, String> = listed.iter().filter_map(pair).collect();
+    let words: BTreeSet<&String> = pairs.values().collect();
+    if pairs.len() == listed.len() && words.len() == pairs.len() { Ok(pairs) } else { Err(invalid(env, name)) }
 }
 
 pub(super) fn number<T>(env: &Environment, name: &'static str, range: RangeInclusive<T>) -> Result<T, SettingsError>

@@ -447,6 +447,24 @@ pub const VARIABLES: &[Variable] = &[
         accepts: DURATION,
         help: "How long requests under way may go on after SIGTERM.",
     },
+    Variable {
+        name: "MCP_BRIDGE_EXPOSE",
+        default: "code",
+        accepts: "code, tools, both or auto",
+        help: "What clients are offered: run_python, the servers' own tools, prompts and resources, both, or both while the definitions of the tools are small.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_EXPOSE_LIMIT",
+        default: "10000",
+        accepts: "a whole number of tokens, 1 or more",
+        help: "With auto: what the definitions of the tools may cost, in tokens of four bytes; the default is a twentieth of a context of 200,000.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_PREFIXES",
+        default: "",
+        accepts: "SERVER=PREFIX, with commas between; a prefix has letters, digits, _ and -, and is no other server's",
+        help: "What the names of a server's own tools and prompts begin with, instead of the server's name.",
+    },
 ];
 
 /// The declaration of `name`; names are literals of this crate, so a miss is a fault of ours that a test finds.

@@ -20,6 +20,11 @@ pub trait Client: Send + Sync {
         params: Option<Box<RawValue>>,
     ) -> BoxFuture<'a, Result<Box<RawValue>, ClientError>>;
 
+    /// Tells sessions apart: the same for all requests of one, and different for those of another.
+    fn session(&self) -> usize {
+        std::ptr::from_ref(self).cast::<()>().addr()
+    }
+
     /// Sends a notification (`notifications/message`, `notifications/progress`, ...). A client that is gone misses it.
     fn notify(&self, method: &str, params: Option<Box<RawValue>>);
 }

@@ -5,21 +5,19 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, ClientRequest, ListToolsRequest, PaginatedRequestParams, ServerPeerInfo,
-    ServerResult,
-};
+use rmcp::model::{ClientRequest, ListToolsRequest, PaginatedRequestParams, ServerPeerInfo, ServerResult};
 use rmcp::service::{RoleClient, RunningService, serve_client_with_lifecycle};
 use rmcp::transport::Transport;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
+use super::answerer::Answerer;
 use super::config::Era;
 use super::error::METHOD_NOT_FOUND;
-use super::handshake::{AUTOPSY, Refuser, handshake_failed, known_version, knows_no_initialize};
+use super::handshake::{AUTOPSY, handshake_failed, known_version, knows_no_initialize};
 use super::lifeline::Lifeline;
+use super::listing::Lists;
 use super::open::Began;
 use super::request::{Failure, Line};
 use super::secrets::Secrets;
@@ -28,17 +26,17 @@ use super::{MAX_LINE, UpstreamError, listen, outgoing};
 use crate::chain::Chain;
 
 /// Pages of one `tools/list`. The largest server known has 98 tools on one page; this stops one that never ends.
-const MAX_PAGES: usize = 256;
+pub(super) const MAX_PAGES: usize = 256;
 /// Bytes of pages after which no other page is asked for: a hundred times the largest list known.
 const MAX_LIST: usize = 16 * 1024 * 1024;
 /// The time a remote server gets to hear that we go.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 pub(super) struct Connection {
-    server: String,
-    line: Line,
+    pub(super) server: String,
+    pub(super) line: Line,
     /// Keeps rmcp's task alive, where no task of ours does; dropping it ends the connection.
-    _running: Option<RunningService<RoleClient, Refuser>>,
+    _running: Option<RunningService<RoleClient, Answerer>>,
     /// Not a process of ours: it has no exit status and no last words.
     is_remote: bool,
     lifeline: Lifeline,
@@ -49,6 +47,7 @@ pub(super) struct Connection {
     /// When a list was not given last, and why.
     unlisted: Mutex<Option<(Instant, UpstreamError)>>,
     tool_count: AtomicUsize,
+    pub(super) lists: Lists,
 }
 
 /// A tool list and the number of `list_changed` notifications it already knows of.
@@ -83,7 +82,8 @@ impl Connection {
         let is_remote = remote.is_some();
         // Whichever way this ends without a connection, a dropped future included.
         let unopened = lifeline.stop.clone().drop_guard();
-        let running = match timeout_at(deadline, serve_client_with_lifecycle(Refuser, transport, lifecycle)).await {
+        let answerer = Answerer { tap: Arc::clone(&tap) };
+        let running = match timeout_at(deadline, serve_client_with_lifecycle(answerer, transport, lifecycle)).await {
             Ok(Ok(running)) => running,
             Ok(Err(error)) => {
                 return Err(NotOpened {
@@ -121,7 +121,7 @@ impl Connection {
                 None
             }
         };
-        Ok(Self {
+        let connection = Self {
             server: server.to_owned(),
             line,
             _running: running,
@@ -132,7 +132,10 @@ impl Connection {
             tools: tokio::sync::Mutex::new(None),
             unlisted: Mutex::default(),
             tool_count: AtomicUsize::new(usize::MAX),
-        })
+            lists: Lists::default(),
+        };
+        connection.ask_for_logs().await;
+        Ok(connection)
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -317,29 +320,7 @@ impl Connection {
         }
     }
 
-    /// One `tools/call`; its `result` as the server wrote it.
-    pub(super) async fn call(
-        &self,
-        tool: &str,
-        arguments: Map<String, Value>,
-        deadline: Instant,
-    ) -> Result<Box<RawValue>, UpstreamError> {
-        let begun = Instant::now();
-        let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
-        match self.line.request(ClientRequest::CallToolRequest(CallToolRequest::new(params)), deadline).await {
-            Ok((result, _)) if !result.get().starts_with('{') => Err(self.bad_answer("tools/call", result.get())),
-            Ok((result, _)) => Ok(result),
-            Err(Failure::DeadlinePassed) => Err(UpstreamError::CallTimeout {
-                server: self.server.clone(),
-                tool: tool.to_owned(),
-                waited: begun.elapsed(),
-                sent: true,
-            }),
-            Err(failure) => Err(self.explain(failure, "tools/call").await),
-        }
-    }
-
-    async fn explain(&self, failure: Failure, method: &str) -> UpstreamError {
+    pub(super) async fn explain(&self, failure: Failure, method: &str) -> UpstreamError {
         let server = self.server.clone();
         let error = match failure {
             Failure::Refused(error) => UpstreamError::Protocol {
@@ -368,7 +349,7 @@ impl Connection {
         &self.lifeline.last_words.secrets
     }
 
-    fn bad_answer(&self, method: &str, found: &str) -> UpstreamError {
+    pub(super) fn bad_answer(&self, method: &str, found: &str) -> UpstreamError {
         // Secrets go first: a cut through the middle of one would leave its rest unrecognized.
         let found = self.secrets().redact(found.to_owned()).chars().take(100).collect();
         UpstreamError::BadAnswer { server: self.server.clone(), method: method.to_owned(), found }

@@ -102,6 +102,9 @@ pub enum UpstreamError {
 
     #[error("server `{server}` leads back to this bridge, which would call itself without end")]
     Circle { server: String },
+    /// The server wants input before it answers, and got none.
+    #[error("server `{server}` needs input to answer `{method}`, and got none: {reason}")]
+    Unanswered { server: String, method: String, reason: String },
 
     #[error("server `{server}`: the bridge is shutting down")]
     ShuttingDown { server: String },
@@ -134,6 +137,7 @@ impl UpstreamError {
             Self::NotMcp { .. } => "upstream.not_mcp",
             Self::UnusableAddress { .. } => "upstream.unusable_address",
             Self::Circle { .. } => "upstream.circle",
+            Self::Unanswered { .. } => "upstream.unanswered",
             Self::ShuttingDown { .. } => "upstream.shutting_down",
         }
     }
@@ -229,6 +233,7 @@ impl UpstreamError {
             Self::Circle { server } => {
                 format!("take `{server}` out of the file that `mcp-bridge servers` names, or switch it off there")
             }
+            Self::Unanswered { .. } => "use a client that can be asked, or give the tool all it needs".into(),
             Self::ShuttingDown { .. } => "start the bridge again".into(),
         }
     }
@@ -241,9 +246,11 @@ impl UpstreamError {
             | Self::StartTimeout { .. }
             | Self::PingTimeout { .. } => Kind::Timeout,
             Self::Protocol { error_code: INVALID_PARAMS | METHOD_NOT_FOUND, .. } => Kind::InvalidTool,
-            Self::Protocol { .. } | Self::TooLarge { .. } | Self::BadAnswer { .. } | Self::NotMcp { .. } => {
-                Kind::Backend
-            }
+            Self::Protocol { .. }
+            | Self::TooLarge { .. }
+            | Self::BadAnswer { .. }
+            | Self::NotMcp { .. }
+            | Self::Unanswered { .. } => Kind::Backend,
             Self::BackingOff { cause, .. } => cause.kind(),
             Self::UnknownServer { .. }
             | Self::CommandNotFound { .. }

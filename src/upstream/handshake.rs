@@ -1,12 +1,9 @@
-//! What we are to a server, and what its answers to our greeting mean when it is not one that we understand.
+//! What a server's answers to our greeting mean when it is not one that we understand.
 
 use std::time::Duration;
 
-use rmcp::model::{
-    ClientConfig, ClientResult, ErrorCode, ErrorData, Implementation, ProtocolVersion, ServerNotification,
-    ServerRequest,
-};
-use rmcp::service::{ClientInitializeError, NotificationContext, RequestContext, RoleClient, Service};
+use rmcp::model::{ErrorCode, ProtocolVersion};
+use rmcp::service::ClientInitializeError;
 
 use super::UpstreamError;
 use super::lifeline::Lifeline;
@@ -76,41 +73,4 @@ pub(super) fn knows_no_initialize(error: &ClientInitializeError) -> bool {
         ClientInitializeError::JsonRpcError(error)
             if matches!(error.code, ErrorCode::METHOD_NOT_FOUND | ErrorCode::UNSUPPORTED_PROTOCOL_VERSION)
     )
-}
-
-/// Our side towards a server's own requests: it may ask whether we live, and nothing else is offered. We announce no
-/// capability, so "method not found" is what the specification asks for. Notifications were handled by the tap.
-pub(super) struct Refuser;
-
-impl Service<RoleClient> for Refuser {
-    async fn handle_request(
-        &self,
-        request: ServerRequest,
-        _: RequestContext<RoleClient>,
-    ) -> Result<ClientResult, ErrorData> {
-        let method = match request {
-            ServerRequest::PingRequest(_) => return Ok(ClientResult::empty(())),
-            ServerRequest::CreateMessageRequest(_) => "sampling/createMessage".to_owned(),
-            ServerRequest::ListRootsRequest(_) => "roots/list".to_owned(),
-            ServerRequest::ElicitRequest(_) => "elicitation/create".to_owned(),
-            ServerRequest::CustomRequest(request) => request.method,
-            _ => "unknown".to_owned(),
-        };
-        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method, None))
-    }
-
-    async fn handle_notification(
-        &self,
-        _: ServerNotification,
-        _: NotificationContext<RoleClient>,
-    ) -> Result<(), ErrorData> {
-        Ok(())
-    }
-
-    fn get_info(&self) -> ClientConfig {
-        let mut info = ClientConfig::default();
-        info.protocol_version = ProtocolVersion::LATEST_WITH_INITIALIZE;
-        info.client_info = Implementation::new("mcp-bridge", env!("CARGO_PKG_VERSION"));
-        info
-    }
 }

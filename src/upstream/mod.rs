@@ -7,20 +7,26 @@
 //! holds at most one `Connection` (handshake, tool list, calls), which `open` makes over one of four transports: `stdio`, `http`,
 //! `sse`, `websocket`. Every transport passes what it reads through a `Tap`, which keeps results as the text the server sent.
 
+mod answerer;
+mod asking;
+mod audience;
 mod change;
 mod client;
 pub mod config;
 mod connection;
 mod error;
 mod events;
+mod flights;
 mod handshake;
 mod http;
 mod lifeline;
 mod lines;
 mod listen;
+mod listing;
 mod oauth;
 mod open;
 mod outgoing;
+mod peer;
 mod policy;
 mod pulse;
 mod queued;
@@ -36,9 +42,12 @@ mod trouble;
 mod upstreams;
 mod websocket;
 
+pub use asking::Asking;
+pub use audience::{Audience, Listener, News};
 pub use change::Changes;
 pub use client::{Client, ClientError, ClientHandle};
 pub use error::{Kind, Proof, UpstreamError};
+pub use listing::Listing;
 pub use oauth::{Kept, Login, LoginError, Logins, UseKeyring, logout};
 pub use pulse::Pulse;
 pub use server::ServerState;

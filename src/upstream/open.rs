@@ -115,7 +115,7 @@ impl Opening<'_> {
 
     async fn once(&self, way: Way, lifecycle: ClientLifecycleMode) -> Result<Connection, NotOpened> {
         let server = self.config.name.as_str();
-        let tap = Arc::new(Tap::new(server, self.secrets.clone()));
+        let tap = Arc::new(Tap::new(server, self.secrets.clone()).heard_by(self.options.audience.clone()));
         let began = Began {
             server,
             tap: tap.clone(),

@@ -209,7 +209,10 @@ impl Server {
                 if self.closing.is_cancelled() {
                     connection.close();
                 }
+                let failed_before = life.failures > 0;
                 *life = Life { phase: Phase::Ready(connection.clone()), failures: 0, worked: connection.era() };
+                drop(life);
+                self.options.audience.started(&self.config.name, failed_before);
             }
             Err(error) => {
                 tracing::warn!(server = self.config.name, code = error.code(), %error, "server did not start");

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientNotification, ClientRequest, CustomResult, ErrorCode, ErrorData, JsonRpcMessage,
-    RequestId, ServerJsonRpcMessage, ServerResult,
+    ClientJsonRpcMessage, ClientNotification, ClientRequest, CustomRequest, CustomResult, ErrorCode, ErrorData,
+    GetExtensions, GetMeta, JsonRpcMessage, ProgressToken, RequestId, ServerJsonRpcMessage, ServerRequest,
+    ServerResult,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -16,7 +17,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
+use super::audience::{Audience, News};
 use super::config::Era;
+use super::flights::{Flights, OnBehalf};
+use super::listing::Listing;
 use super::secrets::Secrets;
 use super::trouble::Trouble;
 
@@ -92,10 +96,13 @@ pub(super) struct Tap {
     theirs: Mutex<HashSet<RequestId>>,
     /// What went wrong last where no request was waited for: the handshake, a stream.
     trouble: Mutex<Option<Trouble>>,
-    /// Counts `notifications/tools/list_changed`.
-    list_changes: AtomicU64,
+    /// Counts `notifications/tools/list_changed`, and the same of prompts and of resources.
+    list_changes: [AtomicU64; 3],
     /// Of the last greeting that was answered.
     era: Mutex<Era>,
+    /// For whom requests are made.
+    pub(super) flights: Flights,
+    audience: Audience,
     warned: AtomicBool,
     secrets: Secrets,
 }
@@ -110,19 +117,44 @@ impl Tap {
             awaited: Mutex::default(),
             theirs: Mutex::default(),
             trouble: Mutex::default(),
-            list_changes: AtomicU64::new(0),
+            list_changes: Default::default(),
+            flights: Flights::default(),
+            audience: Audience::default(),
             warned: AtomicBool::new(false),
         }
     }
 
+    /// The same, with these to be told what the server says to all.
+    pub(super) fn heard_by(mut self, audience: Audience) -> Self {
+        self.audience = audience;
+        self
+    }
+
+    pub(super) fn audience(&self) -> &Audience {
+        &self.audience
+    }
+
     /// How often the server said that its tools changed.
     pub(super) fn list_changes(&self) -> u64 {
-        self.list_changes.load(Ordering::Acquire)
+        self.list_changes[0].load(Ordering::Acquire)
+    }
+
+    /// The same of what is listed otherwise.
+    pub(super) fn changes_of(&self, listing: Listing) -> u64 {
+        let which = if listing == Listing::Prompts { 1 } else { 2 };
+        self.list_changes[which].load(Ordering::Acquire)
     }
 
     /// What was not heard may have been a change.
     pub(super) fn missed_changes(&self) {
-        self.list_changes.fetch_add(1, Ordering::AcqRel);
+        let all = [News::ToolsChanged, News::PromptsChanged, News::ResourcesChanged];
+        all.iter().enumerate().for_each(|(which, news)| self.changed(which, news));
+    }
+
+    fn changed(&self, which: usize, news: &News) {
+        self.list_changes[which].fetch_add(1, Ordering::AcqRel);
+        tracing::debug!(server = self.server, ?news, "the server's lists changed");
+        self.audience.tell(&self.server, news);
     }
 
     /// How the conversation began; [`Era::Any`] before it did.
@@ -148,6 +180,10 @@ impl Tap {
             ClientRequest::DiscoverRequest(_) => Greeting::Discover,
             _ => {
                 self.awaited().insert(sent.id.clone(), Awaited::default());
+                if let Some(OnBehalf(client)) = sent.request.extensions().get() {
+                    let token = sent.request.get_meta().get_progress_token();
+                    self.flights.left(sent.id.clone(), token, client.clone());
+                }
                 return;
             }
         };
@@ -156,11 +192,13 @@ impl Tap {
 
     /// The answer to this request, if it came; afterwards nobody waits for one.
     pub(super) fn take(&self, id: &RequestId) -> Option<Answer> {
+        self.flights.landed(id);
         self.awaited().remove(id)?.answer
     }
 
     /// Nobody waits for this answer any more, if it did not come.
     pub(super) fn give_up(&self, id: &RequestId) {
+        self.flights.landed(id);
         if let Some(awaited) = self.awaited().remove(id) {
             awaited.given_up.cancel();
         }
@@ -247,15 +285,26 @@ impl Tap {
             return None;
         };
         let id = envelope.id.and_then(|id| serde_json::from_str::<RequestId>(id.get()).ok());
-        if let (Some(_), Some(id)) = (&envelope.method, &id) {
+        if let (Some(method), Some(id)) = (&envelope.method, &id) {
             // Theirs, with an id of their own choosing.
-            return if self.takes(id.clone()) {
-                serde_json::from_str(text).map_err(|_| self.skip(text)).ok()
-            } else {
+            return if !self.takes(id.clone()) {
                 None
+            } else if is_question(method) {
+                // Untyped, so that nothing the client may know of is lost.
+                let params = envelope.params.and_then(|params| serde_json::from_str(params.get()).ok());
+                let question = CustomRequest::new(method.clone().into_owned(), params);
+                Some(JsonRpcMessage::request(ServerRequest::CustomRequest(question), id.clone()))
+            } else {
+                serde_json::from_str(text).map_err(|_| self.skip(text)).ok()
             };
         }
         match (envelope.method, id.map(as_sent)) {
+            // A question of its own that it takes back: rmcp knows which.
+            (Some(method), _) if method == "notifications/cancelled" => {
+                let taken_back = envelope.params.and_then(|it| serde_json::from_str::<TakenBack>(it.get()).ok());
+                self.replied(taken_back.map(|it| it.request_id).as_ref());
+                serde_json::from_str(text).map_err(|_| self.skip(text)).ok()
+            }
             (Some(method), _) => {
                 self.notified(&method, envelope.params);
                 None
@@ -324,22 +373,38 @@ impl Tap {
     }
 
     fn notified(&self, method: &str, params: Option<&RawValue>) {
-        let params = params.map_or("", RawValue::get);
+        let text = params.map_or("", RawValue::get);
         let shown = || match tracing::enabled!(tracing::Level::DEBUG) {
-            true => self.secrets.redact(params.to_owned()),
+            true => self.secrets.redact(text.to_owned()),
             false => String::new(),
         };
         match method {
-            "notifications/cancelled" => {
-                let taken_back = serde_json::from_str::<TakenBack>(params).ok();
-                self.replied(taken_back.map(|it| it.request_id).as_ref());
+            "notifications/tools/list_changed" => self.changed(0, &News::ToolsChanged),
+            "notifications/prompts/list_changed" => self.changed(1, &News::PromptsChanged),
+            "notifications/resources/list_changed" => self.changed(2, &News::ResourcesChanged),
+            "notifications/resources/updated" => {
+                if let Ok(Updated { uri }) = serde_json::from_str(text) {
+                    self.audience.tell(&self.server, &News::ResourceUpdated { uri });
+                }
             }
-            "notifications/tools/list_changed" => {
-                self.list_changes.fetch_add(1, Ordering::AcqRel);
-                tracing::debug!(server = self.server, "the server's tools changed");
+            "notifications/message" => {
+                tracing::debug!(server = self.server, params = shown(), "log message");
+                let Some(params) = params else { return };
+                match self.flights.only() {
+                    Ok(client) => client.0.notify(method, Some(params.to_owned())),
+                    Err(false) => self.audience.tell(&self.server, &News::Log(params.to_owned())),
+                    // It may be about one client's call, and is not for the others.
+                    Err(true) => {}
+                }
             }
-            "notifications/message" => tracing::debug!(server = self.server, params = shown(), "log message"),
-            "notifications/progress" => tracing::debug!(server = self.server, params = shown(), "progress"),
+            "notifications/progress" => {
+                tracing::debug!(server = self.server, params = shown(), "progress");
+                if let Ok(Progressed { token }) = serde_json::from_str(text)
+                    && let Some(client) = self.flights.of_token(&token)
+                {
+                    client.0.notify(method, params.map(ToOwned::to_owned));
+                }
+            }
             other => tracing::debug!(server = self.server, method = other, "notification without a taker"),
         }
     }
@@ -355,6 +420,22 @@ impl Tap {
             tracing::debug!(server = self.server, start, "skipped");
         }
     }
+}
+
+#[derive(Deserialize)]
+struct Updated {
+    uri: String,
+}
+
+#[derive(Deserialize)]
+struct Progressed {
+    #[serde(rename = "progressToken")]
+    token: ProgressToken,
+}
+
+/// What a server may ask of a client.
+pub(super) fn is_question(method: &str) -> bool {
+    matches!(method, "elicitation/create" | "sampling/createMessage" | "roots/list")
 }
 
 /// The id of the request that a message is.

@@ -10,8 +10,11 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::asking::Asking;
+use super::audience::Audience;
 use super::change::{self, Changes};
 use super::config::ServerConfig;
+use super::listing::Listing;
 use super::oauth::Logins;
 use super::pulse::Pulse;
 use super::server::{Server, ServerState};
@@ -32,6 +35,8 @@ pub struct Options {
     pub chain: Chain,
     /// Where logins to remote servers are kept; none are used when `None`.
     pub logins: Option<Logins>,
+    /// Who hears what servers say to all.
+    pub audience: Audience,
 }
 
 impl Default for Options {
@@ -44,6 +49,7 @@ impl Default for Options {
             inherit_env: BTreeMap::new(),
             chain: Chain::default(),
             logins: None,
+            audience: Audience::default(),
         }
     }
 }
@@ -155,17 +161,45 @@ impl Upstreams {
         arguments: Map<String, Value>,
         deadline: Instant,
     ) -> Result<Box<RawValue>, UpstreamError> {
+        self.ask(server, Asking::tool(tool, arguments), deadline).await
+    }
+
+    /// Any request, likewise.
+    pub async fn ask(&self, server: &str, asking: Asking, deadline: Instant) -> Result<Box<RawValue>, UpstreamError> {
         let begun = Instant::now();
         let connecting = self.server(server)?;
         match timeout_at(deadline, connecting.connection()).await {
-            Ok(connection) => connection?.call(tool, arguments, deadline).await,
+            Ok(connection) => connection?.ask(asking, deadline).await,
             Err(_) => Err(UpstreamError::CallTimeout {
                 server: server.to_owned(),
-                tool: tool.to_owned(),
+                tool: asking.subject().to_owned(),
                 waited: begun.elapsed(),
                 sent: false,
             }),
         }
+    }
+
+    /// The prompts, resources or templates of a server, all pages, each as it was sent; none where the server has no such thing. As
+    /// [`Upstreams::tools`].
+    pub async fn items(&self, server: &str, listing: Listing) -> Result<Arc<Vec<Value>>, UpstreamError> {
+        self.server(server)?.connection().await?.items(listing, self.0.common.options.start_timeout).await
+    }
+
+    /// The capabilities that a server declared; `None` while it is not connected.
+    pub fn capabilities(&self, server: &str) -> Option<Value> {
+        self.0.servers.get(server)?.server.live()?.capabilities()
+    }
+
+    /// Who hears what servers say to all.
+    pub fn audience(&self) -> &Audience {
+        &self.0.common.options.audience
+    }
+
+    /// Asks servers for log lines of this level and above: those that are connected, and those that will be.
+    pub async fn set_log_level(&self, level: &str) {
+        self.audience().set_log_level(level);
+        let live = self.0.servers.values().filter_map(|entry| entry.server.live());
+        futures::future::join_all(live.map(|connection| async move { connection.ask_for_logs().await })).await;
     }
 
     /// By which every server can be ended, of this set and of those that come of it.

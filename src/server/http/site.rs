@@ -110,6 +110,7 @@ impl Site {
     fn serving(&self, who: &Who, tasks: Arc<Tasks>) -> Bridge {
         let closing = who.root.child_token();
         let hung_up = CancellationToken::new();
-        Bridge { caller: who.caller.clone(), closing, hung_up, tasks, ..self.template.clone() }
+        let (caller, session) = (who.caller.clone(), Arc::default());
+        Bridge { caller, session, closing, hung_up, tasks, ..self.template.clone() }
     }
 }

@@ -167,6 +167,34 @@ impl Client {
         }
     }
 
+    /// The first notification of this method, whole; it is taken, the others stay.
+    #[track_caller]
+    pub fn told_method(&mut self, method: &str) -> Value {
+        self.first(|message| message["method"] == method, method)
+    }
+
+    /// The response with this id, or a question of the server that comes before it.
+    #[track_caller]
+    pub fn question_or_response(&mut self, id: u64) -> Result<Value, Value> {
+        let asks = |message: &Value| message["method"].is_string() && message.get("id").is_some();
+        let is_response = |message: &Value| message["method"].is_null() && message["id"] == id;
+        let message = self.first(|message| asks(message) || is_response(message), "an answer or a question");
+        if asks(&message) { Err(message) } else { Ok(message) }
+    }
+
+    #[track_caller]
+    fn first(&mut self, wanted: impl Fn(&Value) -> bool, what: &str) -> Value {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(at) = self.pending.iter().position(&wanted) {
+                return self.pending.remove(at);
+            }
+            let line = self.lines.recv_timeout(until.saturating_duration_since(Instant::now()));
+            let line = line.unwrap_or_else(|_| panic!("never came: {what}; {:#?}\n{}", self.pending, self.log()));
+            self.pending.push(serde_json::from_str(&line).expect("protocol"));
+        }
+    }
+
     /// `run_python`, structured content only.
     pub fn report(&mut self, arguments: Value) -> Value {
         self.call(arguments)["structuredContent"].take()

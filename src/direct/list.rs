@@ -1,0 +1,123 @@
+//! What all servers have of one kind, each under a name or URI of its own.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
+use super::names::{self, Prefixes};
+use super::places;
+
+/// What servers list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Tools,
+    Prompts,
+    Resources,
+    Templates,
+}
+
+impl Kind {
+    /// The field by which an entry is asked for.
+    fn field(self) -> &'static str {
+        match self {
+            Self::Tools | Self::Prompts => "name",
+            Self::Resources => "uri",
+            Self::Templates => "uriTemplate",
+        }
+    }
+
+    /// The key of a list result under which the entries stand.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources => "resources",
+            Self::Templates => "resourceTemplates",
+        }
+    }
+
+    /// For people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources => "resources",
+            Self::Templates => "resource templates",
+        }
+    }
+}
+
+/// One tool, prompt, resource or template.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    pub server: String,
+    /// Its name, URI or template at the server.
+    pub own: String,
+    /// The same as clients see it.
+    pub shown: String,
+    /// The definition as the server sent it, unknown fields included, but for what is shown.
+    pub item: Value,
+}
+
+/// All of one kind, by server and in the servers' own order.
+#[derive(Debug, Default)]
+pub struct List {
+    entries: Vec<Entry>,
+    by_shown: HashMap<String, usize>,
+}
+
+impl List {
+    /// From what each server sent. Of two entries of one server with the same name the first one counts: it is the one that the server
+    /// would use.
+    pub fn new(kind: Kind, prefixes: &Prefixes, servers: Vec<(String, Vec<Value>)>) -> Self {
+        let mut seen = HashSet::new();
+        let mut found: Vec<(String, String, Value)> = Vec::new();
+        for (server, items) in servers {
+            for item in items {
+                let Some(own) = item.get(kind.field()).and_then(Value::as_str).map(str::to_owned) else { continue };
+                if seen.insert((server.clone(), own.clone())) {
+                    found.push((server.clone(), own, item));
+                }
+            }
+        }
+        let pairs: Vec<(&str, &str)> = found.iter().map(|(server, own, _)| (server.as_str(), own.as_str())).collect();
+        let shown = match kind {
+            Kind::Tools | Kind::Prompts => names::assign(prefixes, &pairs),
+            Kind::Resources | Kind::Templates => places::assign(&pairs),
+        };
+        let entries = found.into_iter().zip(shown).map(|((server, own, mut item), shown)| {
+            item[kind.field()] = shown.as_str().into();
+            Entry { server, own, shown, item }
+        });
+        let entries: Vec<Entry> = entries.collect();
+        let by_shown = entries.iter().enumerate().map(|(at, entry)| (entry.shown.clone(), at)).collect();
+        Self { entries, by_shown }
+    }
+
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    /// The one that a client means.
+    pub fn find(&self, shown: &str) -> Option<&Entry> {
+        self.by_shown.get(shown).map(|at| &self.entries[*at])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_definition_keeps_every_field_but_the_name() {
+        let tools =
+            vec![json!({"name": "log", "x-unknown": [1], "icons": [{}]}), json!({"name": "log", "second": true})];
+        let list = List::new(Kind::Tools, &Prefixes::default(), vec![("git".into(), tools)]);
+        let entry = list.find("git__log").expect("the tool");
+        assert_eq!(entry.item, json!({"name": "git__log", "x-unknown": [1], "icons": [{}]}));
+        assert_eq!((entry.server.as_str(), entry.own.as_str()), ("git", "log"));
+        assert_eq!(list.entries().count(), 1);
+    }
+}

@@ -1,0 +1,167 @@
+//! Servers' own tools, prompts and resources, as a client meets them beside `run_python` or instead of it.
+//!
+//! Everything but [`Direct`] is pure: names that no two servers share, lists, pages. Must never answer a client (that is `server`)
+//! nor call a tool. Called by `server`.
+
+mod cost;
+mod list;
+mod look;
+mod names;
+mod pages;
+mod places;
+mod visible;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde_json::Value;
+
+use crate::access::View;
+use crate::broker::Shared;
+use crate::upstream::{Listing, News};
+pub use cost::tokens;
+pub use list::{Entry, Kind, List};
+pub use look::{LookError, answer as look_up, definitions as lookups, is_lookup};
+pub use names::Prefixes;
+pub use pages::{Page, PageError, page};
+pub use places::{Placed, place};
+pub use visible::{decision, shows};
+
+/// How long a list waits for servers that are still starting; one that is not there by then is left out, and announced when it is.
+const LIST_WAIT: Duration = Duration::from_secs(10);
+/// The same for servers that failed when they were last tried: one that hangs must not make every list slow.
+const LIST_WAIT_FAILED: Duration = Duration::from_secs(1);
+
+/// What clients are offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expose {
+    /// `run_python`, and nothing of the servers' own.
+    Code,
+    /// Everything of the servers' own, and no `run_python`.
+    Tools,
+    Both,
+    /// `run_python`, and everything of the servers' own while the definitions of their tools cost no more than so many tokens.
+    Auto {
+        limit: usize,
+    },
+}
+
+impl Expose {
+    /// Whether programs can be run.
+    pub fn has_code(self) -> bool {
+        self != Self::Tools
+    }
+
+    /// Whether anything of the servers' own can be used.
+    pub fn has_direct(self) -> bool {
+        self != Self::Code
+    }
+}
+
+/// The lists of all servers, kept until one of them changes.
+pub struct Direct {
+    expose: Expose,
+    prefixes: Prefixes,
+    kept: [RwLock<Option<Kept>>; 4],
+}
+
+/// A list, and what it was made from.
+struct Kept {
+    shared: Weak<Shared>,
+    changes: u64,
+    list: Arc<List>,
+}
+
+impl Direct {
+    /// `prefixes`: of servers whose tools are not to begin with the server's name.
+    pub fn new(expose: Expose, prefixes: BTreeMap<String, String>) -> Self {
+        Self { expose, prefixes: Prefixes(prefixes), kept: Default::default() }
+    }
+
+    pub fn expose(&self) -> Expose {
+        self.expose
+    }
+
+    pub fn prefixes(&self) -> &Prefixes {
+        &self.prefixes
+    }
+
+    /// Everything of this kind that servers have. From the last time, unless a list changed since; else servers are started and asked.
+    pub async fn list(&self, shared: &Arc<Shared>, kind: Kind) -> Arc<List> {
+        let place = &self.kept[kind as usize];
+        // Read before asking: what changes meanwhile asks for another list.
+        let changes = shared.gateway().upstreams().audience().changes();
+        if let Some(kept) = place.read().unwrap_or_else(PoisonError::into_inner).as_ref()
+            && kept.changes == changes
+            && std::ptr::eq(kept.shared.as_ptr(), Arc::as_ptr(shared))
+        {
+            return Arc::clone(&kept.list);
+        }
+        let asked = shared.names().list().into_iter().map(|server| async {
+            let items = items(shared, &server, kind).await;
+            (server, items)
+        });
+        let list = Arc::new(List::new(kind, &self.prefixes, join_all(asked).await));
+        let kept = Kept { shared: Arc::downgrade(shared), changes, list: Arc::clone(&list) };
+        *place.write().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+        list
+    }
+
+    /// Whether this caller is offered the servers' own tools now.
+    pub async fn offers_tools(&self, shared: &Arc<Shared>, view: &View) -> bool {
+        match self.expose {
+            Expose::Code => false,
+            Expose::Tools | Expose::Both => true,
+            Expose::Auto { limit } => {
+                let list = self.list(shared, Kind::Tools).await;
+                tokens(list.entries().filter(|entry| shows(view, Kind::Tools, entry)).map(|entry| &entry.item)) <= limit
+            }
+        }
+    }
+}
+
+/// What one server has, within the time that a list may take.
+async fn items(shared: &Arc<Shared>, server: &str, kind: Kind) -> Vec<Value> {
+    let failed = shared.gateway().server(server).is_some_and(|server| server.error().is_some());
+    let wait = if failed { LIST_WAIT_FAILED } else { LIST_WAIT };
+    match tokio::time::timeout(wait, asked(shared, server, kind)).await {
+        Ok(Ok(items)) => items,
+        Ok(Err(error)) => {
+            tracing::warn!(server, code = error.code(), "its {} are not offered: {error}", kind.word());
+            Vec::new()
+        }
+        Err(_) => {
+            announce_later(Arc::clone(shared), server.to_owned(), kind);
+            Vec::new()
+        }
+    }
+}
+
+async fn asked(shared: &Shared, server: &str, kind: Kind) -> Result<Vec<Value>, crate::gateway::GatewayError> {
+    let listing = match kind {
+        Kind::Tools => {
+            let tools = shared.gateway().tools(server).await?;
+            return Ok(tools.tools.iter().map(|tool| tool.raw.clone()).collect());
+        }
+        Kind::Prompts => Listing::Prompts,
+        Kind::Resources => Listing::Resources,
+        Kind::Templates => Listing::Templates,
+    };
+    Ok(shared.gateway().items(server, listing).await?.to_vec())
+}
+
+/// Tells clients when a server that was too slow for a list has got there.
+fn announce_later(shared: Arc<Shared>, server: String, kind: Kind) {
+    tokio::spawn(async move {
+        if asked(&shared, &server, kind).await.is_ok() {
+            let news = match kind {
+                Kind::Tools => News::ToolsChanged,
+                Kind::Prompts => News::PromptsChanged,
+                Kind::Resources | Kind::Templates => News::ResourcesChanged,
+            };
+            shared.gateway().upstreams().audience().tell(&server, &news);
+        }
+    });
+}

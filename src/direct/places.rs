@@ -1,0 +1,89 @@
+//! URIs of resources, of several servers side by side.
+//!
+//! A URI that one server alone lists is left as it is. One that several list is led by its server:
+//! `mcp-bridge://servers/<server>/<the server's own URI, unchanged>`, which can be turned back by anybody; any resource can be asked for
+//! in this form. A template is treated alike, and what is made of it turns back like a URI.
+
+use std::collections::HashMap;
+
+use super::list::List;
+
+const BEGINS: &str = "mcp-bridge://servers/";
+
+/// The URIs of these (server, URI) pairs, in the same order. No two are the same.
+pub(super) fn assign(all: &[(&str, &str)]) -> Vec<String> {
+    let mut count: HashMap<&str, usize> = HashMap::new();
+    all.iter().for_each(|(_, uri)| *count.entry(uri).or_default() += 1);
+    let shown = all.iter().map(|(server, uri)| if count[uri] > 1 { led(server, uri) } else { (*uri).to_owned() });
+    shown.collect()
+}
+
+/// A URI led by its server. A `/` or `%` in a server's name is escaped, so that the first `/` ends it.
+fn led(server: &str, uri: &str) -> String {
+    format!("{BEGINS}{}/{uri}", server.replace('%', "%25").replace('/', "%2F"))
+}
+
+/// Server and URI of one that was led.
+fn turned_back(shown: &str) -> Option<(String, &str)> {
+    let (server, uri) = shown.strip_prefix(BEGINS)?.split_once('/')?;
+    Some((server.replace("%2F", "/").replace("%25", "%"), uri))
+}
+
+/// Where a resource is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    pub server: String,
+    /// The server's own URI.
+    pub uri: String,
+}
+
+/// The server that a URI belongs to: the one that it is led by, that lists it, or whose template has the longest beginning in common
+/// with it.
+pub fn place(shown: &str, resources: &List, templates: &List) -> Option<Placed> {
+    if let Some((server, uri)) = turned_back(shown) {
+        return Some(Placed { server, uri: uri.to_owned() });
+    }
+    if let Some(entry) = resources.find(shown) {
+        return Some(Placed { server: entry.server.clone(), uri: entry.own.clone() });
+    }
+    let fits = templates.entries().filter_map(|entry| {
+        let beginning = entry.own.split('{').next().unwrap_or_default();
+        (!beginning.is_empty() && shown.starts_with(beginning)).then_some((beginning.len(), entry))
+    });
+    let (_, entry) = fits.max_by_key(|(length, _)| *length)?;
+    Some(Placed { server: entry.server.clone(), uri: shown.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::list::Kind;
+    use super::*;
+
+    #[test]
+    fn only_what_several_servers_have_is_led_and_it_turns_back() {
+        let shown = assign(&[("a", "file:///x"), ("b/1", "file:///x"), ("a", "file:///y")]);
+        assert_eq!(shown, ["mcp-bridge://servers/a/file:///x", "mcp-bridge://servers/b%2F1/file:///x", "file:///y"]);
+        assert_eq!(turned_back(&shown[1]), Some(("b/1".into(), "file:///x")));
+        for wrong in ["file:///x", "mcp-bridge://capabilities", "mcp-bridge://servers/a"] {
+            assert_eq!(turned_back(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_uri_finds_its_server_by_list_or_template() {
+        let list = |kind, field: &str, all: &[(&str, &str)]| {
+            let servers = all.iter().map(|(server, uri)| ((*server).to_owned(), vec![json!({field: uri})])).collect();
+            List::new(kind, &Default::default(), servers)
+        };
+        let resources = list(Kind::Resources, "uri", &[("a", "file:///x")]);
+        let templates = list(Kind::Templates, "uriTemplate", &[("b", "db://{table}"), ("c", "db://rows/{id}")]);
+        let server = |uri: &str| place(uri, &resources, &templates).map(|placed| (placed.server, placed.uri));
+        assert_eq!(server("file:///x"), Some(("a".into(), "file:///x".into())));
+        assert_eq!(server("db://rows/7"), Some(("c".into(), "db://rows/7".into())));
+        assert_eq!(server("db://users"), Some(("b".into(), "db://users".into())));
+        assert_eq!(server("mcp-bridge://servers/z/any:thing"), Some(("z".into(), "any:thing".into())));
+        assert_eq!(server("http://x"), None);
+    }
+}

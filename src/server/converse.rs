@@ -1,0 +1,163 @@
+//! One request being worked on, while the client hears of it and is asked.
+//!
+//! A client of the older era is asked by requests of ours, and answers meanwhile. One of the newer era (2026-07-28) is asked by the
+//! answer to its request (`input_required`, SEP-2322): the work is parked, the client calls again with what it was asked for, and the
+//! work goes on where it was.
+
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use rmcp::model::{
+    CustomNotification, CustomRequest, ErrorData, ProgressToken, ProtocolVersion, ServerNotification, ServerRequest,
+};
+use rmcp::service::{PeerRequestOptions, RequestContext, ServiceError};
+use rmcp::{Peer, RoleServer};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::line::{Question, Said};
+use super::logs::Level;
+use crate::upstream::ClientError;
+
+/// The `result` of a request, as the client is to get it.
+pub(super) type Outcome = Result<Box<RawValue>, ErrorData>;
+
+/// Something that is worked on, and may have questions.
+pub(super) struct Work {
+    pub outcome: BoxFuture<'static, Outcome>,
+    pub said: mpsc::Receiver<Said>,
+    /// Ends it; it still has an outcome.
+    pub cancel: CancellationToken,
+}
+
+/// How far it came.
+pub(super) enum Spoken {
+    Ended(Outcome),
+    /// The client must answer these first.
+    Asks(Work, Vec<Question>),
+}
+
+/// What this request wants to hear.
+pub(super) struct Ears<'a> {
+    pub context: &'a RequestContext<RoleServer>,
+    /// Whether servers' progress is this request's progress.
+    pub passes_progress: bool,
+    /// Log lines of this level and above; `None`: all.
+    pub level: Option<Level>,
+    pub wants_logs: bool,
+}
+
+/// Whether a request is of the newer era, in which clients are asked by answers only.
+pub(super) fn is_stateless(context: &RequestContext<RoleServer>) -> bool {
+    context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
+}
+
+/// Works until the end, or until a client of the newer era must be asked. Everything told is on its way when this resolves.
+pub(super) async fn converse(ears: &Ears<'_>, mut work: Work) -> Spoken {
+    let mut asking = FuturesUnordered::new();
+    let mut cancelled = false;
+    let mut teller = Teller { ears, token: ears.context.meta.get_progress_token(), reached: f64::NEG_INFINITY };
+    loop {
+        tokio::select! {
+            biased;
+            Some(said) = work.said.recv() => match said {
+                Said::Note { method, params } => teller.tell(&method, params).await,
+                Said::Question(question) if is_stateless(ears.context) => {
+                    let mut questions = vec![question];
+                    while let Ok(said) = work.said.try_recv() {
+                        match said {
+                            Said::Note { method, params } => teller.tell(&method, params).await,
+                            Said::Question(question) => questions.push(question),
+                        }
+                    }
+                    return Spoken::Asks(work, questions);
+                }
+                Said::Question(question) => asking.push(ask(ears.context.peer.clone(), question)),
+            },
+            Some(()) = asking.next() => {}
+            outcome = &mut work.outcome => {
+                while let Ok(Said::Note { method, params }) = work.said.try_recv() {
+                    teller.tell(&method, params).await;
+                }
+                return Spoken::Ended(outcome);
+            }
+            () = ears.context.ct.cancelled(), if !cancelled => {
+                cancelled = true;
+                work.cancel.cancel();
+            }
+        }
+    }
+}
+
+struct Teller<'a> {
+    ears: &'a Ears<'a>,
+    token: Option<ProgressToken>,
+    /// The progress told last: the protocol wants it to increase.
+    reached: f64,
+}
+
+impl Teller<'_> {
+    async fn tell(&mut self, method: &str, params: Option<Box<RawValue>>) {
+        let mut params: Value = params.and_then(|params| serde_json::from_str(params.get()).ok()).unwrap_or_default();
+        match method {
+            "notifications/progress" => {
+                let progress = params["progress"].as_f64().unwrap_or(f64::NAN);
+                let Some(token) = self.token.as_ref().filter(|_| self.ears.passes_progress && progress > self.reached)
+                else {
+                    return;
+                };
+                self.reached = progress;
+                params["progressToken"] = serde_json::to_value(token).unwrap_or_default();
+            }
+            "notifications/message" if !self.ears.wants(&params) => return,
+            _ => {}
+        }
+        notify(&self.ears.context.peer, method, params).await;
+    }
+}
+
+impl Ears<'_> {
+    fn wants(&self, log: &Value) -> bool {
+        self.wants_logs && Level::of(log) >= self.level
+    }
+}
+
+/// Sends a notification as it is. A client that is gone misses it.
+pub(super) async fn notify(peer: &Peer<RoleServer>, method: &str, params: Value) {
+    let params = Some(params).filter(|params| !params.is_null());
+    let note = ServerNotification::CustomNotification(CustomNotification::new(method, params));
+    let _ = peer.send_notification(note).await;
+}
+
+/// Asks a client of the older era. When nobody waits for the answer any more, the question is withdrawn.
+pub(super) async fn ask(peer: Peer<RoleServer>, mut question: Question) {
+    let request = CustomRequest::new(question.method.clone(), question.params_value());
+    let sent =
+        peer.send_request_with_option(ServerRequest::CustomRequest(request), PeerRequestOptions::no_options()).await;
+    let mut handle = match sent {
+        Ok(handle) => handle,
+        Err(error) => return drop(question.reply.send(Err(refused(error)))),
+    };
+    let answer = tokio::select! {
+        answer = &mut handle.rx => answer.unwrap_or(Err(ServiceError::TransportClosed)),
+        () = question.reply.closed() => {
+            // A client that is gone need not be told.
+            let _ = handle.cancel(Some("the question is withdrawn".into())).await;
+            return;
+        }
+    };
+    let answer = answer
+        .map_err(refused)
+        .and_then(|result| serde_json::value::to_raw_value(&result).map_err(|_| ClientError::Gone));
+    let _ = question.reply.send(answer);
+}
+
+fn refused(error: ServiceError) -> ClientError {
+    match error {
+        ServiceError::McpError(error) => {
+            ClientError::Answered { code: error.code.0.into(), message: error.message.into_owned(), data: error.data }
+        }
+        _ => ClientError::Gone,
+    }
+}

@@ -1,0 +1,105 @@
+//! The line from whatever works on a request back to the client that made it: what is to be told, and what is to be asked.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use rmcp::RoleServer;
+use rmcp::service::RequestContext;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio::sync::{mpsc, oneshot};
+
+use super::Bridge;
+use super::session::Session;
+use crate::upstream::{Client, ClientError, ClientHandle};
+
+/// Messages that wait to be passed on. A server that tells more while the client does not read is not listened to.
+const WAITING: usize = 256;
+
+/// What goes over the line.
+pub(super) enum Said {
+    Note { method: String, params: Option<Box<RawValue>> },
+    Question(Question),
+}
+
+/// Something the client is to be asked.
+pub(super) struct Question {
+    pub method: String,
+    pub params: Option<Box<RawValue>>,
+    /// Where the answer goes; closed when nobody waits for one any more.
+    pub reply: oneshot::Sender<Result<Box<RawValue>, ClientError>>,
+}
+
+impl Question {
+    /// A question that a newer-era client gets in a result, and an older one as a request.
+    pub fn wire(&self) -> Value {
+        let mut wire = serde_json::json!({"method": self.method});
+        if let Some(params) = self.params_value() {
+            wire["params"] = params;
+        }
+        wire
+    }
+
+    pub fn params_value(&self) -> Option<Value> {
+        self.params.as_ref().and_then(|params| serde_json::from_str(params.get()).ok())
+    }
+}
+
+/// The near end, held by what works on the request.
+struct Line {
+    capabilities: Value,
+    session: Arc<Session>,
+    said: mpsc::Sender<Said>,
+}
+
+/// Both ends of a new line for one request.
+pub(super) fn line(bridge: &Bridge, context: &RequestContext<RoleServer>) -> (ClientHandle, mpsc::Receiver<Said>) {
+    let (said, heard) = mpsc::channel(WAITING);
+    let capabilities = serde_json::to_value(context.client_capabilities()).unwrap_or_default();
+    let line = Line { capabilities, session: Arc::clone(&bridge.session), said };
+    (ClientHandle(Arc::new(line)), heard)
+}
+
+impl Client for Line {
+    fn capabilities(&self) -> Value {
+        self.capabilities.clone()
+    }
+
+    fn request<'a>(
+        &'a self,
+        method: &'a str,
+        params: Option<Box<RawValue>>,
+    ) -> BoxFuture<'a, Result<Box<RawValue>, ClientError>> {
+        Box::pin(async move {
+            let method = method.to_owned();
+            if !able(&self.capabilities, &method) {
+                return Err(ClientError::Unable { method });
+            }
+            let (reply, answer) = oneshot::channel();
+            let question = Said::Question(Question { method, params, reply });
+            self.said.send(question).await.map_err(|_| ClientError::Gone)?;
+            answer.await.unwrap_or(Err(ClientError::Gone))
+        })
+    }
+
+    fn session(&self) -> usize {
+        Arc::as_ptr(&self.session).addr()
+    }
+
+    fn notify(&self, method: &str, params: Option<Box<RawValue>>) {
+        if self.said.try_send(Said::Note { method: method.to_owned(), params }).is_err() {
+            tracing::debug!(method, "the client does not read: not told");
+        }
+    }
+}
+
+/// Whether a client with these capabilities can be asked this.
+pub(super) fn able(capabilities: &Value, method: &str) -> bool {
+    let capability = match method {
+        "elicitation/create" => "elicitation",
+        "sampling/createMessage" => "sampling",
+        "roots/list" => "roots",
+        _ => return false,
+    };
+    capabilities.get(capability).is_some_and(Value::is_object)
+}

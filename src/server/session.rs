@@ -1,0 +1,226 @@
+//! One client's session: what it hears beside its own requests. Lists that changed, resources it subscribed to, log lines.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use rmcp::service::{RequestContext, SubscriptionSink};
+use rmcp::{Peer, RoleServer};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::converse::notify;
+use super::handler::Runs;
+use super::line::{Question, able};
+use super::logs::Level;
+use crate::execution::Caller;
+use crate::upstream::{Client, ClientError, ClientHandle, Listener, News};
+
+/// News that wait for a client; what does not fit is dropped. Lists are read again whole, so the next one says the same.
+const WAITING: usize = 256;
+
+/// Of one connection.
+#[derive(Default)]
+pub struct Session {
+    state: Mutex<State>,
+    /// Servers were told what the client can be asked.
+    met: AtomicBool,
+    /// Where news go, once the client is there.
+    news: OnceLock<mpsc::Sender<Heard>>,
+}
+
+#[derive(Default)]
+struct State {
+    level: Option<Level>,
+    /// The URI under which the client knows a server's resource that it subscribed to.
+    subscribed: HashMap<(String, String), String>,
+    /// Streams of a client of the newer era.
+    streams: Vec<SubscriptionSink>,
+    /// What a client of the older era said that it can, and the way to it.
+    client: Option<(Value, Peer<RoleServer>)>,
+}
+
+enum Heard {
+    Note(&'static str, Value),
+    Question(Question),
+}
+
+impl Session {
+    /// A client of the older era is there: it hears from now on.
+    pub(super) fn begins(self: &Arc<Self>, context_peer: &Peer<RoleServer>) {
+        let capabilities = context_peer.peer_info().map(|info| serde_json::to_value(&info.capabilities));
+        let capabilities = capabilities.and_then(Result::ok).unwrap_or_default();
+        self.state().client = Some((capabilities, context_peer.clone()));
+        self.listen();
+    }
+
+    pub(super) fn is_met(&self) -> bool {
+        self.met.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn meet(&self) {
+        self.met.store(true, Ordering::Relaxed);
+    }
+
+    /// Begins to pass news on, once.
+    fn listen(self: &Arc<Self>) {
+        let mut ours = None;
+        self.news.get_or_init(|| {
+            let (news, heard) = mpsc::channel(WAITING);
+            ours = Some(heard);
+            news
+        });
+        let Some(mut heard) = ours else { return };
+        let session = Arc::downgrade(self);
+        tokio::spawn(async move {
+            while let Some(heard) = heard.recv().await {
+                let Some(session) = session.upgrade() else { return };
+                session.pass_on(heard).await;
+            }
+        });
+    }
+
+    /// A subscription of a client of the newer era, until it ends.
+    pub(super) async fn streams(self: &Arc<Self>, sink: SubscriptionSink, ended: impl Future<Output = ()>) {
+        self.listen();
+        let id = sink.id().clone();
+        self.state().streams.push(sink);
+        ended.await;
+        self.state().streams.retain(|stream| *stream.id() != id);
+    }
+
+    pub(super) fn level(&self) -> Option<Level> {
+        self.state().level
+    }
+
+    pub(super) fn set_level(&self, level: Level) {
+        self.state().level = Some(level);
+    }
+
+    pub(super) fn subscribe(&self, server: String, own: String, shown: String) {
+        self.state().subscribed.insert((server, own), shown);
+    }
+
+    pub(super) fn unsubscribe(&self, server: String, own: String) {
+        self.state().subscribed.remove(&(server, own));
+    }
+
+    async fn pass_on(&self, heard: Heard) {
+        let (client, streams) = {
+            let state = self.state();
+            (state.client.clone(), state.streams.clone())
+        };
+        match heard {
+            Heard::Note(method, params) => {
+                for stream in streams {
+                    // One that did not ask for this, or ended, does not get it.
+                    let _ = match method {
+                        "notifications/tools/list_changed" => stream.notify_tool_list_changed().await,
+                        "notifications/prompts/list_changed" => stream.notify_prompt_list_changed().await,
+                        "notifications/resources/list_changed" => stream.notify_resource_list_changed().await,
+                        "notifications/resources/updated" => {
+                            stream.notify_resource_updated(params["uri"].as_str().unwrap_or_default()).await
+                        }
+                        _ => Ok(()),
+                    };
+                }
+                if let Some((_, peer)) = client {
+                    notify(&peer, method, params).await;
+                }
+            }
+            Heard::Question(question) => match client {
+                Some((_, peer)) => drop(tokio::spawn(super::converse::ask(peer, question))),
+                None => drop(question.reply.send(Err(ClientError::Gone))),
+            },
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, heard: Heard) {
+        if let Some(news) = self.news.get() {
+            // Dropped where the client does not read.
+            let _ = news.try_send(heard);
+        }
+    }
+}
+
+/// A session as servers know it: held by the bridge, and gone with the connection.
+pub(super) struct Ear {
+    pub session: Arc<Session>,
+    pub runs: Arc<dyn Runs>,
+    pub caller: Caller,
+    /// Whether the client is offered anything of the servers' own.
+    pub hears: bool,
+}
+
+impl Listener for Ear {
+    fn hear(&self, server: &str, news: &News) {
+        if !self.hears || !self.runs.shared().view(self.caller.name()).shows_server(server) {
+            return;
+        }
+        let (method, params) = match news {
+            News::ToolsChanged => ("notifications/tools/list_changed", Value::Null),
+            News::PromptsChanged => ("notifications/prompts/list_changed", Value::Null),
+            News::ResourcesChanged => ("notifications/resources/list_changed", Value::Null),
+            News::ResourceUpdated { uri } => {
+                let shown = self.session.state().subscribed.get(&(server.to_owned(), uri.clone())).cloned();
+                let Some(shown) = shown else { return };
+                ("notifications/resources/updated", json!({"uri": shown}))
+            }
+            News::Log(params) => {
+                let params: Value = serde_json::from_str(params.get()).unwrap_or_default();
+                if Level::of(&params) < self.session.level() {
+                    return;
+                }
+                ("notifications/message", params)
+            }
+        };
+        self.session.push(Heard::Note(method, params));
+    }
+
+    fn client(&self) -> Option<ClientHandle> {
+        self.session.state().client.as_ref()?;
+        Some(ClientHandle(Arc::new(Whole(Arc::clone(&self.session)))))
+    }
+}
+
+/// The client of a session, outside of any request.
+struct Whole(Arc<Session>);
+
+impl Client for Whole {
+    fn capabilities(&self) -> Value {
+        self.0.state().client.as_ref().map(|(capabilities, _)| capabilities.clone()).unwrap_or_default()
+    }
+
+    fn request<'a>(
+        &'a self,
+        method: &'a str,
+        params: Option<Box<serde_json::value::RawValue>>,
+    ) -> futures::future::BoxFuture<'a, Result<Box<serde_json::value::RawValue>, ClientError>> {
+        Box::pin(async move {
+            let method = method.to_owned();
+            if !able(&self.capabilities(), &method) {
+                return Err(ClientError::Unable { method });
+            }
+            let (reply, answer) = tokio::sync::oneshot::channel();
+            self.0.push(Heard::Question(Question { method, params, reply }));
+            answer.await.unwrap_or(Err(ClientError::Gone))
+        })
+    }
+
+    fn session(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
+    fn notify(&self, _: &str, _: Option<Box<serde_json::value::RawValue>>) {
+        // What is said to all is heard by the session itself.
+    }
+}
+
+/// The level of log lines that a request of the newer era asks for.
+pub(super) fn asked_level(context: &RequestContext<RoleServer>) -> Option<Level> {
+    context.meta.get("io.modelcontextprotocol/logLevel").and_then(Value::as_str).and_then(Level::named)
+}

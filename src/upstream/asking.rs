@@ -1,0 +1,198 @@
+//! One request to a server: what is asked and for whom, and the rounds of one that needs input first (SEP-2322).
+
+use rmcp::model::{
+    CallToolRequest, CallToolRequestParams, ClientRequest, CustomRequest, GetExtensions, ProtocolVersion,
+    RequestMetaObject,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+use tokio::time::{Instant, timeout_at};
+
+use super::UpstreamError;
+use super::client::{ClientError, ClientHandle};
+use super::connection::Connection;
+use super::flights::OnBehalf;
+use super::request::Failure;
+
+/// Questions that a server may put one after another before it answers. The other implementations allow ten.
+const MAX_ROUNDS: usize = 10;
+/// `_meta` that belongs to the hop from the client to us, or that our own connection sets.
+const OUR_OWN: [&str; 4] = [
+    "progressToken",
+    "io.modelcontextprotocol/protocolVersion",
+    "io.modelcontextprotocol/clientInfo",
+    "io.modelcontextprotocol/clientCapabilities",
+];
+/// The level of log lines that servers of the newer era are asked for with each request.
+const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+
+/// A request that a client's own becomes.
+#[derive(Clone, Debug)]
+pub struct Asking {
+    pub method: &'static str,
+    /// `_meta` apart.
+    pub params: Map<String, Value>,
+    /// The client's `_meta`, as far as it concerns the server.
+    pub meta: Map<String, Value>,
+    /// Who is told and asked meanwhile.
+    pub client: Option<ClientHandle>,
+}
+
+impl Asking {
+    pub fn new(method: &'static str, params: Map<String, Value>) -> Self {
+        Self { method, params, meta: Map::new(), client: None }
+    }
+
+    /// A `tools/call`.
+    pub fn tool(name: &str, arguments: Map<String, Value>) -> Self {
+        let mut params = Map::new();
+        params.insert("name".into(), name.into());
+        params.insert("arguments".into(), arguments.into());
+        Self::new("tools/call", params)
+    }
+
+    pub fn on_behalf_of(mut self, client: Option<ClientHandle>) -> Self {
+        self.client = client;
+        self
+    }
+
+    /// With this `_meta`; what belongs to the client's own connection is left out.
+    pub fn with_meta(mut self, mut meta: Map<String, Value>) -> Self {
+        OUR_OWN.iter().for_each(|name| drop(meta.shift_remove(*name)));
+        self.meta = meta;
+        self
+    }
+
+    /// What it is about: the name of a tool or prompt, a URI, else the method.
+    pub fn subject(&self) -> &str {
+        let named = ["name", "uri"].iter().find_map(|key| self.params.get(*key)?.as_str());
+        named.unwrap_or(self.method)
+    }
+
+    /// Whether it can have effects that must not be had twice.
+    pub fn is_call(&self) -> bool {
+        self.method == "tools/call"
+    }
+
+    fn into_request(self, log_level: Option<String>) -> ClientRequest {
+        let Self { method, mut params, mut meta, client } = self;
+        if let Some(level) = log_level {
+            meta.entry(LOG_LEVEL).or_insert(level.into());
+        }
+        let mut request = if method == "tools/call" && params.len() == 2 {
+            let name = params.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let arguments = match params.shift_remove("arguments") {
+                Some(Value::Object(arguments)) => arguments,
+                _ => Map::new(),
+            };
+            let params = CallToolRequestParams::new(name).with_arguments(arguments);
+            ClientRequest::CallToolRequest(CallToolRequest::new(params))
+        } else {
+            // Typed where rmcp knows it, because it makes headers of some; as it is otherwise.
+            let wire = json!({"method": method, "params": params});
+            serde_json::from_value(wire)
+                .unwrap_or_else(|_| ClientRequest::CustomRequest(CustomRequest::new(method, Some(params.into()))))
+        };
+        let extensions = request.extensions_mut();
+        if !meta.is_empty() {
+            extensions.insert(RequestMetaObject(rmcp::model::MetaObject(meta)));
+        }
+        if let Some(client) = client {
+            extensions.insert(OnBehalf(client));
+        }
+        request
+    }
+}
+
+/// What a server of the newer era says when it needs input before it can answer.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct InputRequired {
+    #[serde(default)]
+    input_requests: Map<String, Value>,
+    #[serde(default)]
+    request_state: Option<String>,
+}
+
+impl Connection {
+    /// One request; its `result` as the server wrote it. Where the server wants input first, the client is asked for it, and the
+    /// request made again with that.
+    pub(super) async fn ask(&self, asking: Asking, deadline: Instant) -> Result<Box<RawValue>, UpstreamError> {
+        if !self.is_stateless() {
+            return self.ask_once(asking, None, deadline).await;
+        }
+        let level = self.audience().log_level();
+        let mut next = asking.clone();
+        for _ in 0..MAX_ROUNDS {
+            let result = self.ask_once(next, level.clone(), deadline).await?;
+            let Some(required) = input_required(&result) else { return Ok(result) };
+            next = asking.clone();
+            let answers = self.answers(&asking, required.input_requests, deadline).await?;
+            if !answers.is_empty() {
+                next.params.insert("inputResponses".into(), answers.into());
+            }
+            if let Some(state) = required.request_state {
+                next.params.insert("requestState".into(), state.into());
+            }
+        }
+        Err(self.unanswered(asking.method, format!("it asked for input {MAX_ROUNDS} times without an end")))
+    }
+
+    async fn ask_once(
+        &self,
+        asking: Asking,
+        log_level: Option<String>,
+        deadline: Instant,
+    ) -> Result<Box<RawValue>, UpstreamError> {
+        let begun = Instant::now();
+        let (method, subject) = (asking.method, asking.subject().to_owned());
+        match self.line.request(asking.into_request(log_level), deadline).await {
+            Ok((result, _)) if !result.get().starts_with('{') => Err(self.bad_answer(method, result.get())),
+            Ok((result, _)) => Ok(result),
+            Err(Failure::DeadlinePassed) => Err(self.call_timeout(subject, begun.elapsed())),
+            Err(failure) => Err(self.explain(failure, method).await),
+        }
+    }
+
+    /// The client's answers to all questions of one round.
+    async fn answers(
+        &self,
+        asking: &Asking,
+        questions: Map<String, Value>,
+        deadline: Instant,
+    ) -> Result<Map<String, Value>, UpstreamError> {
+        let ask = questions.into_iter().map(|(key, question)| async move {
+            let method = question["method"].as_str().unwrap_or_default().to_owned();
+            let params = question.get("params").and_then(|params| serde_json::value::to_raw_value(params).ok());
+            let unable = || ClientError::Unable { method: method.clone() };
+            let client = asking.client.as_ref().ok_or_else(unable);
+            let answer = match client {
+                Ok(client) => timeout_at(deadline, client.0.request(&method, params))
+                    .await
+                    .unwrap_or_else(|_| Err(ClientError::Gone)),
+                Err(error) => Err(error),
+            };
+            let answer = answer.map_err(|error| self.unanswered(asking.method, error.to_string()))?;
+            let answer: Value = serde_json::from_str(answer.get()).unwrap_or_default();
+            Ok((key, answer))
+        });
+        futures::future::try_join_all(ask).await.map(Map::from_iter)
+    }
+
+    /// Of the newer era: nothing was agreed on at the beginning, and each request says everything.
+    pub(super) fn is_stateless(&self) -> bool {
+        self.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
+    }
+}
+
+/// Looks at the first letters of a result only as deep as it must: most are answers.
+fn input_required(result: &RawValue) -> Option<InputRequired> {
+    #[derive(Deserialize)]
+    struct Kind {
+        #[serde(rename = "resultType", default)]
+        kind: Option<String>,
+    }
+    let kind: Kind = serde_json::from_str(result.get()).ok()?;
+    (kind.kind.as_deref() == Some("input_required")).then(|| serde_json::from_str(result.get()).ok())?
+}

@@ -1,0 +1,122 @@
+//! Questions of servers to the client: elicitation, sampling, roots. From direct calls and from inside programs.
+
+use serde_json::{Value, json};
+
+use crate::eras::{Era, Talker, capabilities, wide, with_wide};
+use crate::pass::every_pair;
+use crate::support::{Engine, Home};
+
+fn questions() -> [(&'static str, Value, Value); 3] {
+    let schema = json!({"type": "object", "properties": {"name": {"type": "string"}}});
+    [
+        (
+            "elicitation/create",
+            json!({"message": "Your name?", "requestedSchema": schema}),
+            json!({"action": "accept", "content": {"name": "Ada"}}),
+        ),
+        (
+            "sampling/createMessage",
+            json!({"messages": [{"role": "user", "content": {"type": "text", "text": "hi"}}], "maxTokens": 5}),
+            json!({"role": "assistant", "content": {"type": "text", "text": "ho"}, "model": "m"}),
+        ),
+        ("roots/list", json!({}), json!({"roots": [{"uri": "file:///x", "name": "x"}]})),
+    ]
+}
+
+/// The params as far as they are the server's own.
+fn without_meta(params: &Value) -> Value {
+    let mut params = params.clone();
+    if let Some(fields) = params.as_object_mut() {
+        fields.remove("_meta");
+    }
+    if params.is_null() { json!({}) } else { params }
+}
+
+#[test]
+fn a_servers_question_reaches_the_client_and_its_answer_the_server() {
+    every_pair(|talker, server| {
+        for (method, params, reply) in questions() {
+            let mut asked = Vec::new();
+            let call = json!({"name": "wide__ask", "arguments": {"method": method, "params": params}});
+            let mut response = talker.call_answering(call, |method, params| {
+                asked.push((method.to_owned(), without_meta(params)));
+                reply.clone()
+            });
+            assert_eq!(asked, [(method.to_owned(), params)], "{response}");
+            let seen = response["result"]["structuredContent"].take();
+            assert_eq!(seen["result"], reply, "{response}");
+            if server == Era::Newer {
+                assert_eq!(seen["state"], "state of wide");
+            }
+        }
+    });
+}
+
+#[test]
+fn servers_are_told_what_this_client_can_and_one_that_cannot_is_not_asked() {
+    for (client, server) in [(Era::Older, Era::Older), (Era::Newer, Era::Older), (Era::Older, Era::Newer)] {
+        let mut talker = Talker::able(client, &wide(server), json!({"sampling": {}}));
+        let mut known = talker.call("wide__capabilities", json!({}))["structuredContent"].take();
+        assert!(known["elicitation"].take().is_null() && known["sampling"].is_object(), "{known}");
+        let arguments = json!({"method": "elicitation/create", "params": {"message": "?", "requestedSchema": {"type": "object", "properties": {}}}});
+        let refused = talker.call("wide__ask", arguments);
+        let text = refused.to_string();
+        assert!(text.contains("cannot be asked elicitation/create"), "{client:?} {server:?} {text}");
+    }
+}
+
+#[test]
+fn a_client_that_comes_back_with_foreign_state_gets_nothing() {
+    let mut talker = Talker::new(Era::Newer, &wide(Era::Older));
+    let call = json!({"name": "wide__ask", "arguments": {"method": "roots/list"}});
+    let id = talker.send("tools/call", call);
+    let asks = talker.client.response(id)["result"].take();
+    assert_eq!(asks["resultType"], "input_required");
+    // Another tool, with the state of this one; and a state that never was.
+    for (name, state) in [("wide__echo", asks["requestState"].clone()), ("wide__ask", json!("made up"))] {
+        let answers = json!({"name": name, "requestState": state, "inputResponses": {"question-1": {"roots": []}}});
+        let id = talker.send("tools/call", answers);
+        assert_eq!(talker.client.response(id)["error"]["data"]["code"], "server.not_waiting");
+    }
+    // Without an answer it is asked again, and with one it goes on.
+    let again = json!({"name": "wide__ask", "requestState": asks["requestState"], "inputResponses": {}});
+    let id = talker.send("tools/call", again);
+    let asks = talker.client.response(id)["result"].take();
+    let question = asks["inputRequests"].as_object().expect("questions").keys().next().expect("one").clone();
+    let given = json!({"name": "wide__ask", "requestState": asks["requestState"],
+        "inputResponses": {question: {"roots": []}}});
+    assert_eq!(talker.request("tools/call", given)["structuredContent"]["result"], json!({"roots": []}));
+}
+
+#[test]
+fn programs_are_answered_too_in_every_pairing_of_eras() {
+    let Some(engine) = Engine::get("embedded").or_else(|| Engine::get("embedded_user")) else { return };
+    for server in Era::BOTH {
+        let home = with_wide(Home::on(&engine).env("MCP_BRIDGE_POOL", "0"), server, "wide");
+        for client in Era::BOTH {
+            let mut talker = Talker::able(client, &home, capabilities());
+            let (method, params, reply) = questions()[0].clone();
+            let code = format!(
+                "import json\nasked = await asyncio.gather(*[mcp_wide.ask(method={method:?}, params=json.loads({:?})) for _ in range(2)])\n\
+                 [it['result']['content']['name'] for it in asked]",
+                params.to_string()
+            );
+            let code = format!("import asyncio\n{code}");
+            let call = json!({"name": "run_python", "arguments": {"code": code}});
+            let mut count = 0;
+            let response = talker.call_answering(call, |asked, about| {
+                assert_eq!((asked, without_meta(about)), (method, params.clone()));
+                count += 1;
+                reply.clone()
+            });
+            let report = &response["result"]["structuredContent"];
+            assert_eq!(
+                report["result"],
+                json!(["Ada", "Ada"]),
+                "{client:?} {server:?} {response:#}\n{}",
+                talker.client.log()
+            );
+            assert_eq!(count, 2);
+        }
+    }
+}

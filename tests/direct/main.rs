@@ -1,0 +1,13 @@
+//! Servers' own tools, prompts and resources through the bridge: nothing lost, in every pairing of eras, over stdio.
+
+#[allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
+#[path = "../it/support/mod.rs"]
+mod support;
+
+mod ask;
+mod eras;
+mod lists;
+mod names;
+mod news;
+mod pass;
+mod real;
