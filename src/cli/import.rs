@@ -13,7 +13,7 @@ pub(super) fn import(env: &Environment, settings: &Settings, file: Option<PathBu
     let found = discovery::discover(&place, &options);
     let imported = import::import(&found);
     for (name, reason) in &imported.left_out {
-        println!("{name}: left out, {reason}");
+        println!("{name}: left out: {reason}");
     }
     if imported.names.is_empty() {
         println!("No server was found that is not in a file of the bridge's own already.");

@@ -31,6 +31,7 @@ fn list(env: &Environment) -> Exit {
             Ok(None) if file.exists() => "not installed",
             Ok(None) => "no file yet",
             Err(InstallError::ByHand { .. }) => "installed",
+            Err(InstallError::Foreign { .. }) => "not installed (another program has the name)",
             Err(_) => "file cannot be used",
         };
         println!("{:15} {}  {}", target.word, state, paint::dim(&format!("{}: {}", target.title, file.display())));

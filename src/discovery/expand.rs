@@ -65,8 +65,8 @@ pub struct Expanded {
 const LONGEST: usize = 4096;
 
 impl Dialect {
-    /// Expands `text` once, from left to right. A value is data: what looks like a variable inside it stays as it is.
-    pub fn expand(self, os: Os, text: &str, known: impl Fn(Wanted<'_>) -> Option<String>) -> Expanded {
+    /// Expands `text` once, from left to right. `known` is told the default too, which counts where it knows nothing. A value is data: what looks like a variable inside it stays as it is.
+    pub fn expand(self, os: Os, text: &str, known: impl Fn(Wanted<'_>, Option<&str>) -> Option<String>) -> Expanded {
         let mut out = Expanded { text: String::with_capacity(text.len()), ..Expanded::default() };
         let mut rest = text;
         while let Some(start) = self.opening(os, rest) {
@@ -78,7 +78,7 @@ impl Dialect {
                 continue;
             };
             let written = &here[..reference.length];
-            let value = known(reference.wanted);
+            let value = known(reference.wanted, reference.default);
             out.secrets.extend(value.clone().filter(|_| reference.wanted.may_be_secret()));
             match value.or_else(|| reference.default.map(str::to_owned)) {
                 Some(value) => out.text.push_str(&value),
@@ -261,7 +261,7 @@ mod tests {
 
     use super::*;
 
-    fn known(wanted: Wanted<'_>) -> Option<String> {
+    fn known(wanted: Wanted<'_>, _: Option<&str>) -> Option<String> {
         let value = match wanted {
             Wanted::Variable("SET") => "value",
             Wanted::Variable("EMPTY") => "",
@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_value_is_data() {
-        let trick = known(Wanted::Variable("TRICK")).unwrap();
+        let trick = known(Wanted::Variable("TRICK"), None).unwrap();
         for (dialect, text) in [
             (Dialect::Claude, "${TRICK}"),
             (Dialect::Neutral, "${env:TRICK}"),
@@ -401,9 +401,9 @@ mod tests {
         fn never_panics(text in r"[\$\{\}:\-%|A-Z_éa-z\. ]{0,40}", value in any::<String>()) {
             for dialect in ALL {
                 for os in [Os::Linux, Os::Windows] {
-                    let out = dialect.expand(os, &text, |_| Some(value.clone()));
+                    let out = dialect.expand(os, &text, |_, _| Some(value.clone()));
                     prop_assert!(out.unset.is_empty() && out.private.is_empty());
-                    let changed = dialect.expand(os, &text, |_| None);
+                    let changed = dialect.expand(os, &text, |_, _| None);
                     prop_assert_eq!(dialect.occurs(os, &text), !changed.unset.is_empty() || !changed.private.is_empty() || changed.text != text);
                 }
             }
@@ -414,7 +414,7 @@ mod tests {
         fn expands_once(pieces in prop::collection::vec((r"[a-z /.]{0,6}", r"[A-Z]{1,4}"), 0..6), value in r"[\$\{\}A-Z:\-]{0,12}") {
             let text: String = pieces.iter().map(|(plain, name)| format!("{plain}${{{name}}}")).collect();
             let want: String = pieces.iter().map(|(plain, _)| format!("{plain}{value}")).collect();
-            prop_assert_eq!(Dialect::Claude.expand(Os::Linux, &text, |_| Some(value.clone())).text, want);
+            prop_assert_eq!(Dialect::Claude.expand(Os::Linux, &text, |_, _| Some(value.clone())).text, want);
         }
     }
 }

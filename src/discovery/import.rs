@@ -12,7 +12,7 @@ use super::expand::Dialect;
 use super::install::InstallError;
 use super::place::Os;
 use super::words::shown;
-use super::{Discovery, Found};
+use super::{Discovery, Found, State};
 use crate::upstream::config::{Access, Era, OAuth, RemoteKind, Secret, Transport};
 
 /// A file that is not written yet.
@@ -20,7 +20,7 @@ pub struct Imported {
     pub text: String,
     /// The servers in it.
     pub names: Vec<String>,
-    /// Servers that cannot be said in our form, and why.
+    /// All others that clients' files hold, and why each is not among them.
     pub left_out: Vec<(String, String)>,
 }
 
@@ -29,8 +29,8 @@ pub fn import(found: &Discovery) -> Imported {
     let mut servers = Map::new();
     let mut left_out = Vec::new();
     let ours = |found: &&Found| ["explicit", "mcp-folder"].contains(&found.origin.source);
-    for found in found.enabled().filter(|found| !ours(found)) {
-        match entry(found) {
+    for found in found.found.iter().filter(|found| !ours(found)) {
+        match usable(&found.state).and_then(|()| entry(found)) {
             Ok(entry) => {
                 servers.insert(found.config.name.clone(), entry);
             }
@@ -40,6 +40,19 @@ pub fn import(found: &Discovery) -> Imported {
     let names = servers.keys().map(|name| shown(name)).collect();
     let whole = json!({"mcpServers": servers});
     Imported { text: format!("{whole:#}\n"), names, left_out }
+}
+
+/// Whether a server is in use, and if not, why not.
+fn usable(state: &State) -> Result<(), String> {
+    match state {
+        State::Enabled => Ok(()),
+        State::PendingApproval { .. } => Err("it comes from a project's own files and waits for approval".to_owned()),
+        State::Disabled { reason }
+        | State::Blocked { reason }
+        | State::NeedsInput { reason }
+        | State::Shadowed { reason }
+        | State::Invalid { reason } => Err(reason.clone()),
+    }
 }
 
 fn entry(found: &Found) -> Result<Value, String> {
@@ -144,7 +157,7 @@ fn is_mistaken(entry: &Value, dialect: Dialect, os: Os) -> bool {
     match entry {
         // What its own variables stand for does not count; NUL joins nothing to a variable.
         Value::String(text) => {
-            let plain = dialect.expand(os, text, |_| Some("\0".to_owned())).text;
+            let plain = dialect.expand(os, text, |_, _| Some("\0".to_owned())).text;
             Dialect::Neutral.occurs(os, &plain)
         }
         Value::Array(items) => items.iter().any(|item| is_mistaken(item, dialect, os)),

@@ -20,10 +20,14 @@ pub(super) fn recognise(name: &str, transport: &Transport, place: &Place) -> Opt
         return Some("this is the bridge itself, by its name");
     }
     let Transport::Stdio { command, args, .. } = transport else { return None };
-    let mut words = vec![command.clone()];
-    words.extend(args.iter().cloned());
+    let words: Vec<String> = [command].into_iter().chain(args).cloned().collect();
+    started_by(&words, place)
+}
+
+/// Why this command line is taken for one that starts the bridge, if it is.
+pub(super) fn started_by(words: &[String], place: &Place) -> Option<&'static str> {
     let mut started = Vec::new();
-    programs(&words, place.os, DEEPEST, &mut started);
+    programs(words, place.os, DEEPEST, &mut started);
     if started.iter().any(|program| is_own(&bare(program))) {
         return Some("this is the bridge itself, by the program it starts");
     }

@@ -35,7 +35,7 @@ impl Scene<'_> {
         if !self.fill || !self.dialect.reaches(field) {
             return Expanded { text: text.to_owned(), ..Expanded::default() };
         }
-        self.dialect.expand(self.place.os, text, |wanted| self.known(wanted))
+        self.dialect.expand(self.place.os, text, |wanted, default| self.known(wanted, default))
     }
 
     /// The variables in the file that an entry names; none while nothing is filled in. `None`: the file cannot be read.
@@ -54,14 +54,15 @@ impl Scene<'_> {
         String::from_utf8(bytes).ok()
     }
 
-    fn known(&self, wanted: Wanted<'_>) -> Option<String> {
+    fn known(&self, wanted: Wanted<'_>, default: Option<&str>) -> Option<String> {
         let shown = |path: &Path| path.to_str().map(str::to_owned);
         match wanted {
             Wanted::Variable(name) => self.vars.get(name).cloned().or_else(|| {
-                let value = self.place.var(name)?;
-                let written = format!("${{{name}}}");
+                // Set or not: a variable stays one.
+                let default = default.map(|default| format!(":-{default}")).unwrap_or_default();
+                let written = format!("${{{name}{default}}}");
                 let expressible = self.as_written && Dialect::Neutral.occurs(self.place.os, &written);
-                Some(if expressible { written } else { value.to_owned() })
+                if expressible { Some(written) } else { self.place.var(name).map(str::to_owned) }
             }),
             Wanted::Client("userHome") => shown(&self.place.home),
             Wanted::Client("workspaceFolder" | "workspaceRoot") => shown(self.project),
@@ -215,7 +216,7 @@ impl Pass<'_> {
     fn access(&mut self, written: Access) -> Access {
         let mut file = |name: &str, path: PathBuf| {
             let text = self.required(&format!("tls.{name}"), &path.to_string_lossy());
-            self.scene.place.path(&text, self.scene.folder)
+            self.path(&text)
         };
         let ca = written.ca.map(|path| file("ca", path));
         let certificate = written.certificate.map(|(cert, key)| (file("cert", cert), file("key", key)));
@@ -243,12 +244,21 @@ impl Pass<'_> {
     /// A relative folder starts where the file lies, and `~` is the home folder.
     fn folder(&mut self, written: &str) -> PathBuf {
         let needed = self.needs.len();
-        let folder = self.scene.place.path(&self.required("cwd", written), self.scene.folder);
+        let text = self.required("cwd", written);
+        let folder = self.path(&text);
         let known = self.needs.len() == needed && !self.is_open(written);
         if known && !folder.is_dir() {
             self.warnings.push("`cwd` is not a folder that exists".into());
         }
         folder
+    }
+
+    /// A path as the file means it; one that begins with a variable which stays is whole once that is filled in.
+    fn path(&self, text: &str) -> PathBuf {
+        if self.scene.as_written && text.starts_with('$') && self.is_open(text) {
+            return text.into();
+        }
+        self.scene.place.path(text, self.scene.folder)
     }
 
     /// A text the server cannot be started without knowing in full.

@@ -70,7 +70,7 @@ fn fold(entry: &Value, lookup: &Lookup) -> Folded {
 
     for name in passed_on(written) {
         // One that is not set is not passed on, as everywhere.
-        if let (Some(value), Some(env)) = (lookup.var(&name), object(&mut members, "env")) {
+        if let (Some(value), Some(env)) = (lookup.var_if_set(&name), object(&mut members, "env")) {
             env.entry(name).or_insert(value.into());
         }
     }

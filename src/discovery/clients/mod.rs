@@ -105,12 +105,15 @@ impl<'p> Lookup<'p> {
 
     /// The variable's value, or while nothing is filled in, its name as a sign.
     fn var(&self, name: &str) -> Option<String> {
-        let sign = || format!("${{{name}}}");
-        if !self.fill {
-            return Some(sign());
+        if !self.fill || self.as_written {
+            return Some(format!("${{{name}}}"));
         }
-        let value = self.place.var(name)?;
-        Some(if self.as_written { sign() } else { value.to_owned() })
+        self.place.var(name).map(str::to_owned)
+    }
+
+    /// The same for one that may be missing.
+    fn var_if_set(&self, name: &str) -> Option<String> {
+        self.var(name).filter(|_| !self.fill || self.place.var(name).is_some())
     }
 }
 

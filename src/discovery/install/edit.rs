@@ -16,7 +16,7 @@ pub(super) fn edit(target: &Target, text: &str, entry: Option<&Value>) -> Option
     }
     match target.syntax {
         Syntax::Json | Syntax::Jsonc => json(target.keys, text, entry),
-        Syntax::Toml => toml(target.keys, text, entry),
+        Syntax::Toml => toml(target, text, entry),
         Syntax::Yaml => yaml(target, text, entry),
     }
 }
@@ -33,7 +33,7 @@ pub(super) fn fresh(target: &Target, entry: &Value) -> String {
                 .fold(named, |inner, key| Value::Object(Map::from_iter([((*key).to_owned(), inner)])));
             format!("{whole:#}\n")
         }
-        Syntax::Toml => toml(target.keys, "", Some(entry)).unwrap_or_default(),
+        Syntax::Toml => toml(target, "", Some(entry)).unwrap_or_default(),
         Syntax::Yaml => format!("{}:\n{}", target.keys.join("."), yaml_entry(target, entry, 2)),
     }
 }
@@ -57,13 +57,27 @@ fn json(keys: &[&str], text: &str, entry: Option<&Value>) -> Option<String> {
     let kept = entry.and_then(|_| ours.pop());
     ours.into_iter().for_each(|property| property.remove());
     match (entry, kept) {
-        (Some(entry), Some(property)) => property.set_value(input(entry)),
+        (Some(entry), Some(property)) => match (property.object_value(), entry) {
+            (Some(standing), Value::Object(members)) => set(&standing, members),
+            _ => property.set_value(input(entry)),
+        },
         (Some(entry), None) => {
             object.append(NAME, input(entry));
         }
         (None, _) => {}
     }
     Some(root.to_string())
+}
+
+/// Sets what differs; what is there besides stays as it is laid out.
+fn set(standing: &CstObject, members: &Map<String, Value>) {
+    for (name, value) in members {
+        match standing.get(name) {
+            Some(property) if property.value().and_then(|value| value.to_serde_value()).as_ref() == Some(value) => {}
+            Some(property) => property.set_value(input(value)),
+            None => drop(standing.append(name, input(value))),
+        }
+    }
 }
 
 fn input(value: &Value) -> CstInputValue {
@@ -79,10 +93,10 @@ fn input(value: &Value) -> CstInputValue {
     }
 }
 
-fn toml(keys: &[&str], text: &str, entry: Option<&Value>) -> Option<String> {
+fn toml(target: &Target, text: &str, entry: Option<&Value>) -> Option<String> {
     let mut document: DocumentMut = text.parse().ok()?;
     let mut table: &mut dyn toml_edit::TableLike = document.as_table_mut();
-    for key in keys {
+    for key in target.keys {
         if !table.contains_key(key) {
             entry?;
             let mut made = Table::new();
@@ -98,6 +112,10 @@ fn toml(keys: &[&str], text: &str, entry: Option<&Value>) -> Option<String> {
         }
         Some(entry) => {
             let members = entry.as_object()?;
+            if let Some(standing) = table.get_mut(NAME).and_then(Item::as_table_like_mut) {
+                renew(standing, members, &(target.entry)(""));
+                return Some(document.to_string());
+            }
             let mut made = Table::new();
             for (key, value) in members {
                 made.insert(key, Item::Value(toml_value(value)?));
@@ -111,6 +129,21 @@ fn toml(keys: &[&str], text: &str, entry: Option<&Value>) -> Option<String> {
         }
     }
     Some(document.to_string())
+}
+
+/// Sets those members that every entry of ours has; what is there besides stays as it is laid out.
+fn renew(standing: &mut dyn toml_edit::TableLike, members: &Map<String, Value>, ours: &Value) {
+    for (key, value) in members.iter().filter(|(key, _)| ours.get(key.as_str()).is_some()) {
+        let Some(new) = toml_value(value) else { continue };
+        match standing.get_mut(key).and_then(Item::as_value_mut) {
+            Some(old) => {
+                let decor = old.decor().clone();
+                *old = new;
+                *old.decor_mut() = decor;
+            }
+            None => drop(standing.insert(key, Item::Value(new))),
+        }
+    }
 }
 
 fn toml_value(value: &Value) -> Option<toml_edit::Value> {

@@ -19,6 +19,10 @@ pub enum InstallError {
     Changed { file: PathBuf },
     #[error("{} cannot be written: {kind}", file.display())]
     Unwritable { file: PathBuf, kind: io::ErrorKind },
+    #[error("{} is a link into a folder that does not exist", file.display())]
+    Dangling { file: PathBuf },
+    #[error("{}: the entry `mcp-bridge` at `{key}` starts another program", file.display())]
+    Foreign { file: PathBuf, key: String },
     #[error("{} exists", file.display())]
     Exists { file: PathBuf },
     #[error("nobody is there to say yes")]
@@ -36,6 +40,8 @@ impl InstallError {
             Self::ByHand { .. } => "install.by_hand",
             Self::Changed { .. } => "install.changed",
             Self::Unwritable { .. } => "install.unwritable",
+            Self::Dangling { .. } => "install.dangling",
+            Self::Foreign { .. } => "install.foreign",
             Self::Exists { .. } => "install.exists",
             Self::NotConfirmed => "install.not_confirmed",
         }
@@ -56,6 +62,8 @@ impl InstallError {
             }
             Self::Changed { .. } => "close the client, then run the command again".into(),
             Self::Unwritable { .. } => "make the file and its folder writable for you".into(),
+            Self::Dangling { .. } => "make the folder that it leads to, or remove the link".into(),
+            Self::Foreign { .. } => "give that entry another name, or take it out yourself".into(),
             Self::Exists { .. } => "name another file, or move that one away".into(),
             Self::NotConfirmed => "run it in a terminal, or add --yes".into(),
         }

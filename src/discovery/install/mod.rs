@@ -5,6 +5,7 @@
 //! layout stay. Writing is in `write`.
 
 mod edit;
+mod entry;
 mod error;
 mod targets;
 #[cfg(test)]
@@ -67,10 +68,6 @@ impl Target {
     pub fn plan(&self, place: &Place, change: &Change) -> Result<Option<Plan>, InstallError> {
         let file = self.file(place).ok_or(InstallError::NotHere { client: self.title })?;
         let before = read(&file)?;
-        let entry = match change {
-            Change::Add { program } => Some((self.entry)(&program.to_string_lossy())),
-            Change::Remove => None,
-        };
         let key = self.keys.join(".");
         let text = before.as_deref().unwrap_or_default();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -81,6 +78,18 @@ impl Target {
                 line,
                 reason: error.to_string(),
             })?,
+        };
+        let standing = entry::standing(&old, self);
+        if standing.iter().any(|entry| !entry::starts_the_bridge(entry, place)) {
+            return Err(InstallError::Foreign { file, key });
+        }
+        let entry = match change {
+            Change::Add { program } => {
+                let ours = (self.entry)(&program.to_string_lossy());
+                // Of several in a list the first one is the one that stays.
+                Some(standing.first().map_or_else(|| ours.clone(), |standing| entry::renewed(&ours, standing)))
+            }
+            Change::Remove => None,
         };
         let wanted = with_entry(&old, self, entry.as_ref())
             .ok_or_else(|| InstallError::WrongPlace { file: file.clone(), key: key.clone() })?;
@@ -141,7 +150,7 @@ fn with_entry(old: &Value, target: &Target, entry: Option<&Value>) -> Option<Val
         }
         (entry, true) => {
             let servers = filled(holder, last, || Value::Array(Vec::new())).as_array_mut()?;
-            servers.retain(|server| server.get("name").and_then(Value::as_str) != Some(NAME));
+            servers.retain(|server| !entry::is_named(server));
             // New ones stand first, where the text is easily found.
             if let Some(entry) = entry {
                 servers.insert(0, entry.clone());
@@ -180,8 +189,27 @@ fn meaning(mut document: Value, keys: &[&str]) -> Value {
 /// The permissions and the place that a file's successor takes over.
 fn real(file: &Path) -> io::Result<PathBuf> {
     match fs::symlink_metadata(file) {
-        Ok(_) => file.canonicalize(),
+        Ok(_) => match file.canonicalize() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => led_to(file),
+            found => found,
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(file.to_owned()),
         Err(error) => Err(error),
+    }
+}
+
+/// Where a link leads at whose end nothing is yet. The folder must be there: a link into one that is not, such as a volume that is not
+/// mounted, is not for us to fill.
+fn led_to(link: &Path) -> io::Result<PathBuf> {
+    /// As many as Linux follows.
+    const MOST: usize = 40;
+    let mut path = link.to_owned();
+    for _ in 0..MOST {
+        let Ok(next) = fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(next);
+    }
+    match path.parent() {
+        Some(folder) if folder.is_dir() && !path.is_symlink() => Ok(path),
+        _ => Err(io::ErrorKind::NotFound.into()),
     }
 }

@@ -96,17 +96,69 @@ fn comments_and_layout_stay() {
 }
 
 #[test]
-fn an_older_entry_of_ours_is_replaced() {
-    for (word, text) in [
-        ("cursor", "{\"mcpServers\": {\"mcp-bridge\": {\"command\": \"old\"}, \"b\": {\"command\": \"b\"}}}"),
-        ("codex", "[mcp_servers.mcp-bridge]\ncommand = \"old\"\n[mcp_servers.b]\ncommand = \"b\"\n"),
-        ("goose", "extensions:\n  mcp-bridge:\n    cmd: old\n  b:\n    cmd: b\n"),
-        ("continue", "mcpServers:\n  - name: mcp-bridge\n    command: old\n  - name: b\n    command: b\n"),
+fn an_older_entry_of_ours_starts_this_program_and_keeps_what_else_it_says() {
+    for (word, text, kept) in [
+        (
+            "cursor",
+            "{\"mcpServers\": {\"mcp-bridge\": {\"command\": \"/old/mcp-bridge\", // mine\n \"args\": [\"serve\", \"--x\"],\n \
+             \"env\": {\"MCP_BRIDGE_TIMEOUT\": \"60\"}, \"disabled\": true}, \"b\": {\"command\": \"b\"}}}",
+            &[", // mine\n", "[\"serve\", \"--x\"]", "{\"MCP_BRIDGE_TIMEOUT\": \"60\"}, \"disabled\": true"][..],
+        ),
+        (
+            "opencode",
+            "{\"mcp\": {\"mcp-bridge\": {\"type\": \"local\", \"command\": [\"/old/mcp-bridge\", \"serve\", \"--x\"], \"enabled\": false}}}",
+            &["\"--x\"", "\"enabled\": false"],
+        ),
+        (
+            "codex",
+            "[mcp_servers.mcp-bridge]\ncommand = \"/old/mcp-bridge\" # mine\nstartup_timeout_sec = 1.5\n\
+             [mcp_servers.mcp-bridge.env]\nA = \"b\" # one\n[mcp_servers.b]\ncommand = \"b\"\n",
+            &[" # mine\n", "startup_timeout_sec = 1.5\n", "A = \"b\" # one\n", "args = [\"serve\"]"],
+        ),
+        (
+            "goose",
+            "extensions:\n  mcp-bridge:\n    cmd: /old/mcp-bridge\n    timeout: 7\n    envs:\n      A: b\n  b:\n    cmd: b\n",
+            &["timeout: 7\n", "envs: {\"A\":\"b\"}\n"],
+        ),
+        (
+            "continue",
+            "mcpServers:\n  - name: mcp-bridge\n    command: /old/mcp-bridge\n    env:\n      A: b\n  - name: b\n    command: b\n",
+            &["env: {\"A\":\"b\"}\n"],
+        ),
     ] {
         let after = planned(word, text, &add()).unwrap().unwrap();
-        assert!(!after.contains("old") && after.matches("mcp-bridge\"").count() >= 1, "{after}");
+        assert!(!after.contains("/old/") && after.contains("/opt/mcp bridge/mcp-bridge"), "{after}");
+        for kept in kept {
+            assert!(after.contains(kept), "{kept}: {after}");
+        }
         assert!(planned(word, &after, &add()).unwrap().is_none(), "{after}");
+        let gone = planned(word, &after, &Change::Remove).unwrap().unwrap();
+        assert!(!gone.contains("mcp-bridge"), "{gone}");
     }
+}
+
+#[test]
+fn an_entry_of_another_program_is_left_alone_whatever_its_name() {
+    for (word, text) in [
+        (
+            "cursor",
+            "{\"mcpServers\": {\"mcp-bridge\": {\"command\": \"npx\", \"args\": [\"-y\", \"@other/mcp-bridge\"]}}}",
+        ),
+        ("cursor", "{\"mcpServers\": {\"mcp-bridge\": {\"url\": \"https://example.com/mcp\"}}}"),
+        ("cursor", "{\"mcpServers\": {\"mcp-bridge\": 5}}"),
+        ("opencode", "{\"mcp\": {\"mcp-bridge\": {\"type\": \"local\", \"command\": [\"other\", \"mcp-bridge\"]}}}"),
+        ("codex", "[mcp_servers.mcp-bridge]\ncommand = \"other\"\n"),
+        ("goose", "extensions:\n  mcp-bridge:\n    cmd: other\n"),
+        ("continue", "mcpServers:\n  - name: mcp-bridge\n    command: other\n"),
+    ] {
+        for change in [add(), Change::Remove] {
+            assert_eq!(planned(word, text, &change).unwrap_err().code(), "install.foreign", "{word}: {text}");
+        }
+    }
+    // Wrapped, it is ours.
+    let wrapped =
+        "{\"mcpServers\": {\"mcp-bridge\": {\"command\": \"npx\", \"args\": [\"-y\", \"mcp-bridge\", \"serve\"]}}}";
+    assert!(planned("cursor", wrapped, &Change::Remove).unwrap().is_some());
 }
 
 #[test]
@@ -171,6 +223,24 @@ fn links_and_permissions_stay_and_the_old_text_is_kept() {
         assert!(copy.ends_with(format!("mcp.json.before-mcp-bridge-{round}")), "{copy:?}");
     }
     assert_eq!(fs::read_dir(real.parent().unwrap()).unwrap().count(), 3, "the file and two copies");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_nothing_is_followed_where_there_is_a_folder() {
+    let (dir, place, file) = home("cursor", None);
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::create_dir(dir.path().join("dotfiles")).unwrap();
+    let real = dir.path().join("dotfiles/mcp.json");
+    std::os::unix::fs::symlink("../dotfiles/other.json", &file).unwrap();
+    std::os::unix::fs::symlink("mcp.json", dir.path().join("dotfiles/other.json")).unwrap();
+    assert_eq!(target("cursor").plan(&place, &add()).unwrap().unwrap().apply().unwrap(), None);
+    assert!(file.is_symlink() && fs::read_to_string(&real).unwrap().contains(NAME));
+
+    fs::remove_dir_all(dir.path().join("dotfiles")).unwrap();
+    let error = target("cursor").plan(&place, &add()).unwrap().unwrap().apply().unwrap_err();
+    assert_eq!(error.code(), "install.dangling");
+    assert!(file.is_symlink() && !real.exists());
 }
 
 /// Any document in which servers may stand.

@@ -12,7 +12,10 @@ use super::{InstallError, read, real};
 /// stay as they are.
 pub(super) fn write(file: &Path, before: Option<&str>, after: &str) -> Result<Option<PathBuf>, InstallError> {
     let failed = |error: io::Error| InstallError::Unwritable { file: file.to_owned(), kind: error.kind() };
-    let path = real(file).map_err(failed)?;
+    let path = real(file).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => InstallError::Dangling { file: file.to_owned() },
+        _ => failed(error),
+    })?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let Some(before) = before else {
         fs::create_dir_all(folder).map_err(failed)?;
