@@ -198,7 +198,10 @@ def main():
     if given.http is None:
         serve_stdio(database, tools)
     else:
-        serve_http(database, tools, given.http)
+        try:
+            serve_http(database, tools, given.http)
+        except KeyboardInterrupt:
+            pass
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 mod support;
 
 mod arguments;
+mod container;
 mod discovery;
 mod files;
 mod gone;
