@@ -1,19 +1,22 @@
 #!/usr/bin/env python3
-"""An MCP server for one SQLite database, over stdio. Standard library only, Python 3.9 or later.
+"""An MCP server for one SQLite database, over stdio or HTTP. Standard library only, Python 3.9 or later.
 
-    python3 sqlite.py DATABASE [--read-only] [--load FILE.sql]
+    python3 sqlite.py DATABASE [--read-only] [--load FILE.sql] [--http PORT]
 
 DATABASE is a file, or ":memory:". With --load the SQL in a file is run first; with --read-only nothing can be changed after
-that. Tools: list_tables, describe_table, query, execute (not offered with --read-only).
+that; with --http it listens on a port of 127.0.0.1, at /mcp. Tools: list_tables, describe_table, query, execute (not offered with --read-only).
 """
 
 import argparse
 import json
 import sqlite3
 import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 # Rows of one answer: more belong into a second query, with LIMIT and OFFSET.
 MOST_ROWS = 10_000
+# Of one message over HTTP.
+MOST_BYTES = 1 << 20
 
 SQL = {"type": "string", "description": "One SQL statement, with ? for each parameter"}
 PARAMETERS = {"type": "array", "items": {"type": ["string", "number", "null"]}, "description": "Values for the ? in sql"}
@@ -136,22 +139,69 @@ def answer(database, tools, method, params):
     return {"error": {"code": -32601, "message": f"method not found: {method}"}}
 
 
+def reply(database, tools, message):
+    """The answer to one message; None for a notification, and for an answer to nothing that was asked."""
+    if "id" not in message or "method" not in message:
+        return None
+    body = answer(database, tools, message["method"], message.get("params") or {})
+    return {"jsonrpc": "2.0", "id": message["id"], **body}
+
+
+def serve_stdio(database, tools):
+    for line in sys.stdin:
+        if line.strip():
+            answered = reply(database, tools, json.loads(line))
+            if answered:
+                print(json.dumps(answered), flush=True)
+
+
+def serve_http(database, tools, port):
+    """Streamable HTTP without sessions and streams: each message is one POST, each answer its body."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            length = self.headers.get("Content-Length", "")
+            # A web page has no business here, whatever name its server has given to 127.0.0.1.
+            if self.path != "/mcp" or self.headers.get("Origin") or not length.isdigit() or int(length) > MOST_BYTES:
+                self.close_connection = True
+                self.respond(403, None)
+                return
+            answered = reply(database, tools, json.loads(self.rfile.read(int(length))))
+            self.respond(200 if answered else 202, answered)
+
+        def respond(self, status, value):
+            body = json.dumps(value).encode() if value else b""
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    # One request after another: a connection to SQLite belongs to one thread.
+    HTTPServer(("127.0.0.1", port), Handler).serve_forever()
+
+
 def main():
     options = argparse.ArgumentParser(description="An MCP server for one SQLite database.")
     options.add_argument("database", help='a file, or ":memory:"')
     options.add_argument("--read-only", action="store_true", help="offer no tool that changes data")
     options.add_argument("--load", metavar="FILE.sql", help="run this SQL first")
+    options.add_argument("--http", type=int, metavar="PORT", help="listen on this port of 127.0.0.1, in place of stdio")
     given = options.parse_args()
     database = Database(given.database, given.read_only, given.load)
     tools = [tool for tool in TOOLS if not (given.read_only and tool["name"] == "execute")]
-    for line in sys.stdin:
-        if not line.strip():
-            continue
-        message = json.loads(line)
-        if "id" not in message or "method" not in message:
-            continue  # a notification, or an answer to nothing that was asked
-        body = answer(database, tools, message["method"], message.get("params") or {})
-        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], **body}), flush=True)
+    if given.http is None:
+        serve_stdio(database, tools)
+    else:
+        try:
+            serve_http(database, tools, given.http)
+        except KeyboardInterrupt:
+            pass
 
 
 if __name__ == "__main__":

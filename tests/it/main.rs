@@ -5,6 +5,7 @@ mod support;
 
 mod arguments;
 mod circles;
+mod container;
 mod discovery;
 mod files;
 mod gone;
