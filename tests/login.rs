@@ -150,6 +150,41 @@ fn a_refusal_is_told_and_keeps_nothing() {
     assert!(world.tokens().is_empty());
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_headers_helper_does_not_outlive_the_bridge() {
+    let home = tempfile::tempdir().expect("a home");
+    let lock = home.path().join("lock");
+    let hold = "import fcntl,sys,time\nf=open(sys.argv[1],'w')\nfcntl.flock(f,2)\nprint('held',file=sys.stderr,flush=True)\nopen(sys.argv[2],'w').close()\ntime.sleep(3600)";
+    std::fs::write(home.path().join("hold.py"), hold).expect("writing");
+    std::fs::create_dir_all(home.path().join("MCPs")).expect("a folder");
+    for signal in ["-KILL", "-TERM", "-INT"] {
+        let held = home.path().join(format!("held{signal}"));
+        let place = home.path().display();
+        // A shell that waits for a child: both must go.
+        let command = format!("python3 {place}/hold.py {place}/lock {}; true", held.display());
+        let file = json!({"mcpServers": {"r": {"url": "http://127.0.0.1:1/mcp", "headersHelper": command}}});
+        std::fs::write(home.path().join("MCPs/servers.json"), file.to_string()).expect("writing");
+        let mut bridge = Command::new(env!("CARGO_BIN_EXE_mcp-bridge"));
+        bridge.args(["tools", "r"]).env_clear().env("HOME", home.path()).current_dir(home.path());
+        bridge.env("PATH", std::env::var_os("PATH").expect("PATH"));
+        let mut bridge = bridge.stdin(Stdio::null()).stderr(Stdio::null()).spawn().expect("the bridge runs");
+        let since = std::time::Instant::now();
+        while !held.exists() {
+            assert!(since.elapsed().as_secs() < 30, "{signal}: the helper never ran");
+            std::thread::yield_now();
+        }
+        assert!(Command::new("kill").args([signal, &bridge.id().to_string()]).status().expect("kill runs").success());
+        bridge.wait().expect("the bridge ends");
+        // Whoever gets the lock knows that the helper is gone.
+        let (sender, locked) = std::sync::mpsc::channel();
+        let lock = lock.clone();
+        std::thread::spawn(move || sender.send(std::fs::File::open(lock).and_then(|file| file.lock())));
+        let locked = locked.recv_timeout(std::time::Duration::from_secs(30));
+        locked.unwrap_or_else(|_| panic!("{signal}: the helper still lives")).expect("a lock");
+    }
+}
+
 #[test]
 fn what_nobody_logs_in_to_is_said() {
     let Some(folder) = real::folder() else { return };

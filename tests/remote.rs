@@ -10,6 +10,8 @@ mod http_stub;
 mod logins;
 #[path = "remote/secrets.rs"]
 mod secrets;
+#[path = "remote/sockets.rs"]
+mod sockets;
 #[path = "support/stub.rs"]
 mod stub;
 

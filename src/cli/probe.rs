@@ -29,7 +29,7 @@ pub(super) async fn probe(
     let options = upstream::Options {
         start_timeout: settings.start_timeout,
         inherit_env: env.vars().clone(),
-        tokens: Some(login::tokens(settings)),
+        logins: Some(login::logins(settings)),
         ..upstream::Options::default()
     };
     let upstreams = Upstreams::new(vec![config], options);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::upstream::config::{Era, OAuth};
+use crate::upstream::config::{Era, OAuth, Secret};
 
 #[test]
 fn spellings_of_a_local_server() {
@@ -109,7 +109,7 @@ fn wrong_types_name_the_field_what_was_found_and_what_is_accepted() {
         ),
         (
             r#"{"url": "unix://x.sock"}"#,
-            "`url` is no address of a Unix socket; accepted: unix:///path/of.sock, unix:///path/of.sock:/mcp or http+unix://%2Fpath%2Fof.sock/mcp",
+            "`url` is no address of a Unix socket; accepted: unix:///path/of.sock, unix:///path/of.sock:/mcp, http+unix://%2Fpath%2Fof.sock/mcp or ws+unix:///path/of.sock:/mcp",
         ),
         (
             r#"{"url": "https://h", "tls": true}"#,
@@ -124,6 +124,14 @@ fn wrong_types_name_the_field_what_was_found_and_what_is_accepted() {
             "`oauth.callbackPort` is a string; accepted: a port, such as 8765",
         ),
         (
+            r#"{"url": "https://h", "type": "sso"}"#,
+            "`type` is an unknown transport (did you mean `sse`?); accepted: `stdio`, `http`, `sse` or `ws`",
+        ),
+        (
+            r#"{"url": "https://h", "protocol": "2026-7-28"}"#,
+            "`protocol` is no revision of the protocol (did you mean `2026-07-28`?); accepted: `auto`, or the date of a revision, such as `2025-11-25` or `2026-07-28`",
+        ),
+        (
             r#"{"url": "https://h", "protocol": "new"}"#,
             "`protocol` is no revision of the protocol; accepted: `auto`, or the date of a revision, such as `2025-11-25` or `2026-07-28`",
         ),
@@ -136,6 +144,28 @@ fn wrong_types_name_the_field_what_was_found_and_what_is_accepted() {
         assert!(matches!(found.state, State::Invalid { .. }), "{entry}: {:?}", found.state);
         assert_eq!(found.reason(), reason, "{entry}");
     }
+}
+
+#[test]
+fn slips_within_the_keys_of_a_remote_server_are_named() {
+    let world = World::linux();
+    let found = world.entry(
+        r#"{"url": "https://h", "tls": {"ca": "/ca.pem", "crt": "/c.pem"},
+            "oauth": {"clientID": "i", "client_metadata_url": "https://c/x.json", "enabled": true, "colour": 1}}"#,
+    );
+    found.warns("unknown keys in `tls`: `crt` (did you mean `cert`?)");
+    found.warns("unknown keys in `oauth`: `clientID` (did you mean `clientId`?), `colour`");
+    let Transport::Remote { access, .. } = &found.config.transport else { panic!("remote") };
+    assert_eq!(access.oauth.client_metadata_url.as_deref(), Some("https://c/x.json"));
+    assert_eq!(found.warnings.len(), 2, "{:?}", found.warnings);
+}
+
+#[test]
+fn what_variables_became_is_noted_unless_everybody_may_see_it() {
+    let mut world = World::linux();
+    world.set("HOME_TOWN", "a secret place");
+    let found = world.entry(r#"{"command": "x", "args": ["${HOME_TOWN}", "${HOME}/x", "${NONE:-default}"]}"#);
+    assert_eq!(found.config.expanded, [Secret::new("a secret place")]);
 }
 
 #[test]

@@ -17,6 +17,9 @@ pub(in crate::upstream) const HELPER_TIME: Duration = Duration::from_secs(10);
 /// Bytes of headers a helper may print; more than any server takes.
 const OUTPUT: u64 = 64 * 1024;
 
+/// Runs `$1`. When the bridge is killed, this shell is sent SIGTERM by the kernel (Linux), and passes it on to its whole group.
+const GUARD: &str = r#"trap 'trap - TERM; kill 0' TERM; sh -c "$1" & wait $!"#;
+
 pub(in crate::upstream) struct Helper {
     pub(in crate::upstream) command: String,
     /// Its whole environment.
@@ -53,9 +56,12 @@ impl Helper {
     }
 
     async fn output(&self, words: &LastWords) -> io::Result<Vec<u8>> {
-        let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
-        let mut command = Command::new(shell);
-        command.args([flag, &self.command]).env_clear().envs(&self.env);
+        let mut command = if cfg!(windows) { Command::new("cmd") } else { Command::new("sh") };
+        match cfg!(windows) {
+            true => command.args(["/C", &self.command]),
+            false => command.args(["-c", GUARD, "headersHelper", &self.command]),
+        };
+        command.env_clear().envs(&self.env);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         #[cfg(unix)]
         command.process_group(0);
