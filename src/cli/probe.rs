@@ -86,6 +86,7 @@ fn config(
         description: None,
         era: Default::default(),
         survival: Default::default(),
+        expanded: Vec::new(),
     })
 }
 
