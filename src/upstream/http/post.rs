@@ -20,6 +20,7 @@ use rmcp::transport::streamable_http_client::{
 };
 use serde_json::value::RawValue;
 use sse_stream::Sse;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::answers;
@@ -43,6 +44,8 @@ pub(in crate::upstream) struct Poster {
     pub(super) tap: Arc<Tap>,
     /// Cancelled when the connection was given up, or came never about.
     pub(super) stop: CancellationToken,
+    /// By its end who waits for the end of the connection hears of it.
+    pub(super) _life: Arc<watch::Sender<Option<String>>>,
 }
 
 /// Why a message has no answer.
