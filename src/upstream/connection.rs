@@ -23,7 +23,8 @@ use super::error::METHOD_NOT_FOUND;
 use super::handshake::{AUTOPSY, Refuser, handshake_failed, knows_no_initialize};
 use super::lifeline::Lifeline;
 use super::open::Began;
-use super::tap::{Answer, Tap};
+use super::requests::Answer;
+use super::tap::Tap;
 use super::tools::{self, ServerTools};
 use super::trouble::Trouble;
 use super::{MAX_LINE, UpstreamError, outgoing};
@@ -313,7 +314,7 @@ impl Connection {
         let news = timeout_at(deadline, pending.news()).await.map_err(|_| Failure::DeadlinePassed)?;
         pending.handle = None;
         let understood = news.map_err(Failure::from)?;
-        match self.tap.take(&pending.id) {
+        match self.tap.ours.take(&pending.id) {
             Some(Answer::Raw(text)) => Ok((text, understood)),
             Some(Answer::TooLarge(bytes)) => Err(Failure::TooLarge(bytes)),
             Some(Answer::Trouble(trouble)) => Err(Failure::Trouble(trouble)),
@@ -405,7 +406,7 @@ impl Pending<'_> {
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        self.tap.give_up(&self.id);
+        self.tap.ours.give_up(&self.id);
         if let (Some(handle), Ok(runtime)) = (self.handle.take(), tokio::runtime::Handle::try_current()) {
             runtime.spawn(handle.cancel(Some("the caller no longer waits".into())));
         }

@@ -23,6 +23,7 @@ mod outgoing;
 mod policy;
 mod pulse;
 mod queued;
+mod requests;
 mod server;
 mod sse;
 mod stdio;

@@ -2,9 +2,9 @@
 //! parse could drop a field or refuse a content type it does not know; notifications are handled here, in order.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use rmcp::model::{
     ClientJsonRpcMessage, ClientNotification, ClientRequest, CustomResult, ErrorCode, ErrorData, JsonRpcMessage,
@@ -14,8 +14,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tokio_util::sync::CancellationToken;
 
+use super::requests::{Answer, Ours, Theirs};
 use super::trouble::Trouble;
 
 /// The shape of any JSON-RPC message, with nothing inside it parsed.
@@ -50,17 +50,6 @@ struct TakenBack {
     request_id: RequestId,
 }
 
-/// What came for a request. rmcp is only told that it came: through its types the text would be copied and parsed again.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// The `result`, letter by letter.
-    Raw(Box<RawValue>),
-    /// The answer was longer than a line may be; its size in bytes.
-    TooLarge(u64),
-    /// There will be none.
-    Trouble(Trouble),
-}
-
 /// A request of the handshake.
 #[derive(Clone, Copy, PartialEq)]
 enum Greeting {
@@ -68,26 +57,14 @@ enum Greeting {
     Discover,
 }
 
-/// A request of ours on its way.
-#[derive(Default)]
-struct Awaited {
-    answer: Option<Answer>,
-    given_up: CancellationToken,
-}
-
-/// Requests of a server's that may wait for our answers; it could ask faster than it takes them. Each of the calls that a server
-/// works on may ask a few times.
-const MOST_ASKED: usize = 256;
-
 /// One connection's tap.
 pub(super) struct Tap {
     server: String,
     /// Requests whose answers rmcp itself must understand: those of the handshake.
     typed: Mutex<HashMap<RequestId, Greeting>>,
-    /// All other requests that are waited for.
-    awaited: Mutex<HashMap<RequestId, Awaited>>,
-    /// The server's own requests that it has no answer to yet.
-    theirs: Mutex<HashSet<RequestId>>,
+    /// All other requests.
+    pub(super) ours: Ours,
+    pub(super) theirs: Theirs,
     /// What went wrong last where no request was waited for: the handshake, a stream.
     trouble: Mutex<Option<Trouble>>,
     /// Counts `notifications/tools/list_changed`.
@@ -100,8 +77,8 @@ impl Tap {
         Self {
             server: server.to_owned(),
             typed: Mutex::default(),
-            awaited: Mutex::default(),
-            theirs: Mutex::default(),
+            ours: Ours::default(),
+            theirs: Theirs::default(),
             trouble: Mutex::default(),
             list_changes: AtomicU64::new(0),
             warned: AtomicBool::new(false),
@@ -120,7 +97,7 @@ impl Tap {
             // It may overtake the request itself where that was given up at once.
             JsonRpcMessage::Notification(sent) => match &sent.notification {
                 ClientNotification::CancelledNotification(it) => {
-                    return it.params.request_id.iter().for_each(|id| self.give_up(id));
+                    return it.params.request_id.iter().for_each(|id| self.ours.give_up(id));
                 }
                 _ => return,
             },
@@ -130,62 +107,11 @@ impl Tap {
             ClientRequest::InitializeRequest(_) => Greeting::Initialize,
             ClientRequest::DiscoverRequest(_) => Greeting::Discover,
             _ => {
-                self.awaited().insert(sent.id.clone(), Awaited::default());
+                self.ours.sent(sent.id.clone());
                 return;
             }
         };
         self.typed.lock().unwrap_or_else(PoisonError::into_inner).insert(sent.id.clone(), greeting);
-    }
-
-    /// The answer to this request, if it came; afterwards nobody waits for one.
-    pub(super) fn take(&self, id: &RequestId) -> Option<Answer> {
-        self.awaited().remove(id)?.answer
-    }
-
-    /// Nobody waits for this answer any more, if it did not come.
-    pub(super) fn give_up(&self, id: &RequestId) {
-        if let Some(awaited) = self.awaited().remove(id) {
-            awaited.given_up.cancel();
-        }
-    }
-
-    /// Cancelled when a request that is waited for is given up; never for what has no answer.
-    pub(super) fn given_up(&self, id: Option<&RequestId>) -> CancellationToken {
-        let awaited = self.awaited();
-        id.and_then(|id| awaited.get(id)).map(|awaited| awaited.given_up.clone()).unwrap_or_default()
-    }
-
-    /// Our answer to this request of the server's went out, or never will: it is done with.
-    pub(super) fn replied(&self, id: Option<&RequestId>) {
-        if let Some(id) = id {
-            self.theirs().remove(id);
-        }
-    }
-
-    fn theirs(&self) -> MutexGuard<'_, HashSet<RequestId>> {
-        self.theirs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether a request of the server's is taken up: not one too many, and none twice.
-    fn takes(&self, id: RequestId) -> bool {
-        let mut theirs = self.theirs();
-        let taken = theirs.len() < MOST_ASKED && theirs.insert(id);
-        if !taken {
-            tracing::debug!(
-                server = self.server,
-                "a request of the server's that it asks twice, or one too many, is dropped"
-            );
-        }
-        taken
-    }
-
-    /// Whether the answer to this request is still waited for; never one of the handshake.
-    pub(super) fn awaits(&self, id: &RequestId) -> bool {
-        self.awaited().contains_key(id)
-    }
-
-    fn awaited(&self) -> MutexGuard<'_, HashMap<RequestId, Awaited>> {
-        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What went wrong last, other than with a request that was told itself.
@@ -197,7 +123,7 @@ impl Tap {
     /// understand; otherwise the trouble is kept for [`Tap::last_trouble`].
     pub(super) fn troubled(&self, id: Option<&RequestId>, trouble: Trouble) -> Option<ServerJsonRpcMessage> {
         tracing::debug!(server = self.server, ?trouble, "a message found no way");
-        if let Some(id) = id.filter(|id| self.awaited().get(id).is_some_and(|awaited| awaited.answer.is_none())) {
+        if let Some(id) = id.filter(|id| self.ours.is_awaited(id)) {
             return Some(self.arrived(id.clone(), Answer::Trouble(trouble)));
         }
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
@@ -206,10 +132,7 @@ impl Tap {
 
     /// Keeps an answer for who waits for it, and says to rmcp that it came.
     fn arrived(&self, id: RequestId, answer: Answer) -> ServerJsonRpcMessage {
-        // One that nobody waits for any more is dropped, and so is a second one.
-        if let Some(Awaited { answer: place @ None, .. }) = self.awaited().get_mut(&id) {
-            *place = Some(answer);
-        }
+        self.ours.answered(&id, answer);
         JsonRpcMessage::response(ServerResult::CustomResult(CustomResult(Value::Null)), id)
     }
 
@@ -229,11 +152,7 @@ impl Tap {
         let id = envelope.id.and_then(|id| serde_json::from_str::<RequestId>(id.get()).ok());
         if let (Some(_), Some(id)) = (&envelope.method, &id) {
             // Theirs, with an id of their own choosing.
-            return if self.takes(id.clone()) {
-                serde_json::from_str(text).map_err(|_| self.skip(text)).ok()
-            } else {
-                None
-            };
+            return self.asked(id, text);
         }
         match (envelope.method, id.map(as_sent)) {
             (Some(method), _) => {
@@ -246,6 +165,20 @@ impl Tap {
             }
             (None, id) => self.answered(envelope.result, envelope.error, id, text),
         }
+    }
+
+    /// A request of the server's own.
+    fn asked(&self, id: &RequestId, text: &str) -> Option<ServerJsonRpcMessage> {
+        if !self.theirs.take_up(id) {
+            tracing::debug!(server = self.server, "a request that the server makes twice, or one too many, is dropped");
+            return None;
+        }
+        let request = serde_json::from_str(text).ok();
+        if request.is_none() {
+            self.theirs.done(Some(id));
+            self.skip(text);
+        }
+        request
     }
 
     /// The answer to `id` was too long to be kept.
@@ -298,7 +231,7 @@ impl Tap {
         match method {
             "notifications/cancelled" => {
                 let taken_back = serde_json::from_str::<TakenBack>(params).ok();
-                self.replied(taken_back.map(|it| it.request_id).as_ref());
+                self.theirs.done(taken_back.map(|it| it.request_id).as_ref());
             }
             "notifications/tools/list_changed" => {
                 self.list_changes.fetch_add(1, Ordering::AcqRel);
@@ -354,13 +287,13 @@ mod tests {
     /// A tap that waits for the answer to request 1 or 3.
     fn waiting() -> Tap {
         let tap = Tap::new("s");
-        tap.awaited().extend([1, 3].map(|id| (RequestId::Number(id), Awaited::default())));
+        [1, 3].into_iter().for_each(|id| tap.ours.sent(RequestId::Number(id)));
         tap
     }
 
     fn raw(tap: &Tap, line: &[u8]) -> (RequestId, String) {
         let Some(JsonRpcMessage::Response(response)) = tap.incoming(line) else { panic!("not a response") };
-        match tap.take(&response.id) {
+        match tap.ours.take(&response.id) {
             Some(Answer::Raw(text)) => (response.id, text.get().to_owned()),
             other => panic!("not raw: {other:?}"),
         }
@@ -385,43 +318,30 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_nobody_waits_for_is_not_kept() {
-        let tap = waiting();
-        let (one, other) = (RequestId::Number(1), RequestId::Number(2));
-        assert!(tap.take(&one).is_none(), "it has not come");
-        for line in [r#"{"id":1,"result":{}}"#, r#"{"id":2,"result":{}}"#] {
-            tap.incoming(line.as_bytes());
-        }
-        assert!(tap.take(&one).is_none() && tap.take(&other).is_none());
-        assert_eq!(tap.awaited().len(), 1, "request 3 is still waited for");
-    }
-
-    #[test]
     fn a_request_given_up_before_it_left_is_not_waited_for() {
         let tap = Tap::new("s");
         let message = |value| serde_json::from_value::<ClientJsonRpcMessage>(value).expect("a message");
         let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "t"}});
         let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 5}});
         // The caller goes first, then the messages go out.
-        tap.give_up(&RequestId::Number(5));
+        tap.ours.give_up(&RequestId::Number(5));
         tap.outgoing(&message(call));
-        let given_up = tap.given_up(Some(&RequestId::Number(5)));
+        let given_up = tap.ours.given_up(Some(&RequestId::Number(5)));
         tap.outgoing(&message(cancelled));
-        assert!(given_up.is_cancelled() && tap.awaited().is_empty());
+        assert!(given_up.is_cancelled());
         tap.incoming(br#"{"jsonrpc":"2.0","id":5,"result":{}}"#);
-        assert!(tap.awaited().is_empty(), "an answer that nobody takes is not kept");
+        assert!(tap.ours.take(&RequestId::Number(5)).is_none(), "an answer that nobody takes is not kept");
     }
 
     #[test]
-    fn a_server_asks_no_faster_than_it_is_answered() {
+    fn a_request_that_the_server_made_and_took_back_is_done_with() {
         let tap = Tap::new("s");
-        let ping = |id: usize| tap.incoming(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#).as_bytes());
-        assert!((0..MOST_ASKED).all(|id| ping(id).is_some()));
-        assert!(ping(MOST_ASKED).is_none() && ping(0).is_none());
-        tap.replied(Some(&RequestId::Number(0)));
-        assert!(ping(0).is_some() && ping(0).is_none());
-        tap.incoming(br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}"#);
-        assert!(ping(7).is_some(), "one that the server took back is done with");
+        let ping = || tap.incoming(br#"{"jsonrpc":"2.0","id":"7","method":"ping"}"#);
+        assert!(ping().is_some() && ping().is_none(), "twice is once");
+        tap.incoming(br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"7"}}"#);
+        assert!(ping().is_some());
+        tap.theirs.done(Some(&RequestId::String("7".into())));
+        assert!(ping().is_some());
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl Poster {
         if body.trim_ascii_start().first() != Some(&b'[') {
             let message = answers::addressed(self.tap.incoming(body).ok_or_else(unreadable)?, asked);
             // Nothing else will come: it would be waited for in vain.
-            if let Some(other) = answers::answered(&message).filter(|id| *id != asked && self.tap.awaits(asked)) {
+            if let Some(other) = answers::answered(&message).filter(|id| *id != asked && self.tap.ours.knows(asked)) {
                 return Err(not_mcp(&format!("an answer to request {other}, which is another")));
             }
             return Ok(StreamableHttpPostResponse::Json(message, session));
@@ -193,7 +193,7 @@ impl StreamableHttpClient for Poster {
         self.tap.outgoing(&message);
         let exchange = self.exchange(&message, session.as_deref(), headers.into_iter().collect());
         let outcome = self.stop.run_until_cancelled(exchange).await.unwrap_or_else(|| Err(closed().into()));
-        self.tap.replied(replies(&message));
+        self.tap.theirs.done(replies(&message));
         outcome.or_else(|fault| self.told(&message, fault))
     }
 
