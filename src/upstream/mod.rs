@@ -16,6 +16,7 @@ pub mod config;
 mod connection;
 mod error;
 mod events;
+mod exchanges;
 mod flights;
 mod handshake;
 mod http;

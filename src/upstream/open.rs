@@ -131,8 +131,8 @@ impl Opening<'_> {
                 Connection::open(began, transport, lifeline, None).await
             }
             Way::Http(Remote { client, words }) => {
-                let (lifeline, _) = Lifeline::new(words);
-                let transport = http::transport(client, tap, lifeline.stop.clone());
+                let (lifeline, life) = Lifeline::new(words);
+                let transport = http::transport(client, tap, lifeline.stop.clone(), life);
                 Connection::open(began, transport, lifeline, Some(tracker)).await
             }
             Way::Sse(Remote { client, words }) => {

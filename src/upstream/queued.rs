@@ -35,7 +35,7 @@ impl Transport<RoleClient> for QueuedTransport {
                 Ok(written) => written.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into())),
                 Err(error) => Err(error),
             };
-            tap.replied(replied.as_ref());
+            tap.theirs.done(replied.as_ref());
             sent
         }
     }

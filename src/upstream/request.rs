@@ -8,7 +8,8 @@ use rmcp::service::{Peer, PeerRequestOptions, RequestHandle, RoleClient, Service
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
-use super::tap::{Answer, Tap};
+use super::exchanges::Answer;
+use super::tap::Tap;
 use super::through;
 use super::trouble::Trouble;
 use crate::chain::Chain;

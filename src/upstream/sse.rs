@@ -124,7 +124,7 @@ impl Transport<RoleClient> for SseTransport {
         self.tap.outgoing(&message);
         let (client, url, tap) = (self.client.clone(), self.endpoint.clone(), self.tap.clone());
         let messages = self.messages.clone();
-        let (given_up, stop) = (tap.given_up(asked(&message)), self.stop.clone());
+        let (given_up, stop) = (tap.ours.given_up(asked(&message)), self.stop.clone());
         // The server says only that it took the message, so a notice or an answer of ours needs no more time than that.
         let patience = if asked(&message).is_some() { Duration::MAX } else { NOTICE };
         async move {
@@ -134,7 +134,7 @@ impl Transport<RoleClient> for SseTransport {
                 () = stop.cancelled() => Err(Trouble::Broken("it was closed".into())),
                 posted = timeout(patience, post(&client, &url, &message)) => posted.unwrap_or(Ok(())),
             };
-            tap.replied(replies(&message));
+            tap.theirs.done(replies(&message));
             let Err(trouble) = posted else { return Ok(()) };
             match tap.troubled(asked(&message), trouble) {
                 // Told as an answer. If nobody reads any more, nobody waits either.

@@ -2,9 +2,9 @@
 //! parse could drop a field or refuse a content type it does not know; notifications are handled here, in order.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use rmcp::model::{
     ClientJsonRpcMessage, ClientNotification, ClientRequest, CustomRequest, CustomResult, ErrorCode, ErrorData,
@@ -15,10 +15,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tokio_util::sync::CancellationToken;
 
 use super::audience::{Audience, News};
 use super::config::Era;
+use super::exchanges::{Answer, Ours, Theirs};
 use super::flights::{Flights, OnBehalf};
 use super::listing::Listing;
 use super::secrets::Secrets;
@@ -56,17 +56,6 @@ struct TakenBack {
     request_id: RequestId,
 }
 
-/// What came for a request. rmcp is only told that it came: through its types the text would be copied and parsed again.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// The `result`, letter by letter.
-    Raw(Box<RawValue>),
-    /// The answer was longer than a line may be; its size in bytes.
-    TooLarge(u64),
-    /// There will be none.
-    Trouble(Trouble),
-}
-
 /// A request of the handshake.
 #[derive(Clone, Copy, PartialEq)]
 enum Greeting {
@@ -74,26 +63,14 @@ enum Greeting {
     Discover,
 }
 
-/// A request of ours on its way.
-#[derive(Default)]
-struct Awaited {
-    answer: Option<Answer>,
-    given_up: CancellationToken,
-}
-
-/// Requests of a server's that may wait for our answers; it could ask faster than it takes them. Each of the calls that a server
-/// works on may ask a few times.
-const MOST_ASKED: usize = 256;
-
 /// One connection's tap.
 pub(super) struct Tap {
     server: String,
     /// Requests whose answers rmcp itself must understand: those of the handshake.
     typed: Mutex<HashMap<RequestId, Greeting>>,
-    /// All other requests that are waited for.
-    awaited: Mutex<HashMap<RequestId, Awaited>>,
-    /// The server's own requests that it has no answer to yet.
-    theirs: Mutex<HashSet<RequestId>>,
+    /// All other requests.
+    pub(super) ours: Ours,
+    pub(super) theirs: Theirs,
     /// What went wrong last where no request was waited for: the handshake, a stream.
     trouble: Mutex<Option<Trouble>>,
     /// Counts `notifications/tools/list_changed`, and the same of prompts and of resources.
@@ -114,8 +91,8 @@ impl Tap {
             secrets,
             era: Mutex::default(),
             typed: Mutex::default(),
-            awaited: Mutex::default(),
-            theirs: Mutex::default(),
+            ours: Ours::default(),
+            theirs: Theirs::default(),
             trouble: Mutex::default(),
             list_changes: Default::default(),
             flights: Flights::default(),
@@ -169,7 +146,7 @@ impl Tap {
             // It may overtake the request itself where that was given up at once.
             JsonRpcMessage::Notification(sent) => match &sent.notification {
                 ClientNotification::CancelledNotification(it) => {
-                    return it.params.request_id.iter().for_each(|id| self.give_up(id));
+                    return it.params.request_id.iter().for_each(|id| self.ours.give_up(id));
                 }
                 _ => return,
             },
@@ -179,7 +156,7 @@ impl Tap {
             ClientRequest::InitializeRequest(_) => Greeting::Initialize,
             ClientRequest::DiscoverRequest(_) => Greeting::Discover,
             _ => {
-                self.awaited().insert(sent.id.clone(), Awaited::default());
+                self.ours.sent(sent.id.clone());
                 if let Some(OnBehalf(client)) = sent.request.extensions().get() {
                     let token = sent.request.get_meta().get_progress_token();
                     self.flights.left(sent.id.clone(), token, client.clone());
@@ -193,54 +170,13 @@ impl Tap {
     /// The answer to this request, if it came; afterwards nobody waits for one.
     pub(super) fn take(&self, id: &RequestId) -> Option<Answer> {
         self.flights.landed(id);
-        self.awaited().remove(id)?.answer
+        self.ours.take(id)
     }
 
     /// Nobody waits for this answer any more, if it did not come.
     pub(super) fn give_up(&self, id: &RequestId) {
         self.flights.landed(id);
-        if let Some(awaited) = self.awaited().remove(id) {
-            awaited.given_up.cancel();
-        }
-    }
-
-    /// Cancelled when a request that is waited for is given up; never for what has no answer.
-    pub(super) fn given_up(&self, id: Option<&RequestId>) -> CancellationToken {
-        let awaited = self.awaited();
-        id.and_then(|id| awaited.get(id)).map(|awaited| awaited.given_up.clone()).unwrap_or_default()
-    }
-
-    /// Our answer to this request of the server's went out, or never will: it is done with.
-    pub(super) fn replied(&self, id: Option<&RequestId>) {
-        if let Some(id) = id {
-            self.theirs().remove(id);
-        }
-    }
-
-    fn theirs(&self) -> MutexGuard<'_, HashSet<RequestId>> {
-        self.theirs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether a request of the server's is taken up: not one too many, and none twice.
-    fn takes(&self, id: RequestId) -> bool {
-        let mut theirs = self.theirs();
-        let taken = theirs.len() < MOST_ASKED && theirs.insert(id);
-        if !taken {
-            tracing::debug!(
-                server = self.server,
-                "a request of the server's that it asks twice, or one too many, is dropped"
-            );
-        }
-        taken
-    }
-
-    /// Whether the answer to this request is still waited for; never one of the handshake.
-    pub(super) fn awaits(&self, id: &RequestId) -> bool {
-        self.awaited().contains_key(id)
-    }
-
-    fn awaited(&self) -> MutexGuard<'_, HashMap<RequestId, Awaited>> {
-        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ours.give_up(id);
     }
 
     /// What went wrong last, other than with a request that was told itself.
@@ -255,7 +191,7 @@ impl Tap {
             let trouble = self.secrets.redact(format!("{trouble:?}"));
             tracing::debug!(server = self.server, trouble, "a message found no way");
         }
-        if let Some(id) = id.filter(|id| self.awaited().get(id).is_some_and(|awaited| awaited.answer.is_none())) {
+        if let Some(id) = id.filter(|id| self.ours.is_awaited(id)) {
             return Some(self.arrived(id.clone(), Answer::Trouble(trouble)));
         }
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
@@ -264,10 +200,7 @@ impl Tap {
 
     /// Keeps an answer for who waits for it, and says to rmcp that it came.
     fn arrived(&self, id: RequestId, answer: Answer) -> ServerJsonRpcMessage {
-        // One that nobody waits for any more is dropped, and so is a second one.
-        if let Some(Awaited { answer: place @ None, .. }) = self.awaited().get_mut(&id) {
-            *place = Some(answer);
-        }
+        self.ours.answered(&id, answer);
         JsonRpcMessage::response(ServerResult::CustomResult(CustomResult(Value::Null)), id)
     }
 
@@ -287,22 +220,13 @@ impl Tap {
         let id = envelope.id.and_then(|id| serde_json::from_str::<RequestId>(id.get()).ok());
         if let (Some(method), Some(id)) = (&envelope.method, &id) {
             // Theirs, with an id of their own choosing.
-            return if !self.takes(id.clone()) {
-                None
-            } else if is_question(method) {
-                // Untyped, so that nothing the client may know of is lost.
-                let params = envelope.params.and_then(|params| serde_json::from_str(params.get()).ok());
-                let question = CustomRequest::new(method.clone().into_owned(), params);
-                Some(JsonRpcMessage::request(ServerRequest::CustomRequest(question), id.clone()))
-            } else {
-                serde_json::from_str(text).map_err(|_| self.skip(text)).ok()
-            };
+            return self.asked(method, id, envelope.params, text);
         }
         match (envelope.method, id.map(as_sent)) {
             // A question of its own that it takes back: rmcp knows which.
             (Some(method), _) if method == "notifications/cancelled" => {
                 let taken_back = envelope.params.and_then(|it| serde_json::from_str::<TakenBack>(it.get()).ok());
-                self.replied(taken_back.map(|it| it.request_id).as_ref());
+                self.theirs.done(taken_back.map(|it| it.request_id).as_ref());
                 serde_json::from_str(text).map_err(|_| self.skip(text)).ok()
             }
             (Some(method), _) => {
@@ -315,6 +239,32 @@ impl Tap {
             }
             (None, id) => self.answered(envelope.result, envelope.error, id, text),
         }
+    }
+
+    /// A request of the server's own.
+    fn asked(
+        &self,
+        method: &str,
+        id: &RequestId,
+        params: Option<&RawValue>,
+        text: &str,
+    ) -> Option<ServerJsonRpcMessage> {
+        if !self.theirs.take_up(id) {
+            tracing::debug!(server = self.server, "a request that the server makes twice, or one too many, is dropped");
+            return None;
+        }
+        if is_question(method) {
+            // Untyped, so that nothing the client may know of is lost.
+            let params = params.and_then(|params| serde_json::from_str(params.get()).ok());
+            let question = CustomRequest::new(method.to_owned(), params);
+            return Some(JsonRpcMessage::request(ServerRequest::CustomRequest(question), id.clone()));
+        }
+        let request = serde_json::from_str(text).ok();
+        if request.is_none() {
+            self.theirs.done(Some(id));
+            self.skip(text);
+        }
+        request
     }
 
     /// The answer to `id` was too long to be kept.
@@ -478,7 +428,7 @@ mod tests {
 
     fn raw(tap: &Tap, line: &[u8]) -> (RequestId, String) {
         let Some(JsonRpcMessage::Response(response)) = tap.incoming(line) else { panic!("not a response") };
-        match tap.take(&response.id) {
+        match tap.ours.take(&response.id) {
             Some(Answer::Raw(text)) => (response.id, text.get().to_owned()),
             other => panic!("not raw: {other:?}"),
         }
@@ -503,31 +453,19 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_nobody_waits_for_is_not_kept() {
-        let tap = waiting();
-        let (one, other) = (RequestId::Number(1), RequestId::Number(2));
-        assert!(tap.take(&one).is_none(), "it has not come");
-        for line in [r#"{"id":1,"result":{}}"#, r#"{"id":2,"result":{}}"#] {
-            tap.incoming(line.as_bytes());
-        }
-        assert!(tap.take(&one).is_none() && tap.take(&other).is_none());
-        assert_eq!(tap.awaited().len(), 1, "request 3 is still waited for");
-    }
-
-    #[test]
     fn a_request_given_up_before_it_left_is_not_waited_for() {
         let tap = Tap::new("s", Secrets::default());
         let message = |value| serde_json::from_value::<ClientJsonRpcMessage>(value).expect("a message");
         let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "t"}});
         let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 5}});
         // The caller goes first, then the messages go out.
-        tap.give_up(&RequestId::Number(5));
+        tap.ours.give_up(&RequestId::Number(5));
         tap.outgoing(&message(call));
-        let given_up = tap.given_up(Some(&RequestId::Number(5)));
+        let given_up = tap.ours.given_up(Some(&RequestId::Number(5)));
         tap.outgoing(&message(cancelled));
-        assert!(given_up.is_cancelled() && tap.awaited().is_empty());
+        assert!(given_up.is_cancelled());
         tap.incoming(br#"{"jsonrpc":"2.0","id":5,"result":{}}"#);
-        assert!(tap.awaited().is_empty(), "an answer that nobody takes is not kept");
+        assert!(tap.ours.take(&RequestId::Number(5)).is_none(), "an answer that nobody takes is not kept");
     }
 
     #[test]

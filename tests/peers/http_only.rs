@@ -161,7 +161,7 @@ async fn a_stream_that_ends_at_once_is_not_taken_up_a_thousand_times_a_second() 
     peer.mend();
     works_again("taken up again", &gateway, "r").await;
     upstreams.shutdown().await;
-    peer.open_at_most(0).await;
+    peer.is_let_go().await;
 }
 
 /// An address that says nothing of its transport: Streamable HTTP is refused, and the older one hangs.
@@ -179,5 +179,5 @@ async fn the_second_try_is_bounded_too() {
     let upstreams = mcp_bridge::upstream::Upstreams::new(vec![config], options);
     let error = upstreams.tools("r").await.expect_err("no answer");
     assert_eq!((error.code(), error.to_string().contains("405")), ("upstream.http_status", true), "{error}");
-    peer.open_at_most(0).await;
+    peer.is_let_go().await;
 }

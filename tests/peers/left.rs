@@ -30,19 +30,19 @@ async fn calls_without_an_answer_hold_nothing() {
         for outcome in outcomes {
             assert_eq!(outcome.expect_err("no answer").code(), "upstream.call_timeout", "{wire:?}");
         }
-        // The stream of events, what tells that calls were taken back, and what is kept for the next call.
-        peer.open_at_most(5).await;
+        // The stream of events alone.
+        peer.owes_at_most(1).await;
         peer.mend();
         works_again("unanswered", &gateway, "r").await;
         upstreams.shutdown().await;
-        peer.open_at_most(0).await;
+        peer.is_let_go().await;
     }
 }
 
 /// A server that is let go while calls to it hang.
 #[tokio::test]
 async fn a_server_that_is_let_go_is_let_go_with_its_calls() {
-    for wire in EVERY {
+    join_all(EVERY.iter().map(async |wire| {
         let peer = Peer::start(*wire, all_but("tools/call", Act::Deaf)).await;
         let (gateway, upstreams) = gateway(&[("r", &peer)], START);
         gateway.tools("r").await.expect("its list");
@@ -54,14 +54,15 @@ async fn a_server_that_is_let_go_is_let_go_with_its_calls() {
             () = peer.was_asked("tools/call", 10) => {}
         }
         drop((gateway, upstreams));
-        peer.open_at_most(0).await;
-    }
+        peer.is_let_go().await;
+    }))
+    .await;
 }
 
 /// Who comes while a list is waited for hears what came of it, and does not wait as long again.
 #[tokio::test]
 async fn a_list_that_does_not_come_is_waited_for_once() {
-    for wire in EVERY {
+    join_all(EVERY.iter().map(async |wire| {
         let peer = Peer::start(*wire, all_but("tools/list", Act::Silence)).await;
         let (_gateway, upstreams) = gateway(&[("r", &peer)], START);
         for outcome in join_all((0..20).map(|_| upstreams.tools("r"))).await {
@@ -69,7 +70,8 @@ async fn a_list_that_does_not_come_is_waited_for_once() {
         }
         assert_eq!(peer.asked("tools/list").len(), 1, "{wire:?}");
         upstreams.shutdown().await;
-    }
+    }))
+    .await;
 }
 
 /// Pages of megabytes without an end.
@@ -96,7 +98,7 @@ async fn a_list_of_many_large_pages_is_cut() {
 #[tokio::test]
 async fn quiet_servers_are_told_from_dead_ones() {
     let policy = Policy { health_check_interval: Some(Duration::from_millis(300)), ..Policy::default() };
-    for wire in EVERY {
+    join_all(EVERY.iter().map(async |wire| {
         let quiet = Peer::start(*wire, |_: &Request| Act::Plain).await;
         let dead = Peer::start(*wire, all_but("ping", Act::Silence)).await;
         let upstreams = Upstreams::new(vec![quiet.config("quiet"), dead.config("dead")], options());
@@ -109,9 +111,10 @@ async fn quiet_servers_are_told_from_dead_ones() {
         let last = gateway.server("dead").expect("dead").last_error.expect("an error");
         assert_eq!(last.code, "upstream.ping_timeout", "{wire:?}: {}", last.message);
         upstreams.shutdown().await;
-        quiet.open_at_most(0).await;
-        dead.open_at_most(0).await;
-    }
+        quiet.is_let_go().await;
+        dead.is_let_go().await;
+    }))
+    .await;
 }
 
 /// A host that does not take connections: nothing refuses them either.

@@ -62,6 +62,8 @@ pub struct State {
     script: Script,
     mended: watch::Sender<bool>,
     open: watch::Sender<usize>,
+    /// Connections of HTTP on which an answer is owed, or a stream goes on.
+    pub held: watch::Sender<usize>,
     log: Mutex<Vec<Request>>,
     news: Notify,
     /// The streams of events of HTTP with SSE, by the number in the address that takes messages.
@@ -77,6 +79,7 @@ impl Peer {
             script: Arc::new(script),
             mended: watch::channel(false).0,
             open: watch::channel(0).0,
+            held: watch::channel(0).0,
             log: Mutex::default(),
             news: Notify::new(),
             streams: Mutex::default(),
@@ -147,12 +150,21 @@ impl Peer {
         tokio::time::timeout(PATIENCE, waiting).await.expect(&wanted);
     }
 
-    /// Waits until this many connections to it are open, or fewer.
-    pub async fn open_at_most(&self, limit: usize) {
-        let mut open = self.state.open.subscribe();
-        let found = tokio::time::timeout(PATIENCE, open.wait_for(|open| *open <= limit)).await.map(drop);
-        let left = *self.state.open.borrow();
-        assert!(found.is_ok(), "{left} connections over {:?} are still open, not {limit}", self.wire);
+    /// Waits until no connection to it is open.
+    pub async fn is_let_go(&self) {
+        self.at_most(0, &self.state.open).await;
+    }
+
+    /// Waits until an answer is owed on this many connections, or fewer.
+    pub async fn owes_at_most(&self, limit: usize) {
+        self.at_most(limit, &self.state.held).await;
+    }
+
+    async fn at_most(&self, limit: usize, count: &watch::Sender<usize>) {
+        let mut found = count.subscribe();
+        let outcome = tokio::time::timeout(PATIENCE, found.wait_for(|found| *found <= limit)).await.map(drop);
+        let left = *count.borrow();
+        assert!(outcome.is_ok(), "{left} connections over {:?} are left, not {limit}", self.wire);
     }
 }
 

@@ -140,8 +140,14 @@ pub async fn serve(wire: Wire, stream: TcpStream, state: &State) {
                     Wire::Sse => with_sse(act, &request, &out, state).await,
                     _ => with_http(act, &request, &out, state).await,
                 };
-                if served.is_err() {
-                    break;
+                match served.map_err(|error| error.kind()) {
+                    Ok(()) => {}
+                    Err(io::ErrorKind::TimedOut) => {
+                        state.held.send_modify(|held| *held += 1);
+                        let _ = tokio::io::copy(&mut reading, &mut tokio::io::sink()).await;
+                        return state.held.send_modify(|held| *held -= 1);
+                    }
+                    Err(_) => break,
                 }
             }
         }

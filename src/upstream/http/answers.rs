@@ -95,8 +95,8 @@ impl<R: AsyncRead + Unpin> Reading<R> {
 
     /// An answer that nobody waits for is kept from rmcp, which takes the first answer on such a stream for the last.
     fn concerns(&self, message: &ServerJsonRpcMessage) -> bool {
-        let greets = self.awaited.as_ref().is_some_and(|asked| !self.tap.awaits(asked));
-        greets || answered(message).is_none_or(|id| self.tap.awaits(id))
+        let greets = self.awaited.as_ref().is_some_and(|asked| !self.tap.ours.knows(asked));
+        greets || answered(message).is_none_or(|id| self.tap.ours.knows(id))
     }
 
     async fn ended(&mut self, reason: String) -> Option<Result<Sse, Error>> {

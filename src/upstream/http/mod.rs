@@ -15,6 +15,7 @@ use std::time::Duration;
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::common::client_side_sse::ExponentialBackoff;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::tap::Tap;
@@ -32,11 +33,12 @@ const RESUMES: usize = 5;
 const FIRST_RESUME: Duration = Duration::from_millis(200);
 
 /// A connection by Streamable HTTP; nothing is sent before the handshake. `stop` ends what is still on its way: rmcp's worker
-/// waits for the answers of a handshake whatever becomes of its transport.
+/// waits for the answers of a handshake whatever becomes of its transport. `life` is let go when the worker has ended.
 pub(super) fn transport(
     client: Client,
     tap: Arc<Tap>,
     stop: CancellationToken,
+    life: watch::Sender<Option<String>>,
 ) -> StreamableHttpClientTransport<post::Poster> {
     let mut config = StreamableHttpClientTransportConfig::with_uri(client.address().url.as_str());
     config = config.max_concurrent_requests(MOST_POSTS).max_sse_event_size(super::MAX_LINE);
@@ -44,7 +46,7 @@ pub(super) fn transport(
     resume.base_duration = FIRST_RESUME;
     resume.max_times = Some(RESUMES);
     config.retry_config = Arc::new(resume);
-    StreamableHttpClientTransport::with_client(post::Poster { client, tap, stop }, config)
+    StreamableHttpClientTransport::with_client(post::Poster { client, tap, stop, _life: Arc::new(life) }, config)
 }
 
 /// What an error of the HTTP client means, in words that hold no address: its query may be a secret.

@@ -20,6 +20,7 @@ use rmcp::transport::streamable_http_client::{
 };
 use serde_json::value::RawValue;
 use sse_stream::Sse;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::answers;
@@ -43,6 +44,8 @@ pub(in crate::upstream) struct Poster {
     pub(super) tap: Arc<Tap>,
     /// Cancelled when the connection was given up, or came never about.
     pub(super) stop: CancellationToken,
+    /// By its end who waits for the end of the connection hears of it.
+    pub(super) _life: Arc<watch::Sender<Option<String>>>,
 }
 
 /// Why a message has no answer.
@@ -119,7 +122,7 @@ impl Poster {
         if body.trim_ascii_start().first() != Some(&b'[') {
             let message = answers::addressed(self.tap.incoming(body).ok_or_else(unreadable)?, asked);
             // Nothing else will come: it would be waited for in vain.
-            if let Some(other) = answers::answered(&message).filter(|id| *id != asked && self.tap.awaits(asked)) {
+            if let Some(other) = answers::answered(&message).filter(|id| *id != asked && self.tap.ours.knows(asked)) {
                 return Err(not_mcp(&format!("an answer to request {other}, which is another")));
             }
             return Ok(StreamableHttpPostResponse::Json(message, session));
@@ -190,7 +193,7 @@ impl StreamableHttpClient for Poster {
         self.tap.outgoing(&message);
         let exchange = self.exchange(&message, session.as_deref(), headers.into_iter().collect());
         let outcome = self.stop.run_until_cancelled(exchange).await.unwrap_or_else(|| Err(closed().into()));
-        self.tap.replied(replies(&message));
+        self.tap.theirs.done(replies(&message));
         outcome.or_else(|fault| self.told(&message, fault))
     }
 
