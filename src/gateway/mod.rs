@@ -9,7 +9,6 @@ mod breaker;
 mod error;
 mod gate;
 mod health;
-mod rate;
 mod retry;
 mod size;
 

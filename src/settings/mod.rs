@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use environment::{Environment, no_color};
 pub use error::SettingsError;
-pub use parse::{clamp_timeout, parse_seconds};
+pub use parse::{clamp_timeout, parse_bytes, parse_seconds};
 pub use survival::Survival;
 pub use variables::{VARIABLES, Variable};
 
@@ -247,7 +247,7 @@ pub fn default_image() -> &'static str {
 }
 
 /// Python with asyncio loaded takes about 30 MiB; below this a run dies before its first line.
-const MEMORY_FLOOR: u64 = 48 << 20;
+pub const MEMORY_FLOOR: u64 = 48 << 20;
 /// Supervisor, worker and two to spare.
 const PIDS_FLOOR: u32 = 4;
 

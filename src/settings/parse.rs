@@ -156,7 +156,7 @@ pub fn parse_seconds(text: &str) -> Option<Duration> {
 }
 
 /// A size: `512m`, `1g`, `1.5GiB`, `100kB`, plain bytes. Units are powers of 1024, as container engines read them.
-pub(super) fn parse_bytes(text: &str) -> Option<u64> {
+pub fn parse_bytes(text: &str) -> Option<u64> {
     let (number, unit) = split_unit(text.trim())?;
     let shift = match unit.as_str() {
         "" | "b" => 0,
