@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::canonical::sha256_of;
 use super::record::{Passed, Record};
-use super::redact::redacted;
+use super::redact::redacted_members;
 use super::trail::Trail;
 
 /// Bytes of arguments that a line holds; of larger ones it has the hash alone.
@@ -35,11 +35,11 @@ impl Account {
     }
 
     /// What the trail is to say of these arguments. Nothing is computed where there is no trail.
-    pub fn passed(&self, arguments: impl FnOnce() -> Value) -> Option<Passed> {
+    pub fn passed(&self, arguments: &Map<String, Value>) -> Option<Passed> {
         let trail = self.trail.as_ref()?;
-        let arguments = arguments();
-        let shown = trail.keeps_arguments().then(|| redacted(&arguments)).filter(|it| it.to_string().len() <= MOST);
-        Some(Passed { sha256: sha256_of(&arguments), arguments: shown })
+        let shown = trail.keeps_arguments().then(|| Value::Object(redacted_members(arguments)));
+        let shown = shown.filter(|it| it.to_string().len() <= MOST);
+        Some(Passed { sha256: sha256_of(arguments), arguments: shown })
     }
 
     /// Writes one line, to the log and to the trail.

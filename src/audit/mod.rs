@@ -25,6 +25,6 @@ pub use account::Account;
 pub use canonical::sha256_of;
 pub use error::AuditError;
 pub use record::{Kind, Passed, Record};
-pub use redact::redacted;
+pub use redact::redacted_members;
 pub use trail::{Health, Options, Trail};
 pub use verify::{Fault, Verified, verify};

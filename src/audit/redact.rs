@@ -1,6 +1,6 @@
 //! Values that look like secrets, left out of what is kept or shown.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// What stands in their place.
 const LEFT_OUT: &str = "[redacted]";
@@ -27,17 +27,19 @@ const BEGINNINGS: [&str; 14] = [
 /// Letters that such a text has at least: a word in prose may begin likewise.
 const SHORTEST: usize = 16;
 
-/// The same value, with what stands under a secret's name and what looks like a secret replaced. A net, not a promise: a secret in the
+/// The same members, with what stands under a secret's name and what looks like a secret replaced. A net, not a promise: a secret in the
 /// middle of a text is not seen.
-pub fn redacted(value: &Value) -> Value {
+pub fn redacted_members(members: &Map<String, Value>) -> Map<String, Value> {
+    let member = |(name, value): (&String, &Value)| {
+        let value = if names_secret(name) && !value.is_boolean() { LEFT_OUT.into() } else { redacted(value) };
+        (name.clone(), value)
+    };
+    members.iter().map(member).collect()
+}
+
+fn redacted(value: &Value) -> Value {
     match value {
-        Value::Object(members) => {
-            let member = |(name, value): (&String, &Value)| {
-                let value = if names_secret(name) && !value.is_boolean() { LEFT_OUT.into() } else { redacted(value) };
-                (name.clone(), value)
-            };
-            Value::Object(members.iter().map(member).collect())
-        }
+        Value::Object(members) => Value::Object(redacted_members(members)),
         Value::Array(elements) => elements.iter().map(redacted).collect(),
         Value::String(text) if is_secret(text) => LEFT_OUT.into(),
         other => other.clone(),

@@ -183,9 +183,10 @@ async fn a_bridge_that_was_killed_leaves_a_whole_trail() {
 #[test]
 fn the_hash_does_not_depend_on_the_order_of_names() {
     let (one, other) = (json!({"b": [1, {"y": 2, "x": "ü"}], "a": null}), json!({"a": null, "b": [1, {"x": "ü", "y": 2}]}));
-    assert_eq!(sha256_of(&one), sha256_of(&other));
+    let hash = |value: &Value| sha256_of(value.as_object().expect("an object"));
+    assert_eq!(hash(&one), hash(&other));
     // echo -n '{"a":1}' | sha256sum
-    assert_eq!(sha256_of(&json!({"a": 1})), "015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862");
+    assert_eq!(hash(&json!({"a": 1})), "015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862");
 }
 
 /// Every file of a trail of some files, by name.

@@ -61,7 +61,9 @@ impl Writer {
             }
             self.write(entries);
             // Who does not wait any more is not told.
-            waiting.into_iter().for_each(|done| drop(done.send(())));
+            for done in waiting {
+                let _ = done.send(());
+            }
         }
     }
 

@@ -4,12 +4,15 @@
 //! Python exception that the program will see ([`refusal`]). Must never talk to an upstream by itself: calls go through
 //! `gateway`. Called by `execution`, which hands it to `guest`.
 
+mod ask;
 mod call;
 mod docs;
 mod ledger;
 mod names;
+mod question;
 mod refusal;
 mod saved;
+mod seen;
 mod shared;
 
 use std::collections::BTreeSet;
@@ -20,25 +23,28 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::access::View;
+use crate::audit::Account;
 use crate::guest::{Answer, Operation, Refusal, ServerName};
 use crate::output::Calls;
 use crate::upstream::ClientHandle;
 
-pub use docs::summary as capabilities;
 use ledger::Ledger;
 pub use names::Names;
 pub use saved::{SavedError, SavedTools};
+pub use seen::Seen;
 pub use shared::Shared;
 
 /// Answers one run's requests.
 pub struct Broker {
-    shared: Arc<Shared>,
     /// What the caller of this run may see and use.
-    #[expect(dead_code, reason = "the rules come with their own commit")]
-    view: Arc<View>,
+    seen: Seen,
+    account: Account,
     /// Who can be asked while the program runs.
-    #[expect(dead_code, reason = "comes with the first question")]
     client: Option<ClientHandle>,
+    /// Held while a question is open.
+    asking: tokio::sync::Mutex<()>,
+    /// Calls that were passed on, where the caller may make so many of them.
+    made: Mutex<u64>,
     /// Names given in the call's `servers`, resolved; `None`: all.
     requested: Option<Vec<String>>,
     /// When the run ends, whatever a call's own timeout says.
@@ -47,22 +53,34 @@ pub struct Broker {
     ledger: Mutex<Ledger>,
 }
 
+/// On whose behalf a run is: the rules that count, where its lines go, and who can be asked.
+#[derive(Clone)]
+pub struct Behalf {
+    pub view: Arc<View>,
+    pub account: Account,
+    pub client: Option<ClientHandle>,
+}
+
 impl Broker {
-    pub fn new(
-        shared: Arc<Shared>,
-        caller: &str,
-        client: Option<ClientHandle>,
-        requested: Option<Vec<String>>,
-        deadline: Instant,
-    ) -> Self {
+    pub fn new(shared: Arc<Shared>, behalf: &Behalf, requested: Option<Vec<String>>, deadline: Instant) -> Self {
+        let Behalf { view, account, client } = behalf.clone();
         let loaded = requested.iter().flatten().cloned().collect();
-        let view = shared.view(caller);
-        Self { shared, view, client, requested, deadline, loaded: Mutex::new(loaded), ledger: Mutex::default() }
+        Self {
+            seen: Seen::new(shared, view),
+            account,
+            client,
+            asking: Default::default(),
+            made: Mutex::default(),
+            requested,
+            deadline,
+            loaded: Mutex::new(loaded),
+            ledger: Mutex::default(),
+        }
     }
 
     /// The servers that the program may name, for `Start`.
     pub fn servers(&self) -> Vec<ServerName> {
-        let names = self.shared.names();
+        let names = self.seen.names();
         let further = names.further().map(|(name, alias, _)| (name, alias));
         names.all().chain(further).map(|(name, alias)| ServerName { name: name.into(), alias: alias.into() }).collect()
     }
@@ -72,13 +90,13 @@ impl Broker {
         let requested = self.requested.as_ref()?;
         let asked = |name: &str| requested.iter().any(|asked| asked == name);
         let further =
-            self.shared.names().further().filter(|(_, _, name)| asked(name)).map(|(also, ..)| also.to_owned());
+            self.seen.names().further().filter(|(_, _, name)| asked(name)).map(|(also, ..)| also.to_owned());
         Some(requested.iter().cloned().chain(further).collect())
     }
 
     /// Starts the requested servers before the program asks; failures show at the first call.
     pub async fn preload(&self) {
-        let starts = self.requested.iter().flatten().map(|server| self.shared.catalog(server));
+        let starts = self.requested.iter().flatten().map(|server| self.seen.catalog(server));
         futures::future::join_all(starts).await;
     }
 
@@ -98,7 +116,7 @@ impl Broker {
 
     /// The server a program means, if this run may use it.
     fn server(&self, asked: &str) -> Result<&str, Refusal> {
-        let names = self.shared.names();
+        let names = self.seen.names();
         let Some(name) = names.resolve(asked) else {
             return Err(refusal::server_not_found(asked, names, self.requested.as_deref()));
         };
@@ -115,10 +133,10 @@ impl Answer for Broker {
             match operation {
                 Operation::CallTool(call) => self.call_tool(&call).await,
                 Operation::SaveTool { name, source, description } => {
-                    refusal::saved(self.shared.saved.save(&name, &source, description.as_deref()).await)
+                    refusal::saved(self.seen.shared().saved.save(&name, &source, description.as_deref()).await)
                 }
-                Operation::ListSavedTools => refusal::saved(self.shared.saved.list().await),
-                Operation::LoadSavedTool { name } => refusal::saved(self.shared.saved.load(&name).await),
+                Operation::ListSavedTools => refusal::saved(self.seen.shared().saved.list().await),
+                Operation::LoadSavedTool { name } => refusal::saved(self.seen.shared().saved.load(&name).await),
                 look_up => self.look_up(look_up).await.and_then(refusal::to_raw),
             }
         })

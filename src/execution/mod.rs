@@ -8,6 +8,7 @@ mod admission;
 mod caller;
 mod in_session;
 mod live;
+mod on_behalf;
 mod output;
 mod pool;
 mod prepared;

@@ -1,5 +1,4 @@
-//! One line for each call, under the tracing target `audit`: who was called, what became of it, how long and how large.
-//! Never the values of arguments or results.
+//! One record of each call, whatever becomes of it: who was called on whose account, how long it took and how large it was.
 
 use std::io;
 
@@ -7,19 +6,45 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::{Called, GatewayError};
+use crate::audit::{Account, Kind, Passed, Record};
+
+/// By what right a call is made, and on whose account.
+#[derive(Clone, Debug)]
+pub struct Granted {
+    pub account: Account,
+    /// `allow` or `ask`.
+    pub decision: &'static str,
+    /// The rule that allows it.
+    pub rule: String,
+}
+
+/// Of a call by the bridge's own user, whom no rule concerns.
+impl Default for Granted {
+    fn default() -> Self {
+        Self { account: Account::default(), decision: "allow", rule: "no rules".into() }
+    }
+}
 
 /// A call that is being made. Dropped before [`Audit::end`], it says that the caller gave up.
 pub(super) struct Audit<'a> {
+    granted: &'a Granted,
     server: &'a str,
     tool: &'a str,
     request_bytes: usize,
+    passed: Option<Passed>,
     begun: Instant,
     ended: bool,
 }
 
 impl<'a> Audit<'a> {
-    pub(super) fn begin(server: &'a str, tool: &'a str, arguments: &Map<String, Value>) -> Self {
-        Self { server, tool, request_bytes: size(arguments), begun: Instant::now(), ended: false }
+    pub(super) fn begin(
+        granted: &'a Granted,
+        server: &'a str,
+        tool: &'a str,
+        arguments: &Map<String, Value>,
+    ) -> Self {
+        let passed = granted.account.passed(arguments);
+        Self { granted, server, tool, request_bytes: size(arguments), passed, begun: Instant::now(), ended: false }
     }
 
     pub(super) fn end(mut self, outcome: &Result<Called, GatewayError>) {
@@ -30,17 +55,20 @@ impl<'a> Audit<'a> {
         }
     }
 
-    fn write(&self, outcome: &str, result_bytes: usize) {
-        tracing::info!(
-            target: "audit",
-            server = self.server,
-            tool = self.tool,
-            outcome,
-            duration_ms = self.begun.elapsed().as_secs_f64() * 1000.0,
-            request_bytes = self.request_bytes,
+    fn write(&mut self, outcome: &str, result_bytes: usize) {
+        self.granted.account.write(Record {
+            kind: Kind::Call,
+            server: self.server.to_owned(),
+            name: self.tool.to_owned(),
+            decision: self.granted.decision,
+            rule: self.granted.rule.clone(),
+            outcome: outcome.to_owned(),
+            duration: self.begun.elapsed(),
+            request_bytes: self.request_bytes,
             result_bytes,
-            "call"
-        );
+            calls: None,
+            passed: self.passed.take(),
+        });
     }
 }
 

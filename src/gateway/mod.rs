@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use crate::upstream::config::{Policy, ServerConfig};
 use crate::upstream::{Changes, ServerState, ServerTools, Upstreams};
 use audit::Audit;
+pub use audit::Granted;
 pub use breaker::BreakerState;
 use breaker::Errand;
 pub use error::GatewayError;
@@ -125,16 +126,28 @@ impl Gateway {
         Arc::clone(&self.0.trouble)
     }
 
-    /// Calls a tool. The layers, from the outside in:
+    /// Calls a tool for the bridge's own user, whom no rule concerns.
     pub async fn call(
         &self,
+        server: &str,
+        tool: &str,
+        arguments: Map<String, Value>,
+        deadline: Instant,
+    ) -> Result<Called, GatewayError> {
+        self.call_for(&Granted::default(), server, tool, arguments, deadline).await
+    }
+
+    /// Calls a tool on somebody's account. The layers, from the outside in:
+    pub async fn call_for(
+        &self,
+        granted: &Granted,
         server: &str,
         tool: &str,
         mut arguments: Map<String, Value>,
         deadline: Instant,
     ) -> Result<Called, GatewayError> {
         // 1. Audit: one line for each call, whatever becomes of it, a dropped one included.
-        let audit = Audit::begin(server, tool, &arguments);
+        let audit = Audit::begin(granted, server, tool, &arguments);
         let outcome = async {
             let gate = self.gate(server)?;
             health::used(gate, &self.0.upstreams);

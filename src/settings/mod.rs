@@ -6,6 +6,7 @@
 
 mod environment;
 mod error;
+mod guard;
 mod parse;
 mod survival;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 pub use environment::{Environment, no_color};
 pub use error::SettingsError;
+pub use guard::Guard;
 pub use parse::{clamp_timeout, parse_bytes, parse_seconds};
 pub use survival::Survival;
 pub use variables::{VARIABLES, Variable};
@@ -154,6 +156,7 @@ pub struct Settings {
     pub state_dir: PathBuf,
     pub log_level: String,
     pub log_format: LogFormat,
+    pub guard: Guard,
 }
 
 impl Settings {
@@ -237,6 +240,7 @@ impl Settings {
                 "MCP_BRIDGE_LOG_FORMAT",
                 &[("text", LogFormat::Text), ("json", LogFormat::Json)],
             )?,
+            guard: Guard::read(env)?,
         })
     }
 }

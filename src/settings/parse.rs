@@ -39,6 +39,14 @@ pub(super) fn path(env: &Environment, name: &'static str) -> Option<std::path::P
     std::path::absolute(text).ok()
 }
 
+/// A name that is shown and written down, if there is one.
+pub(super) fn name(env: &Environment, name: &'static str) -> Result<Option<String>, SettingsError> {
+    let Some(text) = env.get(name).filter(|text| !text.is_empty()) else { return Ok(None) };
+    // As `access` takes them.
+    let is_name = !text.trim().is_empty() && text.chars().count() <= 100 && !text.chars().any(char::is_control);
+    if is_name { Ok(Some(text.to_owned())) } else { Err(invalid(env, name)) }
+}
+
 pub(super) fn choice<T: Copy>(
     env: &Environment,
     name: &'static str,
