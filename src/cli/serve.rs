@@ -8,14 +8,15 @@ use std::sync::{Mutex, Once, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use serde_json::{Map, Value};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Exit;
 use super::bridge::{self, Bridge};
 use super::follow::follow;
-use super::paint;
-use crate::broker;
+use super::{guard, paint};
+use crate::access;
 #[cfg(unix)]
 use crate::control;
 use crate::discovery::Discovery;
@@ -31,12 +32,15 @@ use crate::settings::{Environment, OutputMode, Settings};
 pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
     let found = bridge::discover(&env, &settings);
     log_found(&found);
-    let bridge = Arc::new(Bridge::new(&env, &settings, &found));
+    let bridge = match Bridge::new(&env, &settings, &found) {
+        Ok(bridge) => Arc::new(bridge),
+        Err(exit) => return exit,
+    };
     let served = Arc::new(Served::new(&bridge, &settings));
     let closing = CancellationToken::new();
     let server = server::Bridge {
         runs: Arc::clone(&served) as Arc<dyn Runs>,
-        caller: Caller::stdio(),
+        caller: guard::caller(&settings),
         timeout: settings.timeout,
         max_timeout: settings.max_timeout,
         mode: mode(settings.output_mode),
@@ -46,6 +50,7 @@ pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
         tasks: Arc::default(),
     };
     let opening = opens_in_trouble(&served).abort_handle();
+    let rules = guard::follow(&bridge, &settings);
     let following = follow(&bridge, env, settings, found);
     let stop = closing.clone();
     let signals = tokio::spawn(async move {
@@ -56,7 +61,7 @@ pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
     closing.cancel();
     served.close();
     signals.abort();
-    following.iter().chain([&opening]).for_each(AbortHandle::abort);
+    following.iter().chain([&opening]).chain(&rules).for_each(AbortHandle::abort);
     bridge.shutdown().await;
     match ended {
         Ok(()) => Exit::Success,
@@ -71,6 +76,8 @@ pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
 /// A bridge and, from its first session or its first trouble with a server on, the door for `mcp-bridge sessions` and `servers`.
 struct Served {
     bridge: Arc<Bridge>,
+    /// Calls may say by an argument who makes them.
+    agent_id: bool,
     #[cfg(unix)]
     state: PathBuf,
     #[cfg(unix)]
@@ -80,9 +87,10 @@ struct Served {
 }
 
 impl Served {
-    fn new(bridge: &Arc<Bridge>, #[cfg_attr(not(unix), expect(unused_variables))] settings: &Settings) -> Self {
+    fn new(bridge: &Arc<Bridge>, settings: &Settings) -> Self {
         Self {
             bridge: Arc::clone(bridge),
+            agent_id: settings.guard.agent_id,
             #[cfg(unix)]
             state: settings.state_dir.clone(),
             #[cfg(unix)]
@@ -198,11 +206,32 @@ impl Runs for Served {
         async move { self.bridge.executor.run(&caller, request, cancel).await }.boxed()
     }
 
-    fn resolve(&self, request: &mut RunRequest) -> Result<(), RequestError> {
-        self.bridge.resolve(request)
+    fn identify(&self, caller: &Caller, arguments: &mut Map<String, Value>) -> Result<Caller, RequestError> {
+        if !self.agent_id {
+            return Ok(caller.clone());
+        }
+        let said = access::take_agent_id(arguments).map_err(|found| RequestError::Argument {
+            field: access::AGENT_ID.into(),
+            found,
+            accepted: "a name of at most 100 characters".into(),
+            hint: "leave it out, or say who makes the call".into(),
+        })?;
+        Ok(caller.saying(said.as_deref()))
     }
 
-    fn capabilities(&self) -> String {
-        broker::capabilities(&self.bridge.executor.shared())
+    fn takes_agent_id(&self) -> bool {
+        self.agent_id
+    }
+
+    fn offers(&self, caller: &Caller, tool: &str) -> bool {
+        !self.bridge.executor.shared().view(caller.who()).decide_own(tool).is_denied()
+    }
+
+    fn resolve(&self, caller: &Caller, request: &mut RunRequest) -> Result<(), RequestError> {
+        self.bridge.resolve(caller, request)
+    }
+
+    fn capabilities(&self, caller: &Caller) -> String {
+        self.bridge.seen(caller).summary()
     }
 }

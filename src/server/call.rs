@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Bridge;
 use super::progress::{self, Listener};
 use super::tasks::{self, Ended};
-use crate::execution::{Live, RequestError, RunRequest};
+use crate::execution::{Caller, Live, RequestError, RunRequest};
 use crate::output::{ErrorReport, Mode, Report, Status, render};
 
 impl Bridge {
@@ -20,10 +20,13 @@ impl Bridge {
         call: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> CallToolResponse {
-        let arguments = call.arguments.unwrap_or_default();
-        let request = RunRequest::read(&arguments, self.timeout, self.max_timeout)
-            .and_then(|mut request| self.runs.resolve(&mut request).map(|()| request));
-        let mut request = match request {
+        let mut arguments = call.arguments.unwrap_or_default();
+        let request = self.runs.identify(&self.caller, &mut arguments).and_then(|caller| {
+            let mut request = RunRequest::read(&arguments, self.timeout, self.max_timeout)?;
+            self.runs.resolve(&caller, &mut request)?;
+            Ok((caller, request))
+        });
+        let (caller, mut request) = match request {
             Ok(request) => request,
             Err(error) => return result(&refused(&error), self.mode).into(),
         };
@@ -42,7 +45,7 @@ impl Bridge {
             }
         };
         let answer = async {
-            let answer = self.outcome(request, takes_tasks, &context.ct).await;
+            let answer = self.outcome(caller, request, takes_tasks, &context.ct).await;
             answered.cancel();
             answer
         };
@@ -50,10 +53,10 @@ impl Bridge {
     }
 
     /// Runs the program until it ends, or is old enough to be a task.
-    async fn outcome(&self, request: RunRequest, takes_tasks: bool, cancelled: &CancellationToken) -> CallToolResponse {
+    async fn outcome(&self, caller: Caller, request: RunRequest, takes_tasks: bool, cancelled: &CancellationToken) -> CallToolResponse {
         let (live, timeout) = (request.live.clone().filter(|_| takes_tasks), request.timeout);
         let cancel = self.closing.child_token();
-        let (runs, caller, token) = (Arc::clone(&self.runs), self.caller.clone(), cancel.clone());
+        let (runs, token) = (Arc::clone(&self.runs), cancel.clone());
         let mut run: BoxFuture<'static, Report> = Box::pin(async move { runs.run(caller, request, token).await });
         tokio::select! {
             report = &mut run => result(&report, self.mode).into(),

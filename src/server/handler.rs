@@ -12,6 +12,7 @@ use rmcp::model::{
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::error::ServerError;
@@ -29,8 +30,22 @@ pub trait Runs: Send + Sync + 'static {
     fn prepare(&self);
     fn run(&self, caller: Caller, request: RunRequest, cancel: CancellationToken) -> BoxFuture<'_, Report>;
     /// Names a caller may use in `servers`, and the name an alias stands for.
-    fn resolve(&self, request: &mut RunRequest) -> Result<(), RequestError>;
-    fn capabilities(&self) -> String;
+    fn resolve(&self, caller: &Caller, request: &mut RunRequest) -> Result<(), RequestError>;
+    /// What there is for this caller.
+    fn capabilities(&self, caller: &Caller) -> String;
+    /// Who makes a call: the transport's caller, or, where the operator lets calls say so, whom the arguments name. What says so is
+    /// taken out of them: it is for nobody else.
+    fn identify(&self, caller: &Caller, _arguments: &mut Map<String, Value>) -> Result<Caller, RequestError> {
+        Ok(caller.clone())
+    }
+    /// Whether calls may say who makes them.
+    fn takes_agent_id(&self) -> bool {
+        false
+    }
+    /// Whether a tool of the bridge itself is there for this caller.
+    fn offers(&self, _caller: &Caller, _tool: &str) -> bool {
+        true
+    }
 }
 
 /// The MCP server of one connection.
@@ -65,7 +80,10 @@ impl ServerHandler for Bridge {
         _page: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(vec![tool::definition()]))
+        // Who calls is known when it calls: a list is the transport's caller's, or everybody's.
+        let is_offered = self.runs.takes_agent_id() || self.runs.offers(&self.caller, tool::NAME);
+        let run_python = is_offered.then(|| tool::offered(self.runs.takes_agent_id()));
+        Ok(ListToolsResult::with_all_items(run_python.into_iter().collect()))
     }
 
     async fn call_tool(
@@ -131,7 +149,7 @@ impl ServerHandler for Bridge {
         _context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let contents = if request.uri == CAPABILITIES {
-            ResourceContents::text(self.runs.capabilities(), CAPABILITIES).with_mime_type("text/markdown")
+            ResourceContents::text(self.runs.capabilities(&self.caller), CAPABILITIES).with_mime_type("text/markdown")
         } else {
             pages::read(&self.tasks, &request.uri).map_err(|error: ServerError| error.about_resource())?
         };

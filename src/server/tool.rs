@@ -8,6 +8,8 @@ use std::sync::Arc;
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use serde_json::{Value, json};
 
+use crate::access::AGENT_ID;
+
 /// The tool's name.
 pub const NAME: &str = "run_python";
 
@@ -39,6 +41,18 @@ pub fn definition() -> Tool {
         .with_raw_output_schema(object(crate::output::output_schema()))
         // What a program does depends on the servers it calls: nothing milder would be true.
         .with_annotations(ToolAnnotations::new().read_only(false).destructive(true).idempotent(false).open_world(true))
+}
+
+/// The definition as it is offered, with the argument that says who calls where calls may say so.
+pub(super) fn offered(with_agent_id: bool) -> Tool {
+    let mut tool = definition();
+    if with_agent_id
+        && let Some(Value::Object(properties)) = Arc::make_mut(&mut tool.input_schema).get_mut("properties")
+    {
+        let about = json!({"type": "string", "description": "Who you are, as the operator named you"});
+        properties.insert(AGENT_ID.into(), about);
+    }
+    tool
 }
 
 fn object(value: Value) -> Arc<JsonObject> {
