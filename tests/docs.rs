@@ -14,6 +14,8 @@ use mcp_bridge::upstream::UpstreamError;
 
 /// Folders whose names begin codes; `request` is `execution`'s second enum.
 const CODE_FAMILIES: [&str; 19] = [
+    "access",
+    "audit",
     "settings",
     "discovery",
     "install",

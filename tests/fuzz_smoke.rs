@@ -53,6 +53,11 @@ fn any_json() -> impl Strategy<Value = Value> {
         "_timeout",
         "class",
         "",
+        "access_rules",
+        "tools",
+        "deny",
+        "limits",
+        "*",
     ]);
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -150,6 +155,11 @@ proptest! {
     #[test]
     fn render(data in any_bytes()) {
         targets::render_report(&data);
+    }
+
+    #[test]
+    fn rules(data in any_bytes()) {
+        targets::rules(&data);
     }
 
     #[test]

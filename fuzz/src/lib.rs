@@ -3,6 +3,7 @@
 //! The functions need nothing of a fuzzer, so `tests/fuzz_smoke.rs` runs them on stable Rust too.
 
 use bytes::BytesMut;
+use mcp_bridge::access::{View, read};
 use mcp_bridge::catalog::{Detail, ServerCatalog, ToolDefinition};
 use mcp_bridge::discovery::{Options, Os, Place, discover};
 use mcp_bridge::execution::RunRequest;
@@ -173,5 +174,28 @@ pub fn request(data: &[u8]) {
             assert!(!request.timeout.is_zero() && request.timeout <= most && !request.code.trim().is_empty())
         }
         Err(error) => assert!(!error.hint().is_empty() && error.to_string().len() < 1000),
+    }
+}
+
+/// A file of access rules: understood as a whole, or refused with every problem's place; what is understood decides every use.
+pub fn rules(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    // The bytes themselves, and as an entry inside a file that is otherwise good.
+    for text in [text.to_string(), format!("{{\"access_rules\": {{\"a\": {text}}}}}")] {
+        match read(&text, std::path::Path::new("rules.json")) {
+            Ok(rules) => {
+                let view = View::of(&rules, "a");
+                for name in ["", "x", "*", "file:///a", &text] {
+                    let used = [
+                        view.decide(name, name, None),
+                        view.decide_resource(name, name),
+                        view.decide_prompt(name, name),
+                    ];
+                    assert!(view.shows_server(name) || used.iter().all(|ruled| ruled.is_denied()));
+                    assert!(!view.shows_all(name) || !used.iter().any(|ruled| ruled.is_denied()));
+                }
+            }
+            Err(errors) => assert!(!errors.is_empty() && errors.iter().all(|error| !error.hint().is_empty())),
+        }
     }
 }

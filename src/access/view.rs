@@ -92,6 +92,11 @@ impl View {
         matches!(self.sight, Sight::Everything)
     }
 
+    /// Whether a decision about a tool depends on what its server declares.
+    pub fn minds_annotations(&self) -> bool {
+        matches!(&self.sight, Sight::Part(entry) if !entry.annotations.is_empty())
+    }
+
     /// Whether any part of a server is there for this caller.
     pub fn shows_server(&self, server: &str) -> bool {
         match &self.sight {

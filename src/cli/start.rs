@@ -151,7 +151,10 @@ fn plain(value: &Value) -> String {
 pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
     let found = bridge::discover(&env, &settings);
     log_found(&found);
-    let bridge = Arc::new(Bridge::new(&env, &settings, &found));
+    let bridge = match Bridge::new(&env, &settings, &found) {
+        Ok(bridge) => Arc::new(bridge),
+        Err(exit) => return exit,
+    };
     let served = Arc::new(Served::new(&bridge, &settings));
     let closing = CancellationToken::new();
     let template = server::Bridge {

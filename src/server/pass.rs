@@ -21,6 +21,7 @@ use crate::access::{Ruled, View};
 use crate::audit;
 use crate::broker::Shared;
 use crate::direct::{self, Entry, Kind, Page, Placed};
+use crate::execution::Caller;
 use crate::gateway::GatewayError;
 use crate::upstream::{Asking, UpstreamError, through};
 
@@ -52,11 +53,12 @@ impl Bridge {
     /// A call of a tool that is not the bridge's own.
     pub(super) async fn call_direct(
         &self,
+        caller: &Caller,
         name: &str,
         arguments: Map<String, Value>,
         context: &RequestContext<RoleServer>,
     ) -> Outcome {
-        let permit = self.permit();
+        let permit = self.permit(caller);
         let (shared, view) = (&permit.shared, &permit.view);
         if direct::is_lookup(name) {
             return match direct::look_up(&self.direct, shared, view, name, &arguments).await {
@@ -156,7 +158,7 @@ impl Bridge {
     }
 
     async fn find_prompt(&self, name: &str) -> Result<(Permit, Entry, Ruled), ErrorData> {
-        let permit = self.permit();
+        let permit = self.permit(&self.caller);
         if self.direct.expose().has_direct() {
             let list = self.direct.list(&permit.shared, Kind::Prompts).await;
             if let Some(prompt) = list.find(name) {
@@ -171,7 +173,7 @@ impl Bridge {
     }
 
     async fn find_resource(&self, uri: &str) -> Result<(Permit, Placed, Ruled), ErrorData> {
-        let permit = self.permit();
+        let permit = self.permit(&self.caller);
         let shared = &permit.shared;
         if self.direct.expose().has_direct() {
             let (resources, templates) =
@@ -191,7 +193,7 @@ impl Bridge {
 
     /// As [`Bridge::find_resource`], for the text of a template.
     async fn find_template(&self, text: &str) -> Result<(Permit, Placed, Ruled), ErrorData> {
-        let permit = self.permit();
+        let permit = self.permit(&self.caller);
         if self.direct.expose().has_direct() {
             let list = self.direct.list(&permit.shared, Kind::Templates).await;
             if let Some(entry) = list.find(text).filter(|it| direct::shows(&permit.view, Kind::Templates, it)) {

@@ -10,6 +10,7 @@ use super::Bridge;
 use crate::access::{Decision, Ruled, View};
 use crate::audit::{Account, Kind, Record};
 use crate::broker::{self, Shared};
+use crate::execution::Caller;
 use crate::gateway::Granted;
 use crate::upstream::ClientHandle;
 
@@ -27,13 +28,13 @@ pub(super) struct Withheld {
 }
 
 impl Bridge {
-    /// What the caller may see now.
-    pub(super) fn permit(&self) -> Permit {
+    /// What this caller may see now.
+    pub(super) fn permit(&self, caller: &Caller) -> Permit {
         let shared = self.runs.shared();
-        let view = shared.view(self.caller.who());
+        let view = shared.view(caller.who());
         // A request by itself is a run of one call.
         let run = shared.trail().map_or_else(String::new, |_| uuid::Uuid::new_v4().to_string());
-        let account = Account::new(self.caller.who(), &run, shared.trail().cloned());
+        let account = Account::new(caller.who(), &run, shared.trail().cloned());
         Permit { shared, view, account }
     }
 }
