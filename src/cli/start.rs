@@ -108,7 +108,7 @@ fn value(key: &Key) -> String {
 }
 
 fn with_flags(env: Environment, args: &StartArgs) -> Environment {
-    let before = env.get(ADDRESS).and_then(|text| crate::settings::address(text));
+    let before = env.get(ADDRESS).and_then(crate::settings::address);
     let address = args.http.clone().or_else(|| {
         (args.host.is_some() || args.port.is_some()).then(|| {
             let host = args.host.clone().or_else(|| before.map(|address| address.ip().to_string()));
@@ -162,7 +162,7 @@ pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
         direct: Arc::new(direct(&settings, &bridge)),
         parked: Arc::default(),
         session: Arc::default(),
-        caller: Caller::named("http"),
+        caller: Caller::anonymous(),
         timeout: settings.timeout,
         max_timeout: settings.max_timeout,
         mode: mode(settings.output_mode),

@@ -17,6 +17,11 @@ impl Caller {
         Self { name: "stdio".into(), is_known: false }
     }
 
+    /// Somebody over HTTP where nobody has to say who they are.
+    pub fn anonymous() -> Self {
+        Self { name: "http".into(), is_known: false }
+    }
+
     /// A caller that a transport tells apart from others by this name.
     pub fn named(name: &str) -> Self {
         Self { name: name.into(), is_known: true }
