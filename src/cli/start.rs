@@ -152,6 +152,7 @@ pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
     let found = bridge::discover(&env, &settings);
     log_found(&found);
     let bridge = Arc::new(Bridge::new(&env, &settings, &found));
+    bridge.executor.shared().gateway().upstreams().audience().offers_everything();
     let served = Arc::new(Served::new(&bridge, &settings));
     let closing = CancellationToken::new();
     let template = server::Bridge {

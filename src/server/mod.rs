@@ -16,6 +16,7 @@ mod pages;
 mod parked;
 mod pass;
 mod progress;
+mod round;
 mod session;
 mod stdio;
 mod talk;

@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Bridge;
 use super::approve::approved;
-use super::converse::{Outcome, Work};
+use super::converse::{Outcome, Work, is_stateless};
 use super::error::{ServerError, about_chain, shown};
 use super::line::line;
+use super::round::Round;
 use crate::access::{Decision, View};
 use crate::broker::Shared;
 use crate::direct::{self, Entry, Kind, Page, Placed};
@@ -53,6 +54,7 @@ impl Bridge {
         &self,
         name: &str,
         arguments: Map<String, Value>,
+        round: Round,
         context: &RequestContext<RoleServer>,
     ) -> Outcome {
         let (shared, view) = self.seen();
@@ -71,7 +73,7 @@ impl Bridge {
             return Err(ServerError::NoTool { name: shown(name), nearest }.about_parameter());
         };
         let asks_first = direct::decision(&view, tool) == Decision::Ask;
-        let asking = Asking::tool(&tool.own, arguments);
+        let asking = Asking::tool(&tool.own, arguments).in_round(round.params());
         let about = format!("tools/call {name}");
         self.pass(about, shared, tool.server.clone(), asking, asks_first, context).await
     }
@@ -80,26 +82,28 @@ impl Bridge {
         &self,
         name: &str,
         params: &impl Serialize,
+        round: Round,
         context: &RequestContext<RoleServer>,
     ) -> Outcome {
         let (shared, prompt) = self.find_prompt(name).await?;
         let mut params = params_of(params);
         params.insert("name".into(), prompt.own.into());
-        let about = format!("prompts/get {name}");
-        self.pass(about, shared, prompt.server, Asking::new("prompts/get", params), false, context).await
+        let asking = Asking::new("prompts/get", params).in_round(round.params());
+        self.pass(format!("prompts/get {name}"), shared, prompt.server, asking, false, context).await
     }
 
     pub(super) async fn resource(
         &self,
         uri: &str,
         params: &impl Serialize,
+        round: Round,
         context: &RequestContext<RoleServer>,
     ) -> Outcome {
         let (shared, placed) = self.find_resource(uri).await?;
         let mut params = params_of(params);
         params.insert("uri".into(), placed.uri.into());
-        let about = format!("resources/read {uri}");
-        self.pass(about, shared, placed.server, Asking::new("resources/read", params), false, context).await
+        let asking = Asking::new("resources/read", params).in_round(round.params());
+        self.pass(format!("resources/read {uri}"), shared, placed.server, asking, false, context).await
     }
 
     /// Values for an argument of a prompt or of a template.
@@ -195,10 +199,16 @@ impl Bridge {
         about: String,
         shared: Arc<Shared>,
         server: String,
-        asking: Asking,
+        mut asking: Asking,
         asks_first: bool,
         context: &RequestContext<RoleServer>,
     ) -> Outcome {
+        // Where both are of the newer era, the server's questions go to the client as they are, and its answers to the server. Any
+        // other question is put here.
+        let rounds_are_theirs = is_stateless(context) && shared.gateway().upstreams().is_stateless(&server);
+        if asks_first || !rounds_are_theirs {
+            Round::is_first(asking.round.take()).map_err(|error| error.about_parameter())?;
+        }
         let chain = self.chain_of(context).map_err(|error| about_chain(&error))?;
         let (client, said) = line(self, context);
         let cancel = CancellationToken::new();
