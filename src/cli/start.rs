@@ -155,6 +155,7 @@ pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
         Ok(bridge) => Arc::new(bridge),
         Err(exit) => return exit,
     };
+    bridge.executor.shared().gateway().upstreams().audience().offers_everything();
     let served = Arc::new(Served::new(&bridge, &settings));
     let closing = CancellationToken::new();
     let template = server::Bridge {

@@ -15,7 +15,7 @@ const LONGEST: usize = 64;
 /// Hexadecimal digits of the hash that stands for what a name lost: among 10,000 names two are the same once in a hundred catalogs.
 const HASH: usize = 8;
 
-/// Prefixes of servers that do not have their own names as prefixes.
+/// Prefixes of servers that do not have their own names as prefixes. An empty one leaves a server's names as they are.
 #[derive(Clone, Debug, Default)]
 pub struct Prefixes(pub BTreeMap<String, String>);
 
@@ -46,7 +46,7 @@ pub fn assign(prefixes: &Prefixes, all: &[(&str, &str)]) -> Vec<String> {
 }
 
 fn one(prefix: &str, server: &str, name: &str) -> String {
-    let whole = format!("{prefix}{BETWEEN}{name}");
+    let whole = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}{BETWEEN}{name}") };
     let fits = allowed(&whole);
     if fits == whole && whole.len() <= LONGEST { whole } else { hashed(&fits, server, name) }
 }
@@ -106,6 +106,8 @@ mod tests {
         let prefixes = Prefixes([("github".to_owned(), "gh".to_owned())].into());
         assert_eq!(assign(&prefixes, &[("github", "log"), ("git", "log")]), ["gh__log", "git__log"]);
         let known = ["git-hub".to_owned()];
+        let none = Prefixes([("github".to_owned(), String::new())].into());
+        assert_eq!(assign(&none, &[("github", "log"), ("git", "log")]), ["log", "git__log"]);
         assert_eq!(prefixes.strangers(&known).collect::<Vec<_>>(), [("github", Some("git-hub"))]);
     }
 

@@ -18,6 +18,7 @@ use super::line::line;
 use super::parked::{Entry, TakenUp};
 use super::pass::raw;
 use super::progress::{self, Listener};
+use super::round::Round;
 use super::session::asked_level;
 use super::tasks::{self, Ended};
 use super::tool;
@@ -37,9 +38,9 @@ impl Bridge {
     /// A `tools/call`, whoever's the tool is; or the answers that a call waits for.
     pub(super) async fn call(&self, call: CallToolRequestParams, context: &RequestContext<RoleServer>) -> Outcome {
         let expose = self.direct.expose();
-        if let Some(state) = &call.request_state {
-            let answers = call.input_responses.unwrap_or_default().into_iter().collect();
-            return self.take_up(state, format!("tools/call {}", call.name), &answers, context).await;
+        let round = Round { answers: call.input_responses, state: call.request_state };
+        if let Some(outcome) = self.take_up(format!("tools/call {}", call.name), &round, context).await {
+            return outcome;
         }
         let mut arguments = call.arguments.unwrap_or_default();
         let caller = match self.runs.identify(&self.caller, &mut arguments) {
@@ -47,10 +48,11 @@ impl Bridge {
             Err(error) => return self.not_begun(&error),
         };
         if expose.has_code() && call.name == tool::NAME {
+            Round::is_first(Some(round.params())).map_err(|error| error.about_parameter())?;
             return self.run_python(caller, arguments, context).await;
         }
         if expose.has_direct() {
-            return self.call_direct(&caller, &call.name, arguments, context).await;
+            return self.call_direct(&caller, &call.name, arguments, round, context).await;
         }
         Err(ServerError::NoTool { name: shown(&call.name), nearest: Some(tool::NAME.into()) }.about_parameter())
     }
@@ -88,19 +90,20 @@ impl Bridge {
         self.go_on(format!("tools/call {}", tool::NAME), work, live, context).await
     }
 
-    /// Goes on with what waited for answers of the client.
+    /// Goes on with what waited here for answers of the client; `None` where nothing did.
     pub(super) async fn take_up(
         &self,
-        state: &str,
         about: String,
-        answers: &JsonObject,
+        round: &Round,
         context: &RequestContext<RoleServer>,
-    ) -> Outcome {
-        match self.parked.take_up(state, &self.caller, &about, answers) {
+    ) -> Option<Outcome> {
+        let state = round.state.as_deref().filter(|state| self.parked.has(state))?;
+        let answers = round.answers.clone().unwrap_or_default().into_iter().collect();
+        Some(match self.parked.take_up(state, &self.caller, &about, &answers) {
             Ok(TakenUp::GoesOn(Entry { work, live, .. })) => self.go_on(about, work, live, context).await,
             Ok(TakenUp::AsksAgain(entry)) => self.parked.park(entry),
             Err(error) => Err(error.about_parameter()),
-        }
+        })
     }
 
     /// Works until there is an answer for the client: the outcome, or questions. Nothing is told after it. `live`: what a run shows,

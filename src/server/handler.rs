@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::{ServerError, about_chain};
 use super::logs::Level;
 use super::parked::Parked;
+use super::round::Round;
 use super::session::Session;
 use super::tasks::Tasks;
 use super::wire::leave;
@@ -160,12 +161,10 @@ impl ServerHandler for Bridge {
         asked: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        let raw = match &asked.request_state {
-            Some(state) => {
-                let answers = asked.input_responses.clone().unwrap_or_default().into_iter().collect();
-                self.take_up(state, format!("prompts/get {}", asked.name), &answers, &context).await?
-            }
-            None => self.prompt(&asked.name, &asked, &context).await?,
+        let round = Round { answers: asked.input_responses.clone(), state: asked.request_state.clone() };
+        let raw = match self.take_up(format!("prompts/get {}", asked.name), &round, &context).await {
+            Some(outcome) => outcome?,
+            None => self.prompt(&asked.name, &asked, round, &context).await?,
         };
         Ok(leave(&context, raw, GetPromptResult::new(Vec::new()).into()))
     }
@@ -213,12 +212,10 @@ impl ServerHandler for Bridge {
         let expose = self.direct.expose();
         let ours = expose.has_code() && (pages::is_ours(&asked.uri) || !expose.has_direct());
         if !ours {
-            let raw = match &asked.request_state {
-                Some(state) => {
-                    let answers = asked.input_responses.clone().unwrap_or_default().into_iter().collect();
-                    self.take_up(state, format!("resources/read {}", asked.uri), &answers, &context).await?
-                }
-                None => self.resource(&asked.uri, &asked, &context).await?,
+            let round = Round { answers: asked.input_responses.clone(), state: asked.request_state.clone() };
+            let raw = match self.take_up(format!("resources/read {}", asked.uri), &round, &context).await {
+                Some(outcome) => outcome?,
+                None => self.resource(&asked.uri, &asked, round, &context).await?,
             };
             return Ok(leave(&context, raw, ReadResourceResult::new(Vec::new()).into()));
         }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use rmcp::RoleServer;
 use rmcp::service::RequestContext;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Bridge;
+use super::converse::is_stateless;
 use super::session::Session;
 use crate::upstream::{Client, ClientError, ClientHandle};
 
@@ -33,7 +34,7 @@ pub(super) struct Question {
 impl Question {
     /// A question that a newer-era client gets in a result, and an older one as a request.
     pub fn wire(&self) -> Value {
-        let mut wire = serde_json::json!({"method": self.method});
+        let mut wire = json!({"method": self.method});
         if let Some(params) = self.params_value() {
             wire["params"] = params;
         }
@@ -48,6 +49,8 @@ impl Question {
 /// The near end, held by what works on the request.
 struct Line {
     capabilities: Value,
+    /// Of the newer era.
+    stateless: bool,
     session: Arc<Session>,
     said: mpsc::Sender<Said>,
 }
@@ -56,7 +59,7 @@ struct Line {
 pub(super) fn line(bridge: &Bridge, context: &RequestContext<RoleServer>) -> (ClientHandle, mpsc::Receiver<Said>) {
     let (said, heard) = mpsc::channel(WAITING);
     let capabilities = serde_json::to_value(context.client_capabilities()).unwrap_or_default();
-    let line = Line { capabilities, session: Arc::clone(&bridge.session), said };
+    let line = Line { capabilities, stateless: is_stateless(context), session: Arc::clone(&bridge.session), said };
     (ClientHandle(Arc::new(line)), heard)
 }
 
@@ -73,7 +76,7 @@ impl Client for Line {
         Box::pin(async move {
             let method = method.to_owned();
             if !able(&self.capabilities, &method) {
-                return Err(ClientError::Unable { method });
+                return Err(if self.stateless { missing(&method) } else { ClientError::Unable { method } });
             }
             let (reply, answer) = oneshot::channel();
             let question = Said::Question(Question { method, params, reply });
@@ -95,11 +98,24 @@ impl Client for Line {
 
 /// Whether a client with these capabilities can be asked this.
 pub(super) fn able(capabilities: &Value, method: &str) -> bool {
-    let capability = match method {
-        "elicitation/create" => "elicitation",
-        "sampling/createMessage" => "sampling",
-        "roots/list" => "roots",
-        _ => return false,
-    };
-    capabilities.get(capability).is_some_and(Value::is_object)
+    needed(method).and_then(|capability| capabilities.get(capability)).is_some_and(Value::is_object)
+}
+
+fn needed(method: &str) -> Option<&'static str> {
+    match method {
+        "elicitation/create" => Some("elicitation"),
+        "sampling/createMessage" => Some("sampling"),
+        "roots/list" => Some("roots"),
+        _ => None,
+    }
+}
+
+/// What the newer era says where a request needs more than its client can (`MissingRequiredClientCapability`).
+fn missing(method: &str) -> ClientError {
+    let required: Map<String, Value> = needed(method).map(|name| (name.to_owned(), json!({}))).into_iter().collect();
+    ClientError::Answered {
+        code: -32021,
+        message: format!("{method} needs what the client did not declare"),
+        data: Some(json!({"requiredCapabilities": required})),
+    }
 }

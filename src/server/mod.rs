@@ -16,6 +16,7 @@ mod parked;
 mod pass;
 mod permit;
 mod progress;
+mod round;
 mod session;
 mod stdio;
 mod talk;

@@ -16,7 +16,7 @@ use crate::upstream::ClientError;
 
 /// How long answers are waited for. Runs have deadlines of their own, most of them shorter; a person who is asked by a direct call may
 /// have to look something up.
-const WAITS: Duration = Duration::from_secs(600);
+pub(super) const WAITS: Duration = Duration::from_secs(600);
 /// Parked at the same time, of all clients: more questions than people answer, and a bound on memory.
 const MOST: usize = 256;
 
@@ -67,6 +67,11 @@ impl Parked {
         let result = json!({"resultType": "input_required", "inputRequests": questions, "requestState": state});
         serde_json::value::to_raw_value(&result)
             .map_err(|error| rmcp::ErrorData::internal_error(error.to_string(), None))
+    }
+
+    /// Whether something is parked under this state. Of what servers ask themselves, only they know the state.
+    pub(super) fn has(&self, state: &str) -> bool {
+        self.parked().contains_key(state)
     }
 
     /// Takes up what is parked under this state, and hands it the answers. Questions that have none are asked again.

@@ -13,11 +13,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Bridge;
-use super::converse::{Outcome, Work};
+use super::converse::{Outcome, Work, is_stateless};
 use super::error::{ServerError, about_chain, shown};
 use super::line::line;
 use super::permit::Permit;
-use crate::access::{Ruled, View};
+use super::round::Round;
+use crate::access::{Decision, Ruled, View};
 use crate::audit;
 use crate::broker::Shared;
 use crate::direct::{self, Entry, Kind, Page, Placed};
@@ -56,6 +57,7 @@ impl Bridge {
         caller: &Caller,
         name: &str,
         arguments: Map<String, Value>,
+        round: Round,
         context: &RequestContext<RoleServer>,
     ) -> Outcome {
         let permit = self.permit(caller);
@@ -81,7 +83,7 @@ impl Bridge {
             let nearest = crate::nearest::nearest(name, names.map(|tool| tool.shown.as_str())).map(str::to_owned);
             return Err(ServerError::NoTool { name: shown(name), nearest }.about_parameter());
         };
-        let asking = Asking::tool(&tool.own, arguments);
+        let asking = Asking::tool(&tool.own, arguments).in_round(round.params());
         let about = format!("tools/call {name}");
         let server = tool.server.clone();
         self.pass(about, permit, server, asking, ruled, context).await
@@ -91,26 +93,28 @@ impl Bridge {
         &self,
         name: &str,
         params: &impl Serialize,
+        round: Round,
         context: &RequestContext<RoleServer>,
     ) -> Outcome {
         let (permit, prompt, ruled) = self.find_prompt(name).await?;
         let mut params = params_of(params);
         params.insert("name".into(), prompt.own.into());
-        let about = format!("prompts/get {name}");
-        self.pass(about, permit, prompt.server, Asking::new("prompts/get", params), ruled, context).await
+        let asking = Asking::new("prompts/get", params).in_round(round.params());
+        self.pass(format!("prompts/get {name}"), permit, prompt.server, asking, ruled, context).await
     }
 
     pub(super) async fn resource(
         &self,
         uri: &str,
         params: &impl Serialize,
+        round: Round,
         context: &RequestContext<RoleServer>,
     ) -> Outcome {
         let (permit, placed, ruled) = self.find_resource(uri).await?;
         let mut params = params_of(params);
         params.insert("uri".into(), placed.uri.into());
-        let about = format!("resources/read {uri}");
-        self.pass(about, permit, placed.server, Asking::new("resources/read", params), ruled, context).await
+        let asking = Asking::new("resources/read", params).in_round(round.params());
+        self.pass(format!("resources/read {uri}"), permit, placed.server, asking, ruled, context).await
     }
 
     /// Values for an argument of a prompt or of a template.
@@ -216,10 +220,16 @@ impl Bridge {
         about: String,
         permit: Permit,
         server: String,
-        asking: Asking,
+        mut asking: Asking,
         ruled: Ruled,
         context: &RequestContext<RoleServer>,
     ) -> Outcome {
+        // Where both are of the newer era, the server's questions go to the client as they are, and its answers to the server. Any
+        // other question is put here.
+        let rounds_are_theirs = is_stateless(context) && permit.shared.gateway().upstreams().is_stateless(&server);
+        if ruled.decision == Decision::Ask || !rounds_are_theirs {
+            Round::is_first(asking.round.take()).map_err(|error| error.about_parameter())?;
+        }
         let chain = self.chain_of(context).map_err(|error| about_chain(&error))?;
         let (client, said) = line(self, context);
         let cancel = CancellationToken::new();

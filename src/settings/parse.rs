@@ -103,7 +103,7 @@ pub(super) fn pairs(env: &Environment, name: &'static str) -> Result<BTreeMap<St
     let good = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let pair = |text: &String| {
         let (of, word) = text.split_once('=').map(|(of, word)| (of.trim(), word.trim()))?;
-        (!of.is_empty() && !word.is_empty() && word.chars().all(good)).then(|| (of.to_owned(), word.to_owned()))
+        (!of.is_empty() && word.chars().all(good)).then(|| (of.to_owned(), word.to_owned()))
     };
     let listed = list(env, name);
     let pairs: BTreeMap<String, String> = listed.iter().filter_map(pair).collect();

@@ -462,8 +462,8 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "MCP_BRIDGE_PREFIXES",
         default: "",
-        accepts: "SERVER=PREFIX, with commas between; a prefix has letters, digits, _ and -, and is no other server's",
-        help: "What the names of a server's own tools and prompts begin with, instead of the server's name.",
+        accepts: "SERVER=PREFIX, with commas between; a prefix has letters, digits, _ and -, or is empty, and is no other server's",
+        help: "What the names of a server's own tools and prompts begin with, instead of the server's name; empty: they are left as they are.",
     },
     Variable {
         name: "MCP_BRIDGE_ACCESS",

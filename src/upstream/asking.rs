@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::UpstreamError;
+use super::audience::passed_on;
 use super::client::{ClientError, ClientHandle};
 use super::connection::Connection;
 use super::flights::OnBehalf;
@@ -17,13 +18,11 @@ use super::request::Failure;
 
 /// Questions that a server may put one after another before it answers. The other implementations allow ten.
 const MAX_ROUNDS: usize = 10;
+/// What the client of a request can, in the `_meta` of the newer era.
+pub(super) const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 /// `_meta` that belongs to the hop from the client to us, or that our own connection sets.
-const OUR_OWN: [&str; 4] = [
-    "progressToken",
-    "io.modelcontextprotocol/protocolVersion",
-    "io.modelcontextprotocol/clientInfo",
-    "io.modelcontextprotocol/clientCapabilities",
-];
+const OUR_OWN: [&str; 4] =
+    ["progressToken", "io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/clientInfo", CAPABILITIES];
 /// The level of log lines that servers of the newer era are asked for with each request.
 const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 
@@ -37,11 +36,14 @@ pub struct Asking {
     pub meta: Map<String, Value>,
     /// Who is told and asked meanwhile.
     pub client: Option<ClientHandle>,
+    /// `inputResponses` and `requestState` of a client that goes through the rounds of a server's questions itself; such a client gets
+    /// the questions as the result.
+    pub round: Option<Map<String, Value>>,
 }
 
 impl Asking {
     pub fn new(method: &'static str, params: Map<String, Value>) -> Self {
-        Self { method, params, meta: Map::new(), client: None }
+        Self { method, params, meta: Map::new(), client: None, round: None }
     }
 
     /// A `tools/call`.
@@ -54,6 +56,12 @@ impl Asking {
 
     pub fn on_behalf_of(mut self, client: Option<ClientHandle>) -> Self {
         self.client = client;
+        self
+    }
+
+    /// A round that the client goes through itself, where the server is of the newer era.
+    pub fn in_round(mut self, round: Map<String, Value>) -> Self {
+        self.round = Some(round);
         self
     }
 
@@ -81,7 +89,7 @@ impl Asking {
     }
 
     fn into_request(self, log_level: Option<String>) -> ClientRequest {
-        let Self { method, mut params, mut meta, client } = self;
+        let Self { method, mut params, mut meta, client, round: _ } = self;
         if let Some(level) = log_level {
             meta.entry(LOG_LEVEL).or_insert(level.into());
         }
@@ -123,11 +131,18 @@ struct InputRequired {
 impl Connection {
     /// One request; its `result` as the server wrote it. Where the server wants input first, the client is asked for it, and the
     /// request made again with that.
-    pub(super) async fn ask(&self, asking: Asking, deadline: Instant) -> Result<Box<RawValue>, UpstreamError> {
+    pub(super) async fn ask(&self, mut asking: Asking, deadline: Instant) -> Result<Box<RawValue>, UpstreamError> {
         if !self.is_stateless() {
             return self.ask_once(asking, None, deadline).await;
         }
+        // Each request says what its own client can.
+        let able = asking.client.as_ref().map(|client| passed_on(&client.0.capabilities())).unwrap_or_default();
+        asking.meta.insert(CAPABILITIES.into(), able.into());
         let level = self.audience().log_level();
+        if let Some(round) = asking.round.take() {
+            asking.params.extend(round);
+            return self.ask_once(asking, level, deadline).await;
+        }
         let mut next = asking.clone();
         for _ in 0..MAX_ROUNDS {
             let result = self.ask_once(next, level.clone(), deadline).await?;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::client::ClientHandle;
 
@@ -63,11 +63,14 @@ impl Audience {
     /// to: a connection is shared, and who cannot answers so.
     pub fn offers(&self, capabilities: &Value) {
         let mut state = self.state();
-        for name in PASSED_ON {
-            if let Some(known) = capabilities.get(name).filter(|known| known.is_object()) {
-                merge(state.capabilities.entry(name).or_insert_with(|| Map::new().into()), known);
-            }
+        for (name, known) in passed_on(capabilities) {
+            merge(state.capabilities.entry(name).or_insert_with(|| Map::new().into()), &known);
         }
+    }
+
+    /// Servers are told that everything can be asked: clients will come and go while servers stay, and who cannot answers so.
+    pub fn offers_everything(&self) {
+        self.offers(&json!({"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {}}));
     }
 
     /// What servers are told that clients can.
@@ -131,6 +134,12 @@ impl std::fmt::Debug for Audience {
     }
 }
 
+/// What of a client's capabilities concerns servers.
+pub(super) fn passed_on(capabilities: &Value) -> Map<String, Value> {
+    let objects = PASSED_ON.iter().filter_map(|name| Some((*name, capabilities.get(name)?)));
+    objects.filter(|(_, known)| known.is_object()).map(|(name, known)| (name.to_owned(), known.clone())).collect()
+}
+
 /// Objects field by field, everything else by the newer value.
 fn merge(known: &mut Value, more: &Value) {
     match (known, more) {
@@ -145,8 +154,6 @@ fn merge(known: &mut Value, more: &Value) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -3,11 +3,12 @@
 use std::io;
 use std::sync::Arc;
 
-use rmcp::model::{ClientRequest, ErrorData, RequestId, ServerResult};
+use rmcp::model::{ClientRequest, ErrorData, GetExtensions, RequestId, RequestMetaObject, ServerResult};
 use rmcp::service::{Peer, PeerRequestOptions, RequestHandle, RoleClient, ServiceError};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
+use super::asking::CAPABILITIES;
 use super::exchanges::Answer;
 use super::tap::Tap;
 use super::through;
@@ -33,6 +34,11 @@ impl Line {
     ) -> Result<(Box<RawValue>, ServerResult), Failure> {
         let mut options = PeerRequestOptions::no_options();
         options.meta = through::meta(&self.chain);
+        // Over what the request says its client can, rmcp writes what the connection said; not over what is given here.
+        let said = request.extensions().get::<RequestMetaObject>().and_then(|meta| meta.get(CAPABILITIES)).cloned();
+        if let Some(said) = said {
+            options.meta.get_or_insert_default().insert(CAPABILITIES.into(), said);
+        }
         let sending = self.peer.send_request_with_option(request, options);
         let handle =
             timeout_at(deadline, sending).await.map_err(|_| Failure::DeadlinePassed)?.map_err(Failure::from)?;

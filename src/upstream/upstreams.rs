@@ -190,6 +190,11 @@ impl Upstreams {
         self.0.servers.get(server)?.server.live()?.capabilities()
     }
 
+    /// Whether the server is connected and of the newer era, in which each request stands by itself.
+    pub fn is_stateless(&self, server: &str) -> bool {
+        self.0.servers.get(server).and_then(|entry| entry.server.live()).is_some_and(|live| live.is_stateless())
+    }
+
     /// Who hears what servers say to all.
     pub fn audience(&self) -> &Audience {
         &self.0.common.options.audience
