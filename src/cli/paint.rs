@@ -26,6 +26,11 @@ pub fn failure(message: &str, hint: &str, code: &str) -> String {
     format!("{} {message}\n  {} {hint}\n  [{code}]", colour_if(terminal, "error:", 31), colour_if(terminal, "do:", 36))
 }
 
+/// A remark for stderr.
+pub fn warning(text: &str) -> String {
+    format!("{} {text}", colour_if(std::io::stderr().is_terminal(), "warning:", 33))
+}
+
 pub fn dim(text: &str) -> String {
     colour_if(std::io::stdout().is_terminal(), text, 2)
 }

@@ -6,7 +6,7 @@ use crate::catalog::Detail;
 use crate::settings::{Environment, Settings};
 
 pub(super) async fn tools(env: Environment, settings: Settings, server: &str, full: bool, as_json: bool) -> Exit {
-    let found = bridge::discover(&env, &settings);
+    let found = bridge::discover_aloud(&env, &settings);
     let bridge = Bridge::new(&env, &settings, &found);
     let shared = bridge.executor.shared();
     let Some(name) = shared.names().resolve(server) else {
