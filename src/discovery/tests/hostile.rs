@@ -282,7 +282,7 @@ fn files_and_folders_that_may_not_be_read_are_named() {
     let closed = [world.write("MCPs/bad.json", "{}"), world.write(".config/mcp/servers/x.json", "{}")];
     let folder = closed[1].parent().unwrap().to_owned();
     for path in [&closed[0], &folder] {
-        fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
     }
     let scan = world.scan();
     assert_eq!(scan.names_in_use(), ["good"]);
