@@ -166,6 +166,11 @@ proptest! {
     fn request(data in any_bytes()) {
         targets::request(&data);
     }
+
+    #[test]
+    fn chain(data in prop_oneof![any_bytes(), "([a-z0-9.\\-]{0,3}[, ]){0,40}(own)?".prop_map(String::into_bytes)]) {
+        targets::chain(&data);
+    }
 }
 
 proptest! {
@@ -180,6 +185,11 @@ proptest! {
     #[test]
     fn clients(data in prop_oneof![any_bytes(), any_notation().prop_map(String::into_bytes)]) {
         targets::clients(&data);
+    }
+
+    #[test]
+    fn again(data in any_bytes()) {
+        targets::again(&data);
     }
 
     #[test]

@@ -5,7 +5,8 @@
 use bytes::BytesMut;
 use mcp_bridge::access::{View, read};
 use mcp_bridge::catalog::{Detail, ServerCatalog, ToolDefinition};
-use mcp_bridge::discovery::{Options, Os, Place, discover};
+use mcp_bridge::chain::Chain;
+use mcp_bridge::discovery::{Options, Os, Place, discover, discover_again};
 use mcp_bridge::execution::RunRequest;
 use mcp_bridge::guest::{Exited, Finished, Frame, FrameCodec, Hello, MAX_FRAME, Request};
 use mcp_bridge::output::{Capture, Mode, Report, Status, json_len, render, shrink};
@@ -92,6 +93,40 @@ pub fn expand(data: &[u8]) {
         let key = if path.contains("opencode") { "mcp" } else { "mcpServers" };
         let found = scan_at(json!({key: {"fuzzed": entry}}).to_string().as_bytes(), &[path]);
         assert!(found.found.iter().any(|server| server.config.name == "fuzzed"), "{path}");
+    }
+}
+
+/// A file that was good and has these bytes now, read again: the file beside it is never lost, and its own server neither where it
+/// is said to count as it was.
+pub fn again(data: &[u8]) {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join("MCPs");
+    std::fs::create_dir(&folder).expect("a folder");
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).expect("a file");
+    write("own.json", br#"{"mcpServers": {"own": {"command": "own"}}}"#);
+    write("beside.json", br#"{"mcpServers": {"beside": {"command": "beside"}}}"#);
+    let mut place = Place::new(home.path(), home.path(), Os::Linux);
+    place.root = home.path().join("root");
+    let before = discover(&place, &Options::default());
+    write("own.json", data);
+    for found in [discover_again(&place, &Options::default(), &before), discover(&place, &Options::default())] {
+        let has = |name: &str| found.enabled().any(|server| server.config.name == name);
+        assert!(has("beside"), "a broken file cost another its servers");
+        let kept = found.problems.iter().any(|problem| problem.kept && problem.code != "discovery.entry");
+        assert!(!kept || has("own"), "what counts as it was is gone");
+    }
+}
+
+/// The ids of bridges in `_meta`, as others write them.
+pub fn chain(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let meta = json!({ mcp_bridge::chain::KEY: text });
+    let above = Chain::in_meta(meta.as_object());
+    assert_eq!(above, Chain::read(&above.to_string()), "what is read is written again alike");
+    let own = Chain::read("own");
+    match own.under(&above) {
+        Ok(chain) => assert!(chain.depth() <= mcp_bridge::chain::DEEPEST && own.ends_in(&chain)),
+        Err(error) => assert!(!error.hint().is_empty() && !error.to_string().is_empty()),
     }
 }
 

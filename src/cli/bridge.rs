@@ -8,7 +8,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::backends::Backends;
-use super::{Exit, guard};
+use super::{Exit, guard, paint};
 use crate::broker::{SavedTools, Seen, Shared};
 use crate::chain::{self, Chain};
 use crate::discovery::{self, Discovery, Os, Place, TrustStore};
@@ -210,6 +210,15 @@ pub(super) fn discover(env: &Environment, settings: &Settings) -> Discovery {
     let (options, unreadable) = discovery_options(settings);
     let problem = unreadable.map(|error| discovery::Problem::about(&error));
     with_trust(discovery::discover(&place(env), &options), problem, settings)
+}
+
+/// The same for a command that is about something else: what is wrong with the files is said on stderr.
+pub(super) fn discover_aloud(env: &Environment, settings: &Settings) -> Discovery {
+    let found = discover(env, settings);
+    for problem in &found.problems {
+        eprintln!("{}", paint::warning(&problem.to_string()));
+    }
+    found
 }
 
 /// The same once more, in a bridge that runs: what is spoiled counts as it was `before`.

@@ -21,7 +21,7 @@ pub(super) async fn run(env: Environment, settings: Settings, args: RunArgs) -> 
             return Exit::Usage;
         }
     };
-    let found = bridge::discover(&env, &settings);
+    let found = bridge::discover_aloud(&env, &settings);
     // One run: nothing needs to wait for a second, nor to be made for one.
     let fork = if settings.fork == Fork::Auto { Fork::Off } else { settings.fork };
     // No later run could name its files.

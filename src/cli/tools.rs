@@ -6,7 +6,7 @@ use crate::catalog::Detail;
 use crate::settings::{Environment, Guard, Settings};
 
 pub(super) async fn tools(env: Environment, settings: Settings, server: &str, full: bool, as_json: bool) -> Exit {
-    let found = bridge::discover(&env, &settings);
+    let found = bridge::discover_aloud(&env, &settings);
     // Nothing is used: it is only looked at, by the user to whom all of it belongs.
     let guard = Guard { access: None, audit: None, ..settings.guard.clone() };
     let settings = Settings { guard, ..settings };
