@@ -19,7 +19,6 @@ COPY --from=build /root-of-image/ /
 # No account has this number, in the image or, most likely, on the host.
 USER 10001:10001
 ENV HOME=/var/lib/mcp-bridge MCP_BRIDGE_STATE_DIR=/var/lib/mcp-bridge MCP_BRIDGE_RUNTIME=embedded
-VOLUME /var/lib/mcp-bridge
 EXPOSE 8000
 # It answers as soon as it listens; a server behind it that is down does not make the bridge unhealthy.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["mcp-bridge", "health"]
