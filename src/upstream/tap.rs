@@ -287,8 +287,9 @@ impl Tap {
         text: &str,
     ) -> Option<ServerJsonRpcMessage> {
         if let Some(error) = error {
-            if id.is_none() {
-                tracing::warn!(server = self.server, "the server reported an error that belongs to no request");
+            match &id {
+                Some(id) => drop(self.typed.lock().unwrap_or_else(PoisonError::into_inner).remove(id)),
+                None => tracing::warn!(server = self.server, "the server reported an error that belongs to no request"),
             }
             let wire: WireError = serde_json::from_str(error.get()).unwrap_or_default();
             // -32603, "Internal error", for an error without a code that fits.
