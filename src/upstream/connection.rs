@@ -27,7 +27,7 @@ use super::requests::Answer;
 use super::tap::Tap;
 use super::tools::{self, ServerTools};
 use super::trouble::Trouble;
-use super::{MAX_LINE, UpstreamError, outgoing};
+use super::{MAX_LINE, UpstreamError, http, outgoing};
 
 /// Pages of one `tools/list`. The largest server known has 98 tools on one page; this stops one that never ends.
 const MAX_PAGES: usize = 256;
@@ -380,7 +380,9 @@ impl From<ServiceError> for Failure {
             ServiceError::McpError(error) => Self::Refused(error),
             ServiceError::TransportSend(error) => match error.error.downcast_ref::<io::Error>() {
                 Some(cause) if cause.kind() == io::ErrorKind::WouldBlock => Self::NotReading,
-                _ => Self::NotSent,
+                Some(_) => Self::NotSent,
+                // Sending a request over HTTP lasts until its answer begins: it may have arrived.
+                None => http::session_trouble(error.error.as_ref()).map_or(Self::Closed, Self::Trouble),
             },
             _ => Self::Closed,
         }

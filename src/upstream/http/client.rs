@@ -115,7 +115,7 @@ pub(in crate::upstream) async fn refusal(response: Response) -> (Trouble, Vec<u8
     let body = body(response, ERROR_BODY).await.ok().flatten().unwrap_or_default();
     let words = String::from_utf8_lossy(&body);
     if status == StatusCode::FORBIDDEN {
-        return (Trouble::forbidden(&words), body);
+        return (Trouble::forbidden(&words), Vec::new());
     }
     (Trouble::status(status.as_u16(), &words, retry_after), body)
 }
