@@ -2,9 +2,10 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Instant;
 
 /// A running server; gone with the value.
 pub struct Peer {
@@ -66,7 +67,7 @@ impl Peer {
             "duckduckgo-sse" => (python("duckduckgo-mcp-server"), "--transport sse --port", "sse", "running on"),
             "excel" => {
                 let more = "streamable-http --allow-unauthenticated --log-level INFO --port";
-                (python("excel-mcp-server"), more, "mcp", "running on")
+                (python("excel-mcp-server"), more, "mcp", "started")
             }
             // It reads its port from the environment alone.
             "map" => {
@@ -108,6 +109,11 @@ impl Peer {
             });
         }
         listening.recv_timeout(super::stub::PATIENCE).expect("the server says that it listens");
+        // Some say so a moment before it is true.
+        let until = Instant::now() + super::stub::PATIENCE;
+        while TcpStream::connect(("localhost", port)).is_err() && Instant::now() < until {
+            std::thread::yield_now();
+        }
         Self { url: format!("http://127.0.0.1:{port}/{path}"), child, stdout: None, port, command }
     }
 
