@@ -91,7 +91,8 @@ fn one(text: &str, schema: Option<&Value>) -> Result<(String, Value), String> {
     let (name, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not NAME=VALUE"))?;
     let wanted = schema.and_then(|schema| schema.get("properties")?.get(name)?.get("type")?.as_str());
     let plain = || Value::from(value);
-    let value = if wanted == Some("string") { plain() } else { serde_json::from_str(value).unwrap_or_else(|_| plain()) };
+    let value =
+        if wanted == Some("string") { plain() } else { serde_json::from_str(value).unwrap_or_else(|_| plain()) };
     Ok((name.to_owned(), value))
 }
 
@@ -134,7 +135,9 @@ impl Client for Terminal {
         let params: Value = params.and_then(|params| serde_json::from_str(params.get()).ok()).unwrap_or_default();
         let said = match method {
             "notifications/progress" => progress(&params),
-            "notifications/message" => params["data"].as_str().map_or_else(|| params["data"].to_string(), str::to_owned),
+            "notifications/message" => {
+                params["data"].as_str().map_or_else(|| params["data"].to_string(), str::to_owned)
+            }
             _ => return,
         };
         let plain: String = said.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();

@@ -68,7 +68,10 @@ fn config(
         let found = bridge::discover(env, settings);
         let named = found.enabled().find(|found| found.config.name == target || found.name == target);
         return named.map(|found| found.config.clone()).ok_or_else(|| {
-            (format!("there is no server {target:?}"), "name one of `mcp-bridge servers`, or an address with http://".into())
+            (
+                format!("there is no server {target:?}"),
+                "name one of `mcp-bridge servers`, or an address with http://".into(),
+            )
         });
     }
     check_address(target).map_err(|flaw| (format!("the address {flaw}"), "write it as http://host:port/mcp".into()))?;

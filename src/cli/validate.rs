@@ -88,10 +88,13 @@ fn of_key(text: &str, key: &Key) -> Option<Fault> {
     };
     let found = &key.value;
     match key.name.as_str() {
-        "host" if !found.is_string() => fault(format!("`host`: expected a name or an address, found {found}"), "write it in quotes".into()),
-        "port" if !found.as_u64().is_some_and(|port| port <= 65_535) => {
-            fault(format!("`port`: expected a whole number from 0 to 65535, found {found}"), "choose one, e.g. 8000".into())
+        "host" if !found.is_string() => {
+            fault(format!("`host`: expected a name or an address, found {found}"), "write it in quotes".into())
         }
+        "port" if !found.as_u64().is_some_and(|port| port <= 65_535) => fault(
+            format!("`port`: expected a whole number from 0 to 65535, found {found}"),
+            "choose one, e.g. 8000".into(),
+        ),
         "hot_reload" | "json_logs" if !found.is_boolean() => {
             fault(format!("`{}`: expected true or false, found {found}", key.name), "write it without quotes".into())
         }
@@ -122,7 +125,8 @@ fn of_error(text: &str, keys: &[Key], error: &SettingsError) -> Fault {
         | SettingsError::Lacks { variable, .. } => *variable,
         SettingsError::Unknown { .. } => "",
     };
-    let written = |key: &&Key| start::variable(&key.name) == Some(about) || about == "MCP_BRIDGE_HTTP" && key.name == "host";
+    let written =
+        |key: &&Key| start::variable(&key.name) == Some(about) || about == "MCP_BRIDGE_HTTP" && key.name == "host";
     let key = keys.iter().find(written);
     let line = key.and_then(|key| key.line);
     let column = key.and_then(|key| column(text, line, &key.name));
@@ -146,7 +150,8 @@ fn of_settings(text: &str, keys: &[Key], settings: &Settings) -> Vec<Fault> {
         let Some(name) = start::variable(&key.name) else { continue };
         let is_path = VARIABLES.iter().any(|variable| variable.name == name && variable.accepts == "a path");
         // The folder of state is made when it is missing.
-        if is_path && name != "MCP_BRIDGE_STATE_DIR" && key.value.as_str().is_some_and(|path| !Path::new(path).exists()) {
+        if is_path && name != "MCP_BRIDGE_STATE_DIR" && key.value.as_str().is_some_and(|path| !Path::new(path).exists())
+        {
             let (line, column) = at(&key.name);
             let message = format!("`{}`: expected a file, found none at {}", key.name, key.value);
             faults.push(Fault { line, column, message, hint: "correct the path".into(), code: "cli.validate_file" });
