@@ -13,7 +13,7 @@ use mcp_bridge::settings::{DEGRADABLE, SOURCES, VARIABLES};
 use mcp_bridge::upstream::UpstreamError;
 
 /// Folders whose names begin codes; `request` is `execution`'s second enum.
-const CODE_FAMILIES: [&str; 17] = [
+const CODE_FAMILIES: [&str; 18] = [
     "settings",
     "discovery",
     "install",
@@ -27,6 +27,7 @@ const CODE_FAMILIES: [&str; 17] = [
     "catalog",
     "cli",
     "server",
+    "http",
     "output",
     "telemetry",
     "control",

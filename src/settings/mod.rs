@@ -7,6 +7,7 @@
 mod environment;
 mod error;
 mod http;
+mod http_variables;
 mod parse;
 mod survival;
 #[cfg(test)]

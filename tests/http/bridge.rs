@@ -1,6 +1,6 @@
 //! A bridge that listens at a free port, in a home of its own, with one scriptable server.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -202,11 +202,4 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         }
         assert!(Instant::now() < until, "never: {what}");
     }
-}
-
-/// The rest of a stream that ends.
-pub fn rest(mut stream: impl Read) -> String {
-    let mut bytes = Vec::new();
-    let _ = stream.read_to_end(&mut bytes);
-    text(&bytes)
 }

@@ -27,7 +27,7 @@ fn every_problem_is_told_with_its_place() {
     "good": {"command": "true"},
     "bad": {"command": 7},
     "odd": {"url": "gopher://x/mcp"},
-    "typo": {"command": "true", "agrs": []}
+    "typo": {"command": "false", "agrs": []}
   },
   "prot": 8000,
   "port": 99999,

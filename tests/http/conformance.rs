@@ -7,8 +7,10 @@ use super::bridge::{Bridge, text};
 use super::real;
 
 /// Checks that want tools with fixed names (`test_missing_capability`, `test_streaming_elicitation`, `test_logging_tool`), which no
-/// server has but one made for the suite. One of these that passes fails the test too.
-const EXPECTED: [&str; 4] = [
+/// server has but one made for the suite, and hints with a list of prompts, which this bridge does not have. One of these that passes
+/// fails the test too.
+const EXPECTED: [&str; 5] = [
+    "sep-2549-prompts-list-caching-hints",
     "sep-2575-http-server-no-independent-requests-on-stream",
     "sep-2575-missing-capability-http-400",
     "sep-2575-server-no-log-without-loglevel",
