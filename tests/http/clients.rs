@@ -47,6 +47,15 @@ fn the_python_sdk_of_both_lines() {
 }
 
 #[test]
+fn fastmcp() {
+    let Some(folder) = real::folder() else { return };
+    let bridge = Bridge::start();
+    let token = bridge.token("fastmcp");
+    let mut client = Command::new(folder.join("clients/bin/python"));
+    works(&seen(client.arg(support("web_client.py")).args(["fastmcp", &bridge.url(), &token])));
+}
+
+#[test]
 fn the_typescript_sdk() {
     let Some(folder) = real::folder() else { return };
     let bridge = Bridge::start();

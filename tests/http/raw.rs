@@ -1,6 +1,6 @@
 //! HTTP as bytes: what no library would send can be sent, and what was answered is seen as it came.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 use serde_json::{Value, json};
@@ -169,7 +169,14 @@ impl Open {
         let mut line = String::new();
         loop {
             line.clear();
-            if self.reader.read_line(&mut line).ok()? == 0 {
+            match self.reader.read_line(&mut line) {
+                Ok(0) => return None,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("nothing came, and no end"),
+                Err(_) => return None,
+            }
+            // The last chunk; the connection may go on.
+            if line == "0\r\n" {
                 return None;
             }
             if let Some(rest) = line.trim_end().strip_prefix(begins) {

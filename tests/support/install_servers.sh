@@ -30,11 +30,13 @@ npm_logins="oidc-provider@9.13.3 @modelcontextprotocol/sdk@1.32.2"
 pypi_servers="mcp-server-time==2026.10.19 mcp-server-git==2026.10.19"
 # The last line of the SDK that has a WebSocket server, and a proxy that serves any stdio server over SSE.
 pypi_older="mcp[ws]==1.30.0 mcp-proxy==0.13.0"
+# A client that others build on.
+pypi_clients="fastmcp==4.1.2"
 # The inspector wants Node 22.19 or later, which Debian does not have: npm brings one. The conformance suite runs with it too.
 tools="@modelcontextprotocol/inspector@2.12.0 @modelcontextprotocol/conformance@0.2.0-alpha.12 node@24.9.0 js-tiktoken@1.0.21"
 # Rises when anything above or below changes, so that an older folder is filled anew.
 stamp="$dir/.installed"
-wanted="3 $npm_version $npm_servers $npm_logins $pypi_servers $pypi_older $tools"
+wanted="4 $npm_version $npm_servers $npm_logins $pypi_servers $pypi_older $pypi_clients $tools"
 
 if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
     packages=$npm_logins
@@ -50,6 +52,9 @@ if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
     [ -x "$dir/older/bin/python" ] || python3 -m venv "$dir/older"
     # shellcheck disable=SC2086
     "$dir/older/bin/python" -m pip install --quiet --disable-pip-version-check $pypi_older
+    [ -x "$dir/clients/bin/python" ] || python3 -m venv "$dir/clients"
+    # shellcheck disable=SC2086
+    "$dir/clients/bin/python" -m pip install --quiet --disable-pip-version-check $pypi_clients
     mkdir -p "$dir/tools"
     # shellcheck disable=SC2086
     npm install --prefix "$dir/tools" --no-audit --no-fund --loglevel=error $tools

@@ -1,4 +1,6 @@
-"""A client made with the official Python SDK, unchanged: `web_client.py KIND URL TOKEN`, KIND being http, sse, ws, auto or legacy.
+"""A client made with the official Python SDK, or FastMCP's, unchanged: `web_client.py KIND URL TOKEN`.
+
+KIND is http, sse or ws (the SDK's line 1.x), auto or legacy (its line 2.x), or fastmcp.
 
 Shakes hands, lists the tools, runs a program that writes before it ends, and prints what it saw as JSON.
 """
@@ -74,11 +76,32 @@ async def newer(url, headers, mode):
             }
 
 
+async def fastmcp(url, headers):
+    from fastmcp import Client
+    from fastmcp.client.transports import StreamableHttpTransport
+
+    told = []
+
+    async def progress(done, total, message):
+        told.append(message)
+
+    async with Client(StreamableHttpTransport(url + "/mcp", headers=headers)) as client:
+        tools = await client.list_tools()
+        result = await client.call_tool("run_python", {"code": CODE}, progress_handler=progress)
+        return {
+            "tools": [tool.name for tool in tools],
+            "result": result.structured_content["result"],
+            "told": told,
+        }
+
+
 async def main():
     kind, url, token = sys.argv[1:4]
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     if kind in ("auto", "legacy"):
         seen = await newer(url, headers, kind)
+    elif kind == "fastmcp":
+        seen = await fastmcp(url, headers)
     else:
         seen = await older(kind, url, headers)
     print(json.dumps(seen))
