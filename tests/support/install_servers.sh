@@ -35,11 +35,13 @@ pypi_servers="mcp-server-time==2026.10.19 mcp-server-git==2026.10.19 duckduckgo-
 pypi_tools="podman-compose==1.6.0"
 # The last line of the SDK that has a WebSocket server, and a proxy that serves any stdio server over SSE.
 pypi_older="mcp[ws]==1.30.0 mcp-proxy==0.13.0"
+# A client that others build on.
+pypi_clients="fastmcp==4.1.2"
 # The inspector wants Node 22.19 or later, which Debian does not have: npm brings one. The conformance suite runs with it too.
 tools="@modelcontextprotocol/inspector@2.12.0 @modelcontextprotocol/conformance@0.2.0-alpha.12 node@24.9.0 js-tiktoken@1.0.21"
 # Rises when anything above or below changes, so that an older folder is filled anew.
 stamp="$dir/.installed"
-wanted="5 $npm_version $npm_servers $npm_logins $npm_remotes $pypi_servers $pypi_tools $pypi_older $tools"
+wanted="6 $npm_version $npm_servers $npm_logins $npm_remotes $pypi_servers $pypi_tools $pypi_older $pypi_clients $tools"
 
 if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
     packages="$npm_logins $npm_remotes"
@@ -56,6 +58,9 @@ if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
     [ -x "$dir/older/bin/python" ] || python3 -m venv "$dir/older"
     # shellcheck disable=SC2086
     "$dir/older/bin/python" -m pip install --quiet --disable-pip-version-check $pypi_older
+    [ -x "$dir/clients/bin/python" ] || python3 -m venv "$dir/clients"
+    # shellcheck disable=SC2086
+    "$dir/clients/bin/python" -m pip install --quiet --disable-pip-version-check $pypi_clients
     mkdir -p "$dir/tools"
     # shellcheck disable=SC2086
     npm install --prefix "$dir/tools" --no-audit --no-fund --loglevel=error $tools
