@@ -64,16 +64,16 @@ impl Bridge {
                 Err(error) => raw(&refused(&format!("{error}; {}", error.hint()), error.code())),
             };
         }
-        let list = self.direct.list(&shared, Kind::Tools).await;
-        let Some(tool) = list.find(name).filter(|tool| direct::shows(&view, Kind::Tools, tool)) else {
+        let (list, tool) = self.direct.find(&shared, Kind::Tools, name).await;
+        let Some(tool) = tool.filter(|tool| direct::shows(&view, Kind::Tools, tool)) else {
             let names = list.entries().filter(|tool| direct::shows(&view, Kind::Tools, tool));
             let nearest = crate::nearest::nearest(name, names.map(|tool| tool.shown.as_str())).map(str::to_owned);
             return Err(ServerError::NoTool { name: shown(name), nearest }.about_parameter());
         };
-        let asks_first = direct::decision(&view, tool) == Decision::Ask;
+        let asks_first = direct::decision(&view, &tool) == Decision::Ask;
         let asking = Asking::tool(&tool.own, arguments);
         let about = format!("tools/call {name}");
-        self.pass(about, shared, tool.server.clone(), asking, asks_first, context).await
+        self.pass(about, shared, tool.server, asking, asks_first, context).await
     }
 
     pub(super) async fn prompt(
@@ -147,9 +147,9 @@ impl Bridge {
     async fn find_prompt(&self, name: &str) -> Result<(Arc<Shared>, Entry), ErrorData> {
         let (shared, view) = self.seen();
         if self.direct.expose().has_direct() {
-            let list = self.direct.list(&shared, Kind::Prompts).await;
-            if let Some(prompt) = list.find(name).filter(|prompt| direct::shows(&view, Kind::Prompts, prompt)) {
-                return Ok((shared, prompt.clone()));
+            let (_, prompt) = self.direct.find(&shared, Kind::Prompts, name).await;
+            if let Some(prompt) = prompt.filter(|prompt| direct::shows(&view, Kind::Prompts, prompt)) {
+                return Ok((shared, prompt));
             }
         }
         Err(ServerError::NoPrompt { name: shown(name) }.about_parameter())
