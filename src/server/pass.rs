@@ -221,7 +221,7 @@ impl Bridge {
                 None => Err(ErrorData::internal_error("the call was cancelled", None)),
             }
         };
-        self.go_on(about, Work { outcome: outcome.boxed(), said, cancel }, None, context).await
+        self.go_on(about, Work { outcome: outcome.boxed(), said, cancel, is_direct: true }, None, context).await
     }
 }
 

@@ -184,11 +184,6 @@ impl Upstreams {
         self.server(server)?.connection().await?.items(listing, self.0.common.options.start_timeout).await
     }
 
-    /// The capabilities that a server declared; `None` while it is not connected.
-    pub fn capabilities(&self, server: &str) -> Option<Value> {
-        self.0.servers.get(server)?.server.live()?.capabilities()
-    }
-
     /// Who hears what servers say to all.
     pub fn audience(&self) -> &Audience {
         &self.0.common.options.audience
@@ -199,6 +194,15 @@ impl Upstreams {
         self.audience().set_log_level(level);
         let live = self.0.servers.values().filter_map(|entry| entry.server.live());
         futures::future::join_all(live.map(|connection| async move { connection.ask_for_logs().await })).await;
+    }
+
+    /// Tells connected servers that the folders of the only client there is changed.
+    pub async fn roots_changed(&self) {
+        if self.audience().only_client().is_none() {
+            return;
+        }
+        let live = self.0.servers.values().filter_map(|entry| entry.server.live());
+        futures::future::join_all(live.map(|connection| async move { connection.roots_changed().await })).await;
     }
 
     /// Ends every server, of all sets, and waits until nothing of them is left, at most 5 s. Later uses fail with `ShuttingDown`.
