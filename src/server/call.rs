@@ -86,7 +86,7 @@ impl Bridge {
             let response = bridge.outcome(caller, request, takes_tasks, &cancelled).await;
             raw(&ServerResult::from(response))
         };
-        let work = Work { outcome: outcome.boxed(), said, cancel };
+        let work = Work { outcome: outcome.boxed(), said, cancel, is_direct: false };
         self.go_on(format!("tools/call {}", tool::NAME), work, live, context).await
     }
 
@@ -125,7 +125,7 @@ impl Bridge {
         let stateless = is_stateless(context);
         let ears = Ears {
             context,
-            passes_progress: live.is_none(),
+            is_direct: work.is_direct,
             level: if stateless { asked_level(context) } else { self.session.level() },
             wants_logs: self.direct.expose().has_direct() && (!stateless || asked_level(context).is_some()),
         };

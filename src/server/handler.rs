@@ -288,6 +288,10 @@ impl ServerHandler for Bridge {
         Ok(())
     }
 
+    async fn on_roots_list_changed(&self, _context: rmcp::service::NotificationContext<RoleServer>) {
+        self.runs.shared().gateway().upstreams().roots_changed().await;
+    }
+
     async fn on_initialized(&self, context: rmcp::service::NotificationContext<RoleServer>) {
         tracing::debug!("client initialized");
         self.session.begins(&context.peer);

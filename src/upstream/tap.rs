@@ -356,7 +356,18 @@ impl Tap {
                     client.0.notify(method, params.map(ToOwned::to_owned));
                 }
             }
-            other => tracing::debug!(server = self.server, method = other, "notification without a taker"),
+            // What is not known here may be known to the client.
+            other => {
+                tracing::debug!(server = self.server, method = other, "a notification of a kind that is not ours");
+                let client = match self.flights.only() {
+                    Ok(client) => Some(client),
+                    Err(true) => None,
+                    Err(false) => self.audience.only_client(),
+                };
+                if let Some(client) = client {
+                    client.0.notify(other, params.map(ToOwned::to_owned));
+                }
+            }
         }
     }
 
