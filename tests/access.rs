@@ -40,14 +40,19 @@ fn tool(name: &str, annotations: Value) -> Value {
 impl World {
     fn new(rules: &Value) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let tools = json!([tool("get_issue", json!({"readOnlyHint": true})), tool("delete_issue", json!({})), tool("create_issue", json!({}))]);
+        let tools = json!([
+            tool("get_issue", json!({"readOnlyHint": true})),
+            tool("delete_issue", json!({})),
+            tool("create_issue", json!({}))
+        ]);
         let stubs = [
             Stub::new("git-hub", json!({"tools": tools, "instructions": "call delete_issue"})),
             Stub::new("mail", json!({"tools": ["send_mail"]})),
         ];
         let rules = read(&json!({ "access_rules": rules }).to_string(), Path::new("rules.json")).expect("rules");
         let file = folder.path().join("trail.jsonl");
-        let trail = Trail::open(Options { file: file.clone(), size: 1 << 20, keep: 1, arguments: true }).expect("a trail");
+        let trail =
+            Trail::open(Options { file: file.clone(), size: 1 << 20, keep: 1, arguments: true }).expect("a trail");
         let gateway = Gateway::new(stub::upstreams(&stubs), &Policy::default());
         let shared = Shared::new(gateway, SavedTools::new(folder.path()), Duration::from_secs(60))
             .guarded(Arc::new(Access::new(Some(rules))), Some(trail.clone()));
@@ -68,7 +73,9 @@ impl World {
         let member = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
         let calls = lines.filter(|line| line["kind"] == "call");
         calls
-            .map(|line| (member(&line, "tool"), member(&line, "decision"), member(&line, "rule"), member(&line, "outcome")))
+            .map(|line| {
+                (member(&line, "tool"), member(&line, "decision"), member(&line, "rule"), member(&line, "outcome"))
+            })
             .collect()
     }
 }
@@ -85,7 +92,8 @@ async fn call(broker: &Arc<Broker>, server: &str, tool: &str) -> Result<Value, R
 
 #[tokio::test]
 async fn what_is_denied_is_not_there_for_any_question() {
-    let world = World::new(&json!({"a": {"servers": ["git-hub"], "tools": ["get_*", "create_*"], "deny": ["create_*"]}}));
+    let world =
+        World::new(&json!({"a": {"servers": ["git-hub"], "tools": ["get_*", "create_*"], "deny": ["create_*"]}}));
     let broker = world.broker("a", None);
     // Once without rules, so that the whole catalog is known to the bridge.
     world.shared.catalog("git-hub").await.expect("the tools");
@@ -103,7 +111,13 @@ async fn what_is_denied_is_not_there_for_any_question() {
         said += &ask(&broker, operation).await.expect("an answer").to_string();
     }
     said += &Seen::new(Arc::clone(&world.shared), world.shared.view("a")).summary();
-    for (server, tool) in [("git-hub", "delete_isue"), ("git-hub", "delete_issue"), ("git-hub", "x"), ("mial", "x"), ("mail", "send_mail")] {
+    for (server, tool) in [
+        ("git-hub", "delete_isue"),
+        ("git-hub", "delete_issue"),
+        ("git-hub", "x"),
+        ("mial", "x"),
+        ("mail", "send_mail"),
+    ] {
         let refusal = call(&broker, server, tool).await.expect_err("not there");
         said += &refusal.message.replace(server, "").replace(tool, "");
         said += &refusal.hint.unwrap_or_default();
@@ -133,6 +147,13 @@ async fn what_is_denied_is_not_there_for_any_question() {
     assert_eq!((&denied["arguments"], denied["caller"].as_str()), (&json!({"id": 7}), Some("a")));
     // echo -n '{"id":7}' | sha256sum
     assert_eq!(denied["arguments_sha256"], "a3c90e3b7448d23d9eacebd0ebf15cae100e21f9b2c688f3f9d238edcd26d67f");
+    let guide = markdown::read("GUIDE.md");
+    let shown = markdown::blocks(&guide).into_iter().find(|block| block.comment == "audit").expect("the example");
+    let shown: Value = serde_json::from_str(&shown.text).expect("JSON");
+    let names = |line: &Value| {
+        line.as_object().expect("a line").keys().filter(|it| *it != "arguments").cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(names(&shown), names(&denied), "the guide shows a line as it is");
     assert!(world.stubs[1].starts() == 0 && world.stubs[0].received("tools/call").len() == 1);
     assert_eq!(verify(&world.file).expect("a trail").faults, Vec::new());
 }

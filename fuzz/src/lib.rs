@@ -186,7 +186,11 @@ pub fn rules(data: &[u8]) {
             Ok(rules) => {
                 let view = View::of(&rules, "a");
                 for name in ["", "x", "*", "file:///a", &text] {
-                    let used = [view.decide(name, name, None), view.decide_resource(name, name), view.decide_prompt(name, name)];
+                    let used = [
+                        view.decide(name, name, None),
+                        view.decide_resource(name, name),
+                        view.decide_prompt(name, name),
+                    ];
                     assert!(view.shows_server(name) || used.iter().all(|ruled| ruled.is_denied()));
                     assert!(!view.shows_all(name) || !used.iter().any(|ruled| ruled.is_denied()));
                 }

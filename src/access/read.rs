@@ -96,7 +96,12 @@ impl Reader<'_> {
             // Errors of the file itself were told.
             if root.is_none() || top.is_some() {
                 let place = self.place(root.map_or(0, Ranged::start));
-                self.errors.push(AccessError::Missing { place, within: "the file".into(), key: "access_rules", add: ADD });
+                self.errors.push(AccessError::Missing {
+                    place,
+                    within: "the file".into(),
+                    key: "access_rules",
+                    add: ADD,
+                });
             }
             return Rules::default();
         };
@@ -125,7 +130,10 @@ impl Reader<'_> {
         let mut entry = Entry { name: name.to_owned(), ..Entry::default() };
         let within = format!("the entry of {name:?}");
         let Some(members) = self.members(&member.value, &within, Some(&ENTRY)) else { return entry };
-        for (key, add) in [("servers", "\"servers\": a list of names, or \"*\""), ("tools", "\"tools\": \"*\", a list, or lists by server")] {
+        for (key, add) in [
+            ("servers", "\"servers\": a list of names, or \"*\""),
+            ("tools", "\"tools\": \"*\", a list, or lists by server"),
+        ] {
             if !members.iter().any(|(name, _)| *name == key) {
                 let place = self.place(member.start());
                 self.errors.push(AccessError::Missing { place, within: within.clone(), key, add });
@@ -195,7 +203,8 @@ impl Reader<'_> {
                 "calls_per_minute" => limits.calls_per_minute = self.rate(value, &what),
                 "memory" => {
                     let bytes = scalar(value).and_then(parse_bytes).filter(|bytes| *bytes >= MEMORY_FLOOR);
-                    limits.memory = self.or_wrong(bytes, value, &what, "48m or more: bytes, or a text such as \"256m\" or \"1g\"");
+                    limits.memory =
+                        self.or_wrong(bytes, value, &what, "48m or more: bytes, or a text such as \"256m\" or \"1g\"");
                 }
                 _ => {
                     let time: Option<Duration> = scalar(value).and_then(parse_seconds);
@@ -304,7 +313,8 @@ impl Reader<'_> {
 
 /// The bridge's own tools in a plain list of tools; none where it names none, or where there is no list.
 fn own(value: &Value<'_>) -> Option<BTreeSet<String>> {
-    let texts = value.as_array()?.elements.iter().filter_map(|element| Some(element.as_string_lit()?.value.to_string()));
+    let texts =
+        value.as_array()?.elements.iter().filter_map(|element| Some(element.as_string_lit()?.value.to_string()));
     let own: BTreeSet<String> = texts.filter(|name| OWN.contains(&name.as_str())).collect();
     (!own.is_empty()).then_some(own)
 }

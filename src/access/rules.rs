@@ -117,7 +117,8 @@ impl Rules {
         for entry in self.entries.values() {
             let given = [Some(&entry.tools), entry.resources.as_ref(), entry.prompts.as_ref(), Some(&entry.ask)];
             let denied = [&entry.deny.tools, &entry.deny.resources, &entry.deny.prompts];
-            let selections = given.into_iter().flatten().chain(denied).flat_map(|it| it.0.iter().map(|(server, _)| server));
+            let selections =
+                given.into_iter().flatten().chain(denied).flat_map(|it| it.0.iter().map(|(server, _)| server));
             let servers = entry.servers.iter().chain(&entry.deny.servers).chain(selections);
             let plain = servers.filter(|pattern| !pattern.has_wildcard() && pattern.text() != ITSELF);
             named.extend(plain.map(|pattern| (entry.name.as_str(), pattern.text())));
@@ -199,7 +200,9 @@ impl Entry {
                 Some(rule) => self.ruled(Decision::Allow, &named(what, rule)),
                 None => self.ruled(Decision::Deny, &format!("{what}: nothing names it")),
             },
-            None if self.tools.is_whole(server) && !self.deny.tools.is_whole(server) => self.ruled(Decision::Allow, "tools: all of the server"),
+            None if self.tools.is_whole(server) && !self.deny.tools.is_whole(server) => {
+                self.ruled(Decision::Allow, "tools: all of the server")
+            }
             None => self.ruled(Decision::Deny, &format!("{what}: not a word, and not all tools of the server")),
         }
     }

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::*;
 
 fn rules(value: &Value) -> Rules {
-    read(&json!({ "access_rules": value }).to_string(), Path::new("rules.json")).unwrap_or_else(|errors| panic!("{errors:?}"))
+    read(&json!({ "access_rules": value }).to_string(), Path::new("rules.json"))
+        .unwrap_or_else(|errors| panic!("{errors:?}"))
 }
 
 fn view(entry: Value) -> View {
@@ -128,7 +129,8 @@ fn every_problem_is_told_with_its_place() {
     let text = "{\"access_rules\": {\n  \"a\": {\"server\": [], \"tools\": 7},\n  \"deny\": {},\n  \"b\": {\"servers\": [\"x\", 3], \"tools\": \"all\"},\n  \
         \"a\": {}, \"c\": {\"servers\": [], \"tools\": [], \"limits\": {\"memory\": \"1k\", \"runs\": -1}}\n}, \"extra\": 1}";
     let found = errors(text);
-    let codes: Vec<(&str, &str)> = found.iter().map(|(text, code)| (text.split(' ').next().unwrap_or(""), *code)).collect();
+    let codes: Vec<(&str, &str)> =
+        found.iter().map(|(text, code)| (text.split(' ').next().unwrap_or(""), *code)).collect();
     assert_eq!(
         codes,
         [

@@ -34,7 +34,8 @@ fn is_plain_authority(scheme: &str, authority: &str) -> bool {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
         _ => (authority, None),
     };
-    let port_is_plain = port.is_none_or(|port| !port.is_empty() && Some(port) != default_port && !port.starts_with('0'));
+    let port_is_plain =
+        port.is_none_or(|port| !port.is_empty() && Some(port) != default_port && !port.starts_with('0'));
     let host_is_plain = !host.ends_with('.') && !host.contains(|c: char| c == '@' || c.is_uppercase());
     port_is_plain && host_is_plain
 }
@@ -47,7 +48,10 @@ fn has_plain_segments(rest: &str) -> bool {
         segments.remove(0);
     }
     let last = segments.len().saturating_sub(1);
-    segments.iter().enumerate().all(|(at, segment)| !matches!(*segment, "." | "..") && (at == last || !segment.is_empty()))
+    segments
+        .iter()
+        .enumerate()
+        .all(|(at, segment)| !matches!(*segment, "." | "..") && (at == last || !segment.is_empty()))
 }
 
 #[cfg(test)]

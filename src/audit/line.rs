@@ -43,7 +43,8 @@ impl Line {
         let text = std::str::from_utf8(bytes).ok()?;
         let (open, seal) = text.rsplit_once(SEAL)?;
         let hash = seal.strip_suffix("\"}")?;
-        let is_hash = hash.len() == BEFORE_ALL.len() && hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let is_hash =
+            hash.len() == BEFORE_ALL.len() && hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         let body = format!("{open}}}");
         let Ok(Value::Object(members)) = serde_json::from_str(&body) else { return None };
         is_hash.then(|| Self { body, hash: hash.to_owned(), members })

@@ -22,7 +22,20 @@ const NAMES: [&str; 11] = [
 
 /// How texts begin that are secrets by themselves: keys of well-known services, JSON Web Tokens, private keys in PEM.
 const BEGINNINGS: [&str; 14] = [
-    "sk-", "ghp_", "gho_", "ghu_", "ghs_", "github_pat_", "glpat-", "xox", "AKIA", "AIza", "eyJ", "Bearer ", "Basic ", "-----BEGIN",
+    "sk-",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "github_pat_",
+    "glpat-",
+    "xox",
+    "AKIA",
+    "AIza",
+    "eyJ",
+    "Bearer ",
+    "Basic ",
+    "-----BEGIN",
 ];
 /// Letters that such a text has at least: a word in prose may begin likewise.
 const SHORTEST: usize = 16;

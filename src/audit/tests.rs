@@ -80,7 +80,10 @@ async fn a_trail_is_continued_by_the_next_bridge_and_is_whole() {
     written(&folder, &["c"]).await;
     assert_eq!(kinds(&file), ["head", "call", "call", "call"]);
     let line = &lines(&file)[1];
-    assert_eq!((&line["caller"], &line["run"], &line["tool"], &line["seq"]), (&json!("me"), &json!("run"), &json!("a"), &json!(2)));
+    assert_eq!(
+        (&line["caller"], &line["run"], &line["tool"], &line["seq"]),
+        (&json!("me"), &json!("run"), &json!("a"), &json!(2))
+    );
     let verified = verify(&file).expect("a trail");
     assert_eq!((verified.files, verified.lines, verified.faults), (1, 4, Vec::new()));
     assert_eq!(verified.end.expect("an end").1, lines(&file)[3]["hash"]);
@@ -114,6 +117,7 @@ async fn a_trail_is_its_owners_alone_and_only_a_file() {
         let mode = fs::metadata(folder.path().join(name)).expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
+    assert_eq!((kinds(&file), faults(&file)), (vec!["head".to_owned(), "call".to_owned()], Vec::new()));
     assert_eq!(Trail::open(options(&file)).expect_err("it is taken").code(), "audit.locked");
     let link = folder.path().join("link");
     std::os::unix::fs::symlink("/dev/null", &link).expect("a link");
@@ -137,7 +141,11 @@ async fn what_somebody_else_writes_is_noted_and_never_erased() {
     assert!(fs::read_to_string(&file).expect("text").starts_with(&text));
     let told = faults(&file);
     assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].contains(":3: the bridge did not write this") && told[1].contains(":4: the bridge found here: 16 bytes"), "{told:?}");
+    assert!(
+        told[0].contains(":3: the bridge did not write this")
+            && told[1].contains(":4: the bridge found here: 16 bytes"),
+        "{told:?}"
+    );
     assert_eq!(trail.health().breaks, 1);
     // A file that is gone, and one that was cut.
     fs::remove_file(&file).expect("removed");
@@ -182,7 +190,8 @@ async fn a_bridge_that_was_killed_leaves_a_whole_trail() {
 
 #[test]
 fn the_hash_does_not_depend_on_the_order_of_names() {
-    let (one, other) = (json!({"b": [1, {"y": 2, "x": "ü"}], "a": null}), json!({"a": null, "b": [1, {"x": "ü", "y": 2}]}));
+    let (one, other) =
+        (json!({"b": [1, {"y": 2, "x": "ü"}], "a": null}), json!({"a": null, "b": [1, {"x": "ü", "y": 2}]}));
     let hash = |value: &Value| sha256_of(value.as_object().expect("an object"));
     assert_eq!(hash(&one), hash(&other));
     // echo -n '{"a":1}' | sha256sum
@@ -202,7 +211,8 @@ fn a_trail() -> &'static Vec<(String, Vec<u8>)> {
             }
         });
         let entries = fs::read_dir(folder.path()).expect("the folder").flatten();
-        let named = entries.map(|entry| (entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path()).expect("read")));
+        let named = entries
+            .map(|entry| (entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path()).expect("read")));
         let mut files: Vec<_> = named.filter(|(name, _)| name != "t.lock").collect();
         files.sort();
         assert_eq!(files.iter().map(|(name, _)| name.as_str()).filter(|name| *name != "t.state").count(), 4);

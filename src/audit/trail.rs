@@ -72,7 +72,8 @@ impl Trail {
         let paths = Paths::at(&options.file);
         paths.check()?;
         let lock = paths.take()?;
-        let unwritable = |error: std::io::Error| AuditError::Unwritable { file: options.file.clone(), reason: error.to_string() };
+        let unwritable =
+            |error: std::io::Error| AuditError::Unwritable { file: options.file.clone(), reason: error.to_string() };
         // What the writer will do, tried where it can still be said.
         let is_new = !options.file.exists();
         let opened = paths.open().map_err(unwritable)?;

@@ -117,7 +117,9 @@ impl Reading {
     /// Files that must be there between two that are.
     fn gap(&mut self, paths: &Paths, from: u64, to: u64) {
         if from < to {
-            (from..to).take(MOST).for_each(|number| self.fault(&paths.rotated(number), None, "the file is gone".into()));
+            (from..to)
+                .take(MOST)
+                .for_each(|number| self.fault(&paths.rotated(number), None, "the file is gone".into()));
             self.before = None;
         }
     }
@@ -185,7 +187,8 @@ impl Reading {
             self.fault(paths.active(), None, "the last line that the bridge wrote is not there".into());
         }
         if known.is_some() && self.removed + 1 != first {
-            let what = format!("the trail begins with file {first}, and says that it removed those up to {}", self.removed);
+            let what =
+                format!("the trail begins with file {first}, and says that it removed those up to {}", self.removed);
             self.fault(paths.active(), None, what);
         }
     }

@@ -147,7 +147,8 @@ impl Writer {
             open.file.write_all(b"\n")?;
             open.length += 1;
         }
-        let after = [("found", json!(found)), ("after_seq", json!(open.state.seq)), ("after_hash", json!(open.state.hash))];
+        let after =
+            [("found", json!(found)), ("after_seq", json!(open.state.seq)), ("after_hash", json!(open.state.hash))];
         self.append(vec![own("break", after)])?;
         self.health().breaks += 1;
         Ok(())

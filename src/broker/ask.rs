@@ -13,7 +13,8 @@ const METHOD: &str = "elicitation/create";
 impl Broker {
     /// Waits for the client's yes, until the run ends. One question at a time: a person answers one.
     pub(super) async fn ask(&self, server: &str, tool: &str, arguments: &Map<String, Value>) -> Result<(), Refusal> {
-        let Some(client) = self.client.as_ref().map(|client| &client.0).filter(|client| can_be_asked(client.as_ref())) else {
+        let Some(client) = self.client.as_ref().map(|client| &client.0).filter(|client| can_be_asked(client.as_ref()))
+        else {
             return Err(refusal::not_asked(server, tool, "the client cannot ask its user (it has no elicitation)"));
         };
         let params = question::question(self.account.caller(), server, tool, arguments);

@@ -60,7 +60,13 @@ impl Broker {
     }
 
     /// Waits until the call may be made: the client has said yes where it is to be asked, and it is the caller's turn.
-    async fn may(&self, server: &str, tool: &str, ruled: &Ruled, arguments: &Map<String, Value>) -> Result<(), Refusal> {
+    async fn may(
+        &self,
+        server: &str,
+        tool: &str,
+        ruled: &Ruled,
+        arguments: &Map<String, Value>,
+    ) -> Result<(), Refusal> {
         let view = self.seen.view();
         if ruled.decision == Decision::Ask {
             self.ask(server, tool, arguments).await?;

@@ -89,8 +89,7 @@ impl Broker {
     pub fn requested(&self) -> Option<Vec<String>> {
         let requested = self.requested.as_ref()?;
         let asked = |name: &str| requested.iter().any(|asked| asked == name);
-        let further =
-            self.seen.names().further().filter(|(_, _, name)| asked(name)).map(|(also, ..)| also.to_owned());
+        let further = self.seen.names().further().filter(|(_, _, name)| asked(name)).map(|(also, ..)| also.to_owned());
         Some(requested.iter().cloned().chain(further).collect())
     }
 

@@ -86,8 +86,24 @@ mod tests {
     #[test]
     fn what_is_not_seen_is_written_out() {
         for c in [
-            '\u{2800}', '\u{34f}', '\u{17b4}', '\u{115f}', '\u{a0}', '\u{3000}', '\u{202e}', '\u{200b}', '\u{feff}', '\n', '\u{7f}', '\u{85}',
-            '\u{e0041}', '\u{3164}', '\u{301}', '\u{2028}', '\u{2066}', '\u{fffc}',
+            '\u{2800}',
+            '\u{34f}',
+            '\u{17b4}',
+            '\u{115f}',
+            '\u{a0}',
+            '\u{3000}',
+            '\u{202e}',
+            '\u{200b}',
+            '\u{feff}',
+            '\n',
+            '\u{7f}',
+            '\u{85}',
+            '\u{e0041}',
+            '\u{3164}',
+            '\u{301}',
+            '\u{2028}',
+            '\u{2066}',
+            '\u{fffc}',
         ] {
             let said = message("a", &format!("x{c}y"), json!({"k": format!("{c}")}));
             assert!(said.contains(&format!("\"x\\u{{{:x}}}y\"", c as u32)), "{said:?}");

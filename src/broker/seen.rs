@@ -89,9 +89,8 @@ impl Seen {
         {
             return Arc::clone(seen);
         }
-        let mut seen = whole.retain(|tool| {
-            !self.view.decide(&whole.name, &tool.name, tool.annotations.as_ref()).is_denied()
-        });
+        let mut seen =
+            whole.retain(|tool| !self.view.decide(&whole.name, &tool.name, tool.annotations.as_ref()).is_denied());
         // It speaks of all its tools.
         seen.instructions = None;
         let seen = Arc::new(seen);

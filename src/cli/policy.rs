@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::bridge::{self, Bridge};
 use super::guard::print_errors;
 use super::{Exit, PolicyCommand, Use, paint};
-use crate::access::{self, DEFAULT, ITSELF, Rules, Ruled, View, strangers};
+use crate::access::{self, DEFAULT, ITSELF, Ruled, Rules, View, strangers};
 use crate::settings::{Environment, Guard, Settings};
 
 pub(super) async fn policy(env: Environment, settings: Settings, command: PolicyCommand) -> Exit {
@@ -46,7 +46,10 @@ fn check(env: &Environment, settings: &Settings, file: Option<PathBuf>) -> Exit 
     let known = crate::broker::Names::new(names.iter().cloned()).with_further(found.aliases());
     let strangers = strangers(&rules, &names, |asked| known.resolve(asked));
     for stranger in &strangers {
-        eprintln!("{}", paint::failure(&stranger.to_string(), "use the name that `mcp-bridge servers` shows", "access.stranger"));
+        eprintln!(
+            "{}",
+            paint::failure(&stranger.to_string(), "use the name that `mcp-bridge servers` shows", "access.stranger")
+        );
     }
     if strangers.is_empty() {
         println!("{}: good", file.display());
@@ -67,8 +70,8 @@ async fn test(env: Environment, settings: Settings, rules: &Rules, used: &Use) -
         let annotations = annotations(env, settings, &view, used).await;
         view.decide(&used.server, &used.name, annotations.as_ref())
     };
-    let entry = if view.account() == used.caller { "" } else { " (by the entry of those who have none)" };
-    let entry = if view.account() == DEFAULT { entry } else { "" };
+    let by_default = view.account() == DEFAULT && used.caller != DEFAULT;
+    let entry = if by_default { " (by the entry of those who have none)" } else { "" };
     println!("{}: {}{entry}", ruled.decision.word(), ruled.rule);
     exit(&ruled)
 }

@@ -37,12 +37,7 @@ pub(super) struct Audit<'a> {
 }
 
 impl<'a> Audit<'a> {
-    pub(super) fn begin(
-        granted: &'a Granted,
-        server: &'a str,
-        tool: &'a str,
-        arguments: &Map<String, Value>,
-    ) -> Self {
+    pub(super) fn begin(granted: &'a Granted, server: &'a str, tool: &'a str, arguments: &Map<String, Value>) -> Self {
         let passed = granted.account.passed(arguments);
         Self { granted, server, tool, request_bytes: size(arguments), passed, begun: Instant::now(), ended: false }
     }

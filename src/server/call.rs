@@ -53,7 +53,13 @@ impl Bridge {
     }
 
     /// Runs the program until it ends, or is old enough to be a task.
-    async fn outcome(&self, caller: Caller, request: RunRequest, takes_tasks: bool, cancelled: &CancellationToken) -> CallToolResponse {
+    async fn outcome(
+        &self,
+        caller: Caller,
+        request: RunRequest,
+        takes_tasks: bool,
+        cancelled: &CancellationToken,
+    ) -> CallToolResponse {
         let (live, timeout) = (request.live.clone().filter(|_| takes_tasks), request.timeout);
         let cancel = self.closing.child_token();
         let (runs, token) = (Arc::clone(&self.runs), cancel.clone());

@@ -42,6 +42,8 @@ pub trait Runs: Send + Sync + 'static {
     fn takes_agent_id(&self) -> bool {
         false
     }
+    /// A caller asked for a tool of the bridge itself that is not there for it.
+    fn refused(&self, _caller: &Caller, _tool: &str) {}
     /// Whether a tool of the bridge itself is there for this caller.
     fn offers(&self, _caller: &Caller, _tool: &str) -> bool {
         true
@@ -91,8 +93,13 @@ impl ServerHandler for Bridge {
         call: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        if call.name != tool::NAME {
-            let message = format!("there is no tool {:?}; the only one is {}", call.name, tool::NAME);
+        let is_offered = self.runs.takes_agent_id() || self.runs.offers(&self.caller, tool::NAME);
+        if call.name != tool::NAME || !is_offered {
+            self.runs.refused(&self.caller, &call.name);
+            let message = match is_offered {
+                true => format!("there is no tool {:?}; the only one is {}", call.name, tool::NAME),
+                false => format!("there is no tool {:?}", call.name),
+            };
             return Err(ErrorData::invalid_params(message, None));
         }
         Ok(self.run_python(call, context).await)
