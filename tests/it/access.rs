@@ -41,7 +41,7 @@ every_engine!([embedded] a_program_finds_what_its_caller_has_and_every_use_is_wr
     .env("MCP_BRIDGE_CLIENT", "bob");
     let mut client = home.serve();
     let code = "found = [await runtime.list_servers(), [t['name'] for t in await runtime.list_tools('git-hub')],\n\
-        \x20   [t['tool'] for t in await runtime.search_tool_docs('delete send get issue mail')]]\n\
+        \x20   [t['name'] for t in await runtime.search_tool_docs('delete send get issue mail')]]\n\
         async def kind(call):\n    try:\n        await call\n        return 'ok'\n    except Exception as e:\n        return type(e).__name__\n\
         calls = [await kind(mcp_git_hub.get_issue()), await kind(mcp_git_hub.delete_issue()),\n\
         \x20   await kind(runtime.call_tool('mail', 'send', {})), await kind(mcp_git_hub.get_issue()), await kind(mcp_git_hub.get_issue())]\n\
