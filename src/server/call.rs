@@ -23,6 +23,7 @@ use super::session::asked_level;
 use super::tasks::{self, Ended};
 use super::tool;
 use crate::chain::{Chain, ChainError};
+use crate::direct;
 use crate::execution::{Caller, Live, RequestError, RunRequest};
 use crate::output::{ErrorReport, Mode, Report, Status, render};
 
@@ -47,6 +48,11 @@ impl Bridge {
             Ok(caller) => caller,
             Err(error) => return self.not_begun(&error),
         };
+        let is_own = call.name == tool::NAME || direct::is_lookup(&call.name);
+        if is_own && !self.runs.offers(&caller, &call.name) {
+            self.runs.refused(&caller, &call.name);
+            return Err(ServerError::NoTool { name: shown(&call.name), nearest: None }.about_parameter());
+        }
         if expose.has_code() && call.name == tool::NAME {
             Round::is_first(Some(round.params())).map_err(|error| error.about_parameter())?;
             return self.run_python(caller, arguments, context).await;

@@ -48,6 +48,8 @@ pub trait Runs: Send + Sync + 'static {
     fn identify(&self, caller: &Caller, arguments: &mut Map<String, Value>) -> Result<Caller, RequestError>;
     /// Whether calls may say who makes them.
     fn takes_agent_id(&self) -> bool;
+    /// A caller asked for a tool of the bridge itself that is not there for it.
+    fn refused(&self, caller: &Caller, tool: &str);
     /// Whether a tool of the bridge itself is there for this caller.
     fn offers(&self, caller: &Caller, tool: &str) -> bool;
     /// The bridges above this one, and itself.
