@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, CompleteRequestParams, CompleteResult,
@@ -24,12 +25,13 @@ use super::round::Round;
 use super::session::Session;
 use super::tasks::Tasks;
 use super::wire::leave;
-use super::{info, pages, tool};
+use super::{files, info, pages, tool};
 use crate::broker::Shared;
 use crate::chain::Chain;
 use crate::direct::{self, Direct, Kind};
 use crate::execution::{Caller, RequestError, RunRequest};
 use crate::output::{Mode, Report};
+use crate::uploads::UploadError;
 
 /// URI of the resource that says what the bridge can reach.
 pub const CAPABILITIES: &str = "mcp-bridge://capabilities";
@@ -56,6 +58,8 @@ pub trait Runs: Send + Sync + 'static {
     fn chain(&self) -> &Chain;
     /// The servers, as they are configured now.
     fn shared(&self) -> Arc<Shared>;
+    /// A file that this caller has sent for a run, by its URI.
+    fn upload<'a>(&'a self, caller: &'a Caller, uri: &'a str) -> BoxFuture<'a, Result<Bytes, UploadError>>;
 }
 
 /// The MCP server of one connection.
@@ -201,8 +205,9 @@ impl ServerHandler for Bridge {
         page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        let own = self.direct.expose().has_code().then(|| serde_json::to_value(pages::template()).unwrap_or_default());
-        let raw = self.listed(Kind::Templates, own.into_iter().collect(), cursor(&page)).await?;
+        let templates = [pages::template(), files::template()].map(|it| serde_json::to_value(it).unwrap_or_default());
+        let own = if self.direct.expose().has_code() { templates.to_vec() } else { Vec::new() };
+        let raw = self.listed(Kind::Templates, own, cursor(&page)).await?;
         Ok(leave(&context, raw, ListResourceTemplatesResult::default()))
     }
 
@@ -212,8 +217,8 @@ impl ServerHandler for Bridge {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let expose = self.direct.expose();
-        let ours = expose.has_code() && (pages::is_ours(&asked.uri) || !expose.has_direct());
-        if !ours {
+        let is_ours = pages::is_ours(&asked.uri) || files::is_one(&asked.uri);
+        if !expose.has_code() || (expose.has_direct() && !is_ours) {
             let round = Round { answers: asked.input_responses.clone(), state: asked.request_state.clone() };
             let raw = match self.take_up(format!("resources/read {}", asked.uri), &round, &context).await {
                 Some(outcome) => outcome?,
@@ -223,6 +228,9 @@ impl ServerHandler for Bridge {
         }
         let contents = if asked.uri == CAPABILITIES {
             ResourceContents::text(self.runs.capabilities(&self.caller), CAPABILITIES).with_mime_type("text/markdown")
+        } else if files::is_one(&asked.uri) {
+            let read = files::read(&*self.runs, &self.caller, &asked.uri).await;
+            read.map_err(|error| error.about_resource())?
         } else {
             pages::read(&self.tasks, &asked.uri).map_err(|error: ServerError| error.about_resource())?
         };
