@@ -4,6 +4,7 @@
 
 mod backends;
 mod bridge;
+mod desk;
 mod doctor;
 mod exit;
 mod file_in;
@@ -19,7 +20,9 @@ mod servers;
 #[cfg(unix)]
 mod sessions;
 mod settings;
+mod start;
 mod sweeper;
+mod token;
 mod tools;
 mod trust;
 
@@ -45,6 +48,11 @@ struct Cli {
 enum Command {
     /// Serve run_python to an MCP client over stdin and stdout
     Serve,
+    /// Serve MCP clients over HTTP: /mcp (Streamable HTTP), /sse, /ws, and REST at /tools, /health and /metrics
+    Start(start::StartArgs),
+    /// Make, show or take back the tokens that let callers in over HTTP
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Run one Python program without a client
     ///
     /// What the program prints goes to stdout and stderr as it is; the value of its last expression follows on stdout.
@@ -222,7 +230,13 @@ pub fn main() -> Exit {
             return Exit::Usage;
         }
     };
-    let env = Environment::of_process();
+    let env = match environment(&command) {
+        Ok(env) => env,
+        Err(problem) => {
+            eprintln!("{}", paint::problem(&problem));
+            return Exit::Usage;
+        }
+    };
     let settings = match Settings::read(&env) {
         Ok(settings) => settings,
         Err(error) => {
@@ -232,7 +246,7 @@ pub fn main() -> Exit {
     };
     let level = match command {
         // A person at a terminal asked for one thing: only what went wrong belongs beside it.
-        Command::Serve => settings.log_level.clone(),
+        Command::Serve | Command::Start(_) => settings.log_level.clone(),
         _ => env.get("MCP_BRIDGE_LOG_LEVEL").map_or_else(|| "warn".to_owned(), |_| settings.log_level.clone()),
     };
     crate::telemetry::init(&level, settings.log_format == crate::settings::LogFormat::Json);
@@ -249,6 +263,8 @@ pub fn main() -> Exit {
     let exit = runtime.block_on(async {
         match command {
             Command::Serve => serve::serve(env, settings).await,
+            Command::Start(_) => start::start(env, settings).await,
+            Command::Token(command) => token::token(&settings, command),
             Command::Run(args) => run::run(env, settings, args).await,
             Command::Servers { json } => servers::servers(&env, &settings, json).await,
             Command::Tools { server, full, json } => tools::tools(env, settings, &server, full, json).await,
@@ -270,6 +286,15 @@ pub fn main() -> Exit {
     // A blocking read of a terminal cannot be cancelled; it must not hold the exit.
     runtime.shutdown_background();
     exit
+}
+
+/// The environment, with what this command's flags and file put in its place.
+fn environment(command: &Command) -> Result<Environment, Box<crate::discovery::Problem>> {
+    let env = Environment::of_process();
+    match command {
+        Command::Start(args) => start::environment(env, args),
+        _ => Ok(env),
+    }
 }
 
 /// Threads that drive connections: no more than there are processors, for each wakes the others to share its work. The work is

@@ -2,6 +2,8 @@
 
 use std::io::IsTerminal;
 
+use crate::discovery::Problem;
+
 /// A level of a line in `doctor` and `servers`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
@@ -24,6 +26,13 @@ pub fn level(level: Level) -> String {
 pub fn failure(message: &str, hint: &str, code: &str) -> String {
     let terminal = std::io::stderr().is_terminal();
     format!("{} {message}\n  {} {hint}\n  [{code}]", colour_if(terminal, "error:", 31), colour_if(terminal, "do:", 36))
+}
+
+/// The same of a file, with the line where one is known.
+pub fn problem(problem: &Problem) -> String {
+    let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
+    let place = problem.file.as_ref().map(|file| format!("{}{line}: ", file.display())).unwrap_or_default();
+    failure(&format!("{place}{}", problem.reason), &problem.hint, problem.code)
 }
 
 pub fn dim(text: &str) -> String {

@@ -69,7 +69,7 @@ pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
 }
 
 /// A bridge and, from its first session or its first trouble with a server on, the door for `mcp-bridge sessions` and `servers`.
-struct Served {
+pub(super) struct Served {
     bridge: Arc<Bridge>,
     #[cfg(unix)]
     state: PathBuf,
@@ -80,7 +80,7 @@ struct Served {
 }
 
 impl Served {
-    fn new(bridge: &Arc<Bridge>, #[cfg_attr(not(unix), expect(unused_variables))] settings: &Settings) -> Self {
+    pub(super) fn new(bridge: &Arc<Bridge>, #[cfg_attr(not(unix), expect(unused_variables))] settings: &Settings) -> Self {
         Self {
             bridge: Arc::clone(bridge),
             #[cfg(unix)]
@@ -109,14 +109,14 @@ impl Served {
         });
     }
 
-    fn close(&self) {
+    pub(super) fn close(&self) {
         #[cfg(unix)]
         drop(self.door.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 
 /// Opens the door when a server fails: there is something to tell.
-fn opens_in_trouble(served: &Arc<Served>) -> tokio::task::JoinHandle<()> {
+pub(super) fn opens_in_trouble(served: &Arc<Served>) -> tokio::task::JoinHandle<()> {
     let served = Arc::clone(served);
     tokio::spawn(async move {
         served.bridge.executor.shared().gateway().trouble().notified().await;
@@ -166,7 +166,7 @@ fn faring(seen: ServerSummary) -> control::Server {
 }
 
 /// One line names the servers, one each problem: what the guide promises to find in the log.
-fn log_found(found: &Discovery) {
+pub(super) fn log_found(found: &Discovery) {
     let names: Vec<&str> = found.enabled().map(|f| f.config.name.as_str()).collect();
     if names.is_empty() {
         tracing::info!("Loaded MCP servers: none; `mcp-bridge servers` shows where they are looked for");

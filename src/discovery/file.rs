@@ -26,7 +26,7 @@ pub(super) struct Document {
 
 impl Document {
     /// Reads `path`; `None` when there is no such file. The error comes with a 1-based line where one is known.
-    fn read(path: &Path, syntax: Syntax) -> Result<Option<Self>, Fault> {
+    pub fn read(path: &Path, syntax: Syntax) -> Result<Option<Self>, Fault> {
         let bytes = match read_bounded(path, MAX_BYTES) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(None),

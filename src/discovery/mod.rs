@@ -15,6 +15,7 @@ mod env_file;
 mod error;
 mod expand;
 mod file;
+mod gateway;
 mod git;
 pub mod import;
 pub mod install;
@@ -43,6 +44,7 @@ use crate::upstream::config::ServerConfig;
 
 pub use clients::{CLIENTS, Client};
 pub use error::DiscoveryError;
+pub use gateway::{Key, gateway_keys};
 pub use place::{Os, Place};
 pub use scan::discover;
 pub use trust::{Fingerprint, TrustStore};

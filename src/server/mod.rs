@@ -1,4 +1,4 @@
-//! The client's side: MCP over stdio. The only place that answers clients.
+//! The client's side: MCP over stdio and over HTTP ([`http`]). The only place that answers clients.
 //!
 //! Turns `tools/call` into a [`RunRequest`](crate::execution::RunRequest), hands it to `execution`, tells the client what happens meanwhile, and renders the
 //! report. Must never start a server or a sandbox itself. Called by `cli`.
@@ -6,9 +6,11 @@
 mod call;
 mod error;
 mod handler;
+pub mod http;
 mod pages;
 mod progress;
 mod stdio;
+mod talk;
 mod tasks;
 mod tool;
 

@@ -6,13 +6,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rmcp::ServiceExt;
-use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::Bridge;
-use crate::execution::MAX_CODE;
+use super::talk::{Fault, LONGEST_LINE, converse};
 
 /// How long runs may go on after the client closed our stdin. Long enough for `echo … | mcp-bridge serve` to get its
 /// answer; short enough that with the three seconds a stubborn server is given, all is gone within five.
@@ -21,24 +19,15 @@ const AFTER_EOF: Duration = Duration::from_secs(1);
 /// How long answers and tasks may take once everything was told to end: a program is killed in less.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
-/// Bytes of one message from the client. The largest program with every character escaped in two; what is longer is left
-/// unread and never answered, so this stays clear of what a client may reasonably send and be told about.
-const LONGEST_LINE: usize = 4 * MAX_CODE;
-
 /// Serves one client until it closes stdin, nobody reads stdout any more, or `bridge.closing` is cancelled.
 ///
 /// # Errors
 /// The client's handshake failed in a way that ends the connection.
-pub async fn serve(bridge: Bridge) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+pub async fn serve(bridge: Bridge) -> Result<(), Fault> {
     let (closing, ended, tasks) = (bridge.closing.clone(), bridge.hung_up.clone(), Arc::clone(&bridge.tasks));
     let (stdin, stdout) = rmcp::transport::io::stdio_pipes();
     let stdin = UntilEof { inner: stdin, ended: ended.clone() };
-    let session = async move {
-        let transport = AsyncRwTransport::new_server(stdin, stdout).with_max_line_length(LONGEST_LINE);
-        let service = bridge.serve(transport).await?;
-        service.waiting().await?;
-        Ok(())
-    };
+    let session = converse(bridge, stdin, stdout, LONGEST_LINE);
     let watch = async {
         tokio::select! {
             () = ended.cancelled() => tokio::time::sleep(AFTER_EOF).await,
@@ -85,9 +74,7 @@ async fn unread() {
 }
 
 /// A client that hangs up before or during the handshake is an end, not a fault.
-fn closed(
-    result: Result<(), Box<dyn std::error::Error + Send + Sync>>,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+fn closed(result: Result<(), Fault>) -> Result<(), Fault> {
     match result {
         Err(error) if error.to_string().contains("connection closed") => Ok(()),
         other => other,

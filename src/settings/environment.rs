@@ -25,6 +25,12 @@ impl Environment {
         &self.0
     }
 
+    /// The same with another value of this variable.
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.0.insert(name.to_owned(), value.into());
+        self
+    }
+
     pub fn names_with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.keys().map(String::as_str).filter(move |n| n.starts_with(prefix))
     }

@@ -9,6 +9,8 @@ pub enum SettingsError {
     Invalid { variable: &'static str, value: String, accepts: String },
     #[error("{variable} is {value}, above {other}, which is {other_value}")]
     Contradiction { variable: &'static str, value: String, other: &'static str, other_value: String },
+    #[error("{variable} is set, and {lacks} is not")]
+    Lacks { variable: &'static str, lacks: &'static str },
     #[error("{variable} is set, but there is no such setting")]
     Unknown { variable: String },
 }
@@ -19,6 +21,7 @@ impl SettingsError {
         match self {
             Self::Invalid { .. } => "settings.invalid",
             Self::Contradiction { .. } => "settings.contradiction",
+            Self::Lacks { .. } => "settings.lacks",
             Self::Unknown { .. } => "settings.unknown",
         }
     }
@@ -35,6 +38,7 @@ impl SettingsError {
                 }
             }
             Self::Contradiction { variable, other, .. } => format!("lower {variable} or raise {other}"),
+            Self::Lacks { variable, lacks } => format!("set {lacks} too, or unset {variable}"),
             Self::Unknown { variable } => match crate::nearest::nearest(variable, VARIABLES.iter().map(|v| v.name)) {
                 Some(near) => format!("did you mean {near}? `mcp-bridge settings` lists them all"),
                 None => "unset it; `mcp-bridge settings` lists them all".to_owned(),

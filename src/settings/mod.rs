@@ -6,6 +6,7 @@
 
 mod environment;
 mod error;
+mod http;
 mod parse;
 mod survival;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use environment::{Environment, no_color};
 pub use error::SettingsError;
+pub use http::{Http, HttpAuth, address};
 pub use parse::{clamp_timeout, parse_seconds};
 pub use survival::Survival;
 pub use uploads::Uploads;
@@ -157,6 +159,8 @@ pub struct Settings {
     pub uploads: Uploads,
     pub log_level: String,
     pub log_format: LogFormat,
+    /// For `mcp-bridge start`.
+    pub http: Http,
 }
 
 impl Settings {
@@ -241,6 +245,7 @@ impl Settings {
                 "MCP_BRIDGE_LOG_FORMAT",
                 &[("text", LogFormat::Text), ("json", LogFormat::Json)],
             )?,
+            http: Http::read(env)?,
         })
     }
 }

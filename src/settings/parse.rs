@@ -66,6 +66,29 @@ fn list(env: &Environment, name: &'static str) -> Vec<String> {
     value(env, name).split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
 }
 
+/// A value that `read` understands.
+pub(super) fn one<T>(env: &Environment, name: &'static str, read: fn(&str) -> Option<T>) -> Result<T, SettingsError> {
+    read(value(env, name)).ok_or_else(|| invalid(env, name))
+}
+
+/// The same, or none where it is unset or empty.
+pub(super) fn optional<T>(
+    env: &Environment,
+    name: &'static str,
+    read: fn(&str) -> Option<T>,
+) -> Result<Option<T>, SettingsError> {
+    if value(env, name).is_empty() { Ok(None) } else { one(env, name, read).map(Some) }
+}
+
+/// A list of values that `read` understands.
+pub(super) fn each<T>(
+    env: &Environment,
+    name: &'static str,
+    read: fn(&str) -> Option<T>,
+) -> Result<Vec<T>, SettingsError> {
+    list(env, name).iter().map(|text| read(text)).collect::<Option<_>>().ok_or_else(|| invalid(env, name))
+}
+
 pub(super) fn number<T>(env: &Environment, name: &'static str, range: RangeInclusive<T>) -> Result<T, SettingsError>
 where
     T: std::str::FromStr + PartialOrd,

@@ -1,0 +1,256 @@
+//! `mcp-bridge start`: the bridge over HTTP.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::Value;
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::bridge::{self, Bridge};
+use super::desk::Desk;
+use super::follow::follow;
+use super::serve::{Served, log_found, mode, opens_in_trouble};
+use super::{Exit, paint, token};
+use crate::discovery::{Key, Problem, gateway_keys};
+use crate::execution::Caller;
+use crate::server::http::{self, Demand, JwtOptions};
+use crate::server::{self, Runs};
+use crate::settings::{Environment, Http, HttpAuth, Settings};
+
+#[derive(Args, Debug)]
+pub(super) struct StartArgs {
+    /// Where to listen: an address and a port, or a port of 127.0.0.1 [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "ADDR", conflicts_with_all = ["host", "port"])]
+    http: Option<String>,
+    /// The address alone
+    #[arg(long)]
+    host: Option<String>,
+    /// The port alone
+    #[arg(short, long)]
+    port: Option<u16>,
+    /// Use the servers of this file and no others, and its keys host, port, log_level, json_logs and hot_reload
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// error, warn, info, debug or trace
+    #[arg(short, long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// Log lines as JSON
+    #[arg(long)]
+    json_logs: bool,
+    /// Do not notice changes of config files
+    #[arg(long)]
+    no_hot_reload: bool,
+    /// Certificate chain in PEM form; with it the bridge speaks HTTPS
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's key in PEM form
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Whether callers must say who they are: auto, required or off
+    #[arg(long, value_name = "WHEN")]
+    auth: Option<String>,
+}
+
+/// Keys of a file that say how the bridge serves, and the variable that each stands for.
+pub(super) const KEYS: [(&str, &str); 5] = [
+    ("host", "MCP_BRIDGE_HTTP"),
+    ("port", "MCP_BRIDGE_HTTP"),
+    ("log_level", "MCP_BRIDGE_LOG_LEVEL"),
+    ("json_logs", "MCP_BRIDGE_LOG_FORMAT"),
+    ("hot_reload", "MCP_BRIDGE_HOT_RELOAD"),
+];
+
+const ADDRESS: &str = "MCP_BRIDGE_HTTP";
+const DEFAULT_HOST: &str = "127.0.0.1";
+const DEFAULT_PORT: u64 = 8000;
+
+/// The environment as flags and the file make it: flags before variables, variables before the file.
+///
+/// # Errors
+/// The file cannot be read.
+pub(super) fn environment(env: Environment, args: &StartArgs) -> Result<Environment, Box<Problem>> {
+    let env = match &args.config {
+        None => env,
+        Some(file) => with_file(env, file, &gateway_keys(file).map_err(Box::new)?),
+    };
+    Ok(with_flags(env, args))
+}
+
+/// Variables that are not set take their values from the file; what they may be, `Settings` says.
+pub(super) fn with_file(env: Environment, file: &Path, keys: &[Key]) -> Environment {
+    let text = |name: &str| keys.iter().find(|key| key.name == name).map(|key| plain(&key.value));
+    let level = text("log_level").map(|level| match level.to_ascii_lowercase().as_str() {
+        // The words of Python's logging, which files of other gateways have.
+        "critical" | "fatal" => "error".to_owned(),
+        "warning" => "warn".to_owned(),
+        other => other.to_owned(),
+    });
+    let format = text("json_logs").map(|json| if json == "true" { "json".into() } else { "text".to_owned() });
+    let address = (text("host").is_some() || text("port").is_some()).then(|| {
+        let host = text("host").unwrap_or_else(|| DEFAULT_HOST.into());
+        joined(&host, &text("port").unwrap_or_else(|| DEFAULT_PORT.to_string()))
+    });
+    let wanted = [
+        (ADDRESS, address),
+        ("MCP_BRIDGE_LOG_LEVEL", level),
+        ("MCP_BRIDGE_LOG_FORMAT", format),
+        ("MCP_BRIDGE_HOT_RELOAD", text("hot_reload")),
+    ];
+    let env = env.with("MCP_SERVERS_CONFIG", file.display().to_string()).with("MCP_BRIDGE_SOURCES", "");
+    wanted.into_iter().fold(env, |env, (name, value)| match value {
+        Some(value) if env.get(name).is_none() => env.with(name, value),
+        _ => env,
+    })
+}
+
+fn with_flags(env: Environment, args: &StartArgs) -> Environment {
+    let before = env.get(ADDRESS).and_then(|text| crate::settings::address(text));
+    let address = args.http.clone().or_else(|| {
+        (args.host.is_some() || args.port.is_some()).then(|| {
+            let host = args.host.clone().or_else(|| before.map(|address| address.ip().to_string()));
+            let port = args.port.or_else(|| before.map(|address| address.port()));
+            let port = port.map_or_else(|| DEFAULT_PORT.to_string(), |port| port.to_string());
+            joined(&host.unwrap_or_else(|| DEFAULT_HOST.into()), &port)
+        })
+    });
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let wanted = [
+        (ADDRESS, address),
+        ("MCP_BRIDGE_LOG_LEVEL", args.log_level.as_ref().map(|level| level.to_ascii_lowercase())),
+        ("MCP_BRIDGE_LOG_FORMAT", args.json_logs.then(|| "json".to_owned())),
+        ("MCP_BRIDGE_HOT_RELOAD", args.no_hot_reload.then(|| "0".to_owned())),
+        ("MCP_BRIDGE_HTTP_TLS_CERT", path(&args.tls_cert)),
+        ("MCP_BRIDGE_HTTP_TLS_KEY", path(&args.tls_key)),
+        ("MCP_BRIDGE_HTTP_AUTH", args.auth.clone()),
+    ];
+    wanted.into_iter().fold(env, |env, (name, value)| match value {
+        Some(value) => env.with(name, value),
+        None => env,
+    })
+}
+
+/// An address of version 6 stands in brackets.
+fn joined(host: &str, port: &str) -> String {
+    if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// A value as a variable would hold it.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
+    let found = bridge::discover(&env, &settings);
+    log_found(&found);
+    let bridge = Arc::new(Bridge::new(&env, &settings, &found));
+    let served = Arc::new(Served::new(&bridge, &settings));
+    let closing = CancellationToken::new();
+    let template = server::Bridge {
+        runs: Arc::clone(&served) as Arc<dyn Runs>,
+        caller: Caller::named("http"),
+        timeout: settings.timeout,
+        max_timeout: settings.max_timeout,
+        mode: mode(settings.output_mode),
+        task_after: settings.task_after,
+        closing: closing.clone(),
+        hung_up: CancellationToken::new(),
+        tasks: Arc::default(),
+    };
+    let desk = Arc::new(Desk { bridge: Arc::clone(&bridge), max_timeout: settings.max_timeout });
+    let exit = match http::listen(options(&settings), template, desk).await {
+        Ok(listening) => {
+            let scheme = if settings.http.tls.is_some() { "https" } else { "http" };
+            let who = if listening.demands { "callers need a token" } else { "anybody on this machine may call" };
+            tracing::info!("MCP at {scheme}://{}/mcp; {who}", listening.address);
+            let opening = opens_in_trouble(&served).abort_handle();
+            let following = follow(&bridge, env, settings, found);
+            let draining = listening.draining.clone();
+            let signals = tokio::spawn(async move {
+                bridge::terminated().await;
+                draining.cancel();
+            });
+            listening.serve().await;
+            signals.abort();
+            following.iter().chain([&opening]).for_each(AbortHandle::abort);
+            Exit::Success
+        }
+        Err(error) => {
+            eprintln!("{}", paint::failure(&error.to_string(), &error.hint(), error.code()));
+            Exit::Usage
+        }
+    };
+    closing.cancel();
+    served.close();
+    bridge.shutdown().await;
+    exit
+}
+
+/// What the settings say, as `server` wants it.
+pub(super) fn options(settings: &Settings) -> http::Options {
+    let Http { address, auth, hosts, origins, url, tls, body, connections, sessions, session_idle, rate, grace, .. } =
+        settings.http.clone();
+    let demand = match auth {
+        HttpAuth::Auto => Demand::WhenPossible,
+        HttpAuth::Required => Demand::Always,
+        HttpAuth::Off => Demand::Never,
+    };
+    http::Options {
+        address,
+        demand,
+        hosts,
+        origins,
+        tls,
+        public_url: url,
+        jwt: jwt(&settings.http),
+        tokens: token::file(settings),
+        body: usize::try_from(body).unwrap_or(usize::MAX),
+        connections,
+        sessions,
+        session_idle,
+        rate,
+        grace,
+    }
+}
+
+fn jwt(http: &Http) -> Option<JwtOptions> {
+    let Http { jwt_issuer: Some(issuer), jwt_audience: Some(audience), jwt_keys: Some(keys), .. } = http else {
+        return None;
+    };
+    Some(JwtOptions { issuer: issuer.clone(), audience: audience.clone(), keys: keys.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn key(name: &str, value: Value) -> Key {
+        Key { name: name.into(), value, line: None }
+    }
+
+    fn args(words: &[&str]) -> StartArgs {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: StartArgs,
+        }
+        <Line as clap::Parser>::parse_from(["start"].iter().chain(words)).args
+    }
+
+    #[test]
+    fn flags_come_before_variables_and_variables_before_the_file() {
+        let keys = [key("host", json!("0.0.0.0")), key("port", json!(9000)), key("log_level", json!("WARNING"))];
+        let file = |env: Environment| with_file(env, Path::new("/c.json"), &keys);
+        let of_file = file(Environment::default());
+        assert_eq!(of_file.get(ADDRESS), Some("0.0.0.0:9000"));
+        assert_eq!(of_file.get("MCP_BRIDGE_LOG_LEVEL"), Some("warn"));
+        let of_both = file(Environment::default().with(ADDRESS, "127.0.0.1:1"));
+        assert_eq!(of_both.get(ADDRESS), Some("127.0.0.1:1"));
+        assert_eq!(with_flags(of_file.clone(), &args(&["--port", "7"])).get(ADDRESS), Some("0.0.0.0:7"));
+        assert_eq!(with_flags(of_file, &args(&["--host", "::1"])).get(ADDRESS), Some("[::1]:9000"));
+        assert_eq!(with_flags(of_both, &args(&["--http", "2"])).get(ADDRESS), Some("2"));
+    }
+}

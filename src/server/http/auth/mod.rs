@@ -1,0 +1,196 @@
+//! Who is calling: a token that was given out by hand, a JWT of an authorization server, or nobody in particular.
+//!
+//! The transport decides, never an argument. `tokens` keeps what `mcp-bridge token` gives out, `jwt` reads what an authorization
+//! server signed, `guesses` slows down whoever tries tokens.
+
+mod guesses;
+mod jwt;
+mod tokens;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::header::{AUTHORIZATION, HeaderMap};
+use tokio_util::sync::CancellationToken;
+
+use super::error::HttpError;
+use super::options::{Demand, Options};
+use crate::execution::Caller;
+use guesses::Guesses;
+pub use jwt::JwtError;
+use jwt::Jwts;
+pub use tokens::{Listed, TokenError, TokenFile};
+use tokens::Tokens;
+
+/// Between two looks at the file of tokens on behalf of connections that are silent. Requests look themselves.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// A caller, as long as it may call.
+#[derive(Clone, Debug)]
+pub(super) struct Who {
+    pub caller: Caller,
+    /// Cancelled when what let the caller in is taken back; everything of it then ends.
+    pub root: CancellationToken,
+    /// When that happens by itself.
+    pub until: Option<SystemTime>,
+}
+
+impl Who {
+    /// Resolves when the caller may not go on.
+    pub async fn over(&self) {
+        let left = self.until.map(|until| until.duration_since(SystemTime::now()).unwrap_or_default());
+        let expired = async {
+            match left {
+                Some(left) => tokio::time::sleep(left).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.root.cancelled() => {}
+            () = expired => {}
+        }
+    }
+}
+
+pub(super) struct Door {
+    demand: Demand,
+    tokens: Tokens,
+    jwts: Option<Jwts>,
+    guesses: Guesses,
+    /// Ends what nobody in particular has open.
+    anonymous: CancellationToken,
+    closing: CancellationToken,
+    /// Where clients read about the authorization server.
+    metadata: Option<String>,
+}
+
+impl Door {
+    /// # Errors
+    /// The file of tokens, or the file of keys, cannot be used.
+    pub fn new(options: &Options, closing: &CancellationToken) -> Result<Arc<Self>, DoorError> {
+        let tokens = Tokens::open(TokenFile::at(&options.tokens), closing)?;
+        let jwts = options.jwt.as_ref().map(Jwts::new).transpose()?;
+        let metadata = jwts.as_ref().map(|_| format!("{}{METADATA}", public_url(options)));
+        let door = Arc::new(Self {
+            demand: options.demand,
+            tokens,
+            jwts,
+            guesses: Guesses::default(),
+            anonymous: closing.child_token(),
+            closing: closing.clone(),
+            metadata,
+        });
+        tokio::spawn(keep_looking(Arc::downgrade(&door)));
+        Ok(door)
+    }
+
+    /// Whether callers must say who they are, now.
+    pub fn demands(&self) -> bool {
+        self.tokens.look();
+        let demands = match self.demand {
+            Demand::Never => false,
+            Demand::Always => true,
+            Demand::WhenPossible => self.jwts.is_some() || self.tokens.ever(),
+        };
+        if demands {
+            self.anonymous.cancel();
+        }
+        demands
+    }
+
+    /// Who sent these headers. A wrong token is answered late when its address sent many; a right one never is.
+    ///
+    /// # Errors
+    /// Nobody who may call.
+    pub async fn who(&self, headers: &HeaderMap, from: IpAddr) -> Result<Who, HttpError> {
+        if !self.demands() {
+            return Ok(Who { caller: Caller::named("http"), root: self.anonymous.clone(), until: None });
+        }
+        let Some(token) = bearer(headers) else { return Err(self.unauthorized(false)) };
+        if let Some((name, root, until)) = self.tokens.find(token) {
+            return Ok(Who { caller: Caller::named(&format!("token:{name}")), root, until });
+        }
+        if let Some(jwts) = &self.jwts
+            && let Some(claims) = jwts.read(token).await
+        {
+            let root = self.closing.child_token();
+            return Ok(Who { caller: Caller::named(&format!("jwt:{}", claims.sub)), root, until: Some(claims.until) });
+        }
+        self.guesses.wrong(from).await?;
+        Err(self.unauthorized(true))
+    }
+
+    /// The document that says where callers log in, if that is possible (RFC 9728).
+    pub fn metadata(&self, options: &Options) -> Option<serde_json::Value> {
+        let jwt = options.jwt.as_ref()?;
+        Some(serde_json::json!({
+            "resource": format!("{}/mcp", public_url(options)),
+            "authorization_servers": [jwt.issuer],
+            "bearer_methods_supported": ["header"],
+            "resource_name": "mcp-bridge",
+        }))
+    }
+
+    fn unauthorized(&self, wrong: bool) -> HttpError {
+        let mut challenge = String::from("Bearer realm=\"mcp-bridge\"");
+        if wrong {
+            challenge += ", error=\"invalid_token\"";
+        }
+        if let Some(url) = &self.metadata {
+            challenge += &format!(", resource_metadata=\"{url}\"");
+        }
+        HttpError::Unauthorized { challenge }
+    }
+}
+
+/// The path of the document about this resource.
+pub(super) const METADATA: &str = "/.well-known/oauth-protected-resource";
+
+fn public_url(options: &Options) -> String {
+    let scheme = if options.tls.is_some() { "https" } else { "http" };
+    let own = || format!("{scheme}://{}", options.address);
+    options.public_url.as_ref().map_or_else(own, |url| url.trim_end_matches('/').to_owned())
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let only = all.next().filter(|_| all.next().is_none())?.to_str().ok()?;
+    let (scheme, token) = only.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// So that a connection which sends nothing ends too when what let it in is gone.
+async fn keep_looking(door: std::sync::Weak<Door>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let Some(door) = door.upgrade() else { return };
+        door.demands();
+    }
+}
+
+/// Why nobody can be let in.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    Jwt(#[from] JwtError),
+}
+
+impl DoorError {
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Token(error) => error.code(),
+            Self::Jwt(error) => error.code(),
+        }
+    }
+
+    /// One thing to do.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Token(error) => error.hint(),
+            Self::Jwt(error) => error.hint(),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! A request's body, within its bounds; and what the headers say of it and of its answer.
+
+use std::time::Duration;
+
+use bytes::Buf;
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+
+use super::error::HttpError;
+use super::reply::{EVENTS, JSON};
+
+/// How long a whole body may take: the largest by default (48 MiB) within it needs a line of 7 Mbit/s.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Reads a body.
+///
+/// # Errors
+/// It is too long, takes too long, or broke off.
+pub(super) async fn read(headers: &HeaderMap, body: Incoming, limit: usize) -> Result<Vec<u8>, HttpError> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit as u64) {
+        return Err(HttpError::TooLarge { limit });
+    }
+    let collected = tokio::time::timeout(PATIENCE, Limited::new(body, limit).collect()).await;
+    let collected = collected.map_err(|_| HttpError::Slow { seconds: PATIENCE.as_secs() })?;
+    let mut buffer = collected
+        .map_err(|error| {
+            if error.is::<http_body_util::LengthLimitError>() {
+                HttpError::TooLarge { limit }
+            } else {
+                HttpError::Json { reason: "it broke off".into() }
+            }
+        })?
+        .aggregate();
+    let mut bytes = vec![0; buffer.remaining()];
+    buffer.copy_to_slice(&mut bytes);
+    Ok(bytes)
+}
+
+/// # Errors
+/// The body is no JSON by its own account. A form of another page could otherwise send one without asking.
+pub(super) fn must_be_json(headers: &HeaderMap) -> Result<(), HttpError> {
+    let found = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = found.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case(JSON) {
+        return Ok(());
+    }
+    Err(HttpError::MediaType { found: found.chars().take(60).collect() })
+}
+
+/// What a client takes for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Accepts {
+    pub json: bool,
+    pub events: bool,
+}
+
+impl Accepts {
+    /// # Errors
+    /// Neither of the two that there are.
+    pub fn of(headers: &HeaderMap) -> Result<Self, HttpError> {
+        let mut said = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
+        if said.peek().is_none() {
+            return Ok(Self { json: true, events: false });
+        }
+        let text = said.collect::<Vec<_>>().join(",").to_ascii_lowercase();
+        let mut accepts = Self { json: false, events: false };
+        for range in text.split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let kind = parts.next().unwrap_or_default();
+            let refused = parts.any(|part| part.strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0_f32)));
+            let takes = |exact: &str, all: &str| !refused && (kind == exact || kind == all || kind == "*/*");
+            accepts.json |= takes(JSON, "application/*");
+            accepts.events |= takes(EVENTS, "text/*");
+        }
+        if accepts.json || accepts.events {
+            return Ok(accepts);
+        }
+        Err(HttpError::NotAcceptable { found: text.chars().take(60).collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_accepts_is_read() {
+        let of = |text: &str| {
+            let headers = [(ACCEPT, text.parse().unwrap())].into_iter().collect();
+            Accepts::of(&headers).map(|accepts| (accepts.json, accepts.events)).map_err(|error| error.code())
+        };
+        assert_eq!(of("application/json, text/event-stream"), Ok((true, true)));
+        assert_eq!(of("text/event-stream;q=1"), Ok((false, true)));
+        assert_eq!(of("*/*;q=0.1, text/event-stream;q=0"), Ok((true, true)));
+        assert_eq!(of("Application/*"), Ok((true, false)));
+        assert_eq!(of("application/json;q=0.0"), Err("http.not_acceptable"));
+        assert_eq!(of("text/html"), Err("http.not_acceptable"));
+        assert_eq!(Accepts::of(&HeaderMap::new()).map(|a| (a.json, a.events)), Ok((true, false)));
+    }
+}

@@ -1,0 +1,98 @@
+//! A stream as server-sent events, and the choice between them and plain JSON.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::auth::Who;
+use super::body::Accepts;
+use super::error::HttpError;
+use super::reply::{self, JSON, Reply};
+use super::stream::{Ready, Stream};
+
+/// Silence after which an answer becomes a stream, and the client learns that its request has come. Short enough for any client's
+/// patience, long enough that ordinary calls are one plain answer.
+const SILENCE: Duration = Duration::from_secs(5);
+/// Silence of a stream after which a comment is sent: proxies are known to close after 30 s.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Reads a stream as events.
+pub(super) struct Reader<G> {
+    pub stream: Arc<Stream>,
+    /// The first event read is the one after this.
+    pub after: u64,
+    /// The stream's number, for clients that may come back to it.
+    pub number: Option<u64>,
+    pub who: Who,
+    /// Ends the reading, not the stream.
+    pub until: tokio_util::sync::CancellationToken,
+    /// Kept as long as somebody reads; told when the stream came to its end.
+    pub guard: G,
+}
+
+/// Something that belongs to a reader.
+pub(super) trait Guard: Send + 'static {
+    /// Everything was read.
+    fn done(&mut self) {}
+}
+
+impl Guard for () {}
+
+impl<G: Guard> Reader<G> {
+    pub fn reply(self) -> Reply {
+        reply::events(futures::stream::unfold(self, |mut reader| async move {
+            let next = tokio::select! {
+                next = reader.stream.after(reader.after) => next,
+                () = tokio::time::sleep(KEEP_ALIVE) => return Some((Bytes::from_static(b":\n\n"), reader)),
+                () = reader.who.over() => return None,
+                () = reader.until.cancelled() => return None,
+            };
+            let Some(event) = next else {
+                reader.guard.done();
+                return None;
+            };
+            reader.after = event.number;
+            let mut text = Vec::with_capacity(event.text.len() + 40);
+            text.extend_from_slice(b"event: message\n");
+            if let Some(number) = reader.number {
+                text.extend_from_slice(format!("id: {number}-{}\n", event.number).as_bytes());
+            }
+            text.extend_from_slice(b"data: ");
+            text.extend_from_slice(&event.text);
+            text.extend_from_slice(b"\n\n");
+            Some((Bytes::from(text), reader))
+        }))
+    }
+}
+
+/// Answers a request: with JSON if nothing but its answers is there soon, else with events. `status`: of a single answer.
+///
+/// # Errors
+/// The conversation ended first.
+pub(super) async fn answer<G: Guard>(
+    mut reader: Reader<G>,
+    accepts: Accepts,
+    batch: bool,
+    status: fn(&[u8]) -> StatusCode,
+) -> Result<Reply, HttpError> {
+    let ready = tokio::select! {
+        ready = reader.stream.ready() => ready,
+        () = tokio::time::sleep(SILENCE), if accepts.events => Ready::Speech,
+    };
+    let answers = match ready {
+        Ready::Answers(answers) if accepts.json => answers,
+        Ready::Ended => return Err(HttpError::Ended),
+        _ if accepts.events => return Ok(reader.reply()),
+        _ => reader.stream.complete().await,
+    };
+    reader.guard.done();
+    if batch {
+        let all: Vec<&[u8]> = answers.iter().map(|answer| &answer[..]).collect();
+        let body = [&b"["[..], &all.join(&b","[..]), &b"]"[..]].concat();
+        return Ok(reply::bytes(StatusCode::OK, JSON, body));
+    }
+    let answer = answers.into_iter().next().ok_or(HttpError::Ended)?;
+    Ok(reply::bytes(status(&answer), JSON, answer))
+}

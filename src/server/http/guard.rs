@@ -1,0 +1,109 @@
+//! Whom a request is for, and which page sent it: checked before anything else, on every path.
+//!
+//! A page of the web can have its own name point to 127.0.0.1 (DNS rebinding), and a browser then takes the bridge for a part of that
+//! page. The `Host` gives it away, and so does the `Origin`.
+
+use std::net::IpAddr;
+
+use http::header::{self, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use http::uri::Authority;
+use http::{Method, Request, StatusCode};
+
+use super::error::HttpError;
+use super::options::Options;
+use super::reply::{Reply, empty};
+
+/// Names that only reach this machine. Further ones end in `.localhost`, which resolvers keep here too (RFC 6761).
+const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// Checks a request that came to this address of ours. Gives the origin of the page that sent it, if one did.
+///
+/// # Errors
+/// Its Host or its Origin is none of ours.
+pub(super) fn check<B>(
+    options: &Options,
+    local: IpAddr,
+    request: &Request<B>,
+) -> Result<Option<HeaderValue>, HttpError> {
+    let named = |found: &str| HttpError::Host { found: found.chars().take(100).collect() };
+    // The absolute form names a host of its own, and proxies believe that one.
+    if let Some(authority) = request.uri().authority()
+        && !is_ours(options, local, authority)
+    {
+        return Err(named(authority.as_str()));
+    }
+    let host = only(request.headers(), &HOST).ok_or_else(|| named(""))?;
+    let host = host.to_str().map_err(|_| named("not text"))?;
+    match host.parse::<Authority>() {
+        Ok(authority) if is_ours(options, local, &authority) => {}
+        _ => return Err(named(host)),
+    }
+    if !request.headers().contains_key(ORIGIN) {
+        return Ok(None);
+    }
+    let origin = only(request.headers(), &ORIGIN).filter(|origin| may_use(options, origin));
+    origin.cloned().map(Some).ok_or_else(|| {
+        let found = request.headers().get(ORIGIN).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        HttpError::Origin { found: found.unwrap_or_default().chars().take(100).collect() }
+    })
+}
+
+/// The header, if it stands there once.
+fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
+    let mut all = headers.get_all(name).iter();
+    all.next().filter(|_| all.next().is_none())
+}
+
+/// A port is not looked at: whoever chose the name chose it, and forwarded ports differ.
+fn is_ours(options: &Options, local: IpAddr, authority: &Authority) -> bool {
+    if authority.as_str().contains('@') {
+        return false;
+    }
+    let name = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+    // An address is no name that somebody could point elsewhere.
+    is_local(&name)
+        || name.parse::<IpAddr>().is_ok_and(|ip| ip == local.to_canonical() || ip == options.address.ip())
+        || options.hosts.iter().any(|host| host.eq_ignore_ascii_case(&name))
+}
+
+fn is_local(name: &str) -> bool {
+    LOCAL.contains(&name) || name.ends_with(".localhost")
+}
+
+fn may_use(options: &Options, origin: &HeaderValue) -> bool {
+    let Ok(origin) = origin.to_str() else { return false };
+    if options.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)) {
+        return true;
+    }
+    let place = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    place.and_then(|place| place.parse::<Authority>().ok()).is_some_and(|authority| {
+        let name = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        !authority.as_str().contains('@') && is_local(&name)
+    })
+}
+
+/// Answers a browser that asks first what its page may send.
+pub(super) fn preflight<B>(request: &Request<B>) -> Option<Reply> {
+    let asks = request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        && request.headers().contains_key(ORIGIN);
+    asks.then(|| {
+        let mut reply = empty(StatusCode::NO_CONTENT);
+        let headers = reply.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE"));
+        let sent = "authorization, content-type, accept, last-event-id, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name";
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(sent));
+        // As long as browsers keep it at most.
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
+        reply
+    })
+}
+
+/// Lets the page read the answer.
+pub(super) fn allow(origin: Option<HeaderValue>, reply: &mut Reply) {
+    let Some(origin) = origin else { return };
+    let headers = reply.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("mcp-session-id, www-authenticate"));
+    headers.insert(header::VARY, HeaderValue::from_static("origin"));
+}

@@ -1,0 +1,68 @@
+//! How the bridge fares: `GET /health` for people and machines that watch, `GET /metrics` for Prometheus.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::auth::Who;
+use super::counts::gauge;
+use super::reply::{self, Reply};
+use super::site::{ServerFacts, Site};
+
+/// `?live` asks only whether the process answers. Else 503 says that it takes no new requests. What the servers are called, and what is
+/// wrong with them, is for callers who may use them.
+pub(super) fn health(site: &Arc<Site>, who: Option<&Who>, query: &str) -> Reply {
+    if query.split('&').any(|part| part == "live" || part.starts_with("live=")) {
+        return reply::json(StatusCode::OK, &json!({"status": "live"}));
+    }
+    let draining = site.draining.is_cancelled();
+    let servers = who.map(|who| site.desk.servers(&who.caller));
+    let down = servers.iter().flatten().any(|server| server.down);
+    let word = match (draining, down) {
+        (true, _) => "draining",
+        (false, true) => "degraded",
+        (false, false) => "ok",
+    };
+    let mut body = json!({"status": word, "version": env!("CARGO_PKG_VERSION")});
+    if let Some(servers) = servers {
+        body["servers"] = servers.iter().map(told).collect::<Value>();
+    }
+    let status = if draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    reply::json(status, &body)
+}
+
+fn told(server: &ServerFacts) -> Value {
+    json!({
+        "name": server.name, "state": server.state, "breaker": server.breaker, "tools": server.tools,
+        "error": server.error, "next_try_s": server.next_try_s,
+    })
+}
+
+/// Text of Prometheus (exposition format 0.0.4).
+pub(super) fn metrics(site: &Arc<Site>, who: &Who) -> Reply {
+    let mut text = site.counts.text();
+    text += &gauge("mcp_bridge_http_sessions", "MCP sessions that are open.", site.sessions.count());
+    text += &gauge("mcp_bridge_requests_in_flight", "MCP requests and tool calls under way.", site.busy.len());
+    text += &gauge("mcp_bridge_draining", "1 when new requests are refused.", usize::from(site.draining.is_cancelled()));
+    let servers = site.desk.servers(&who.caller);
+    let mut family = |name: &str, help: &str, value: fn(&ServerFacts) -> Option<usize>| {
+        text += &format!("# HELP {name} {help}\n# TYPE {name} gauge\n");
+        for server in &servers {
+            if let Some(value) = value(server) {
+                text += &format!("{name}{{server=\"{}\"}} {value}\n", escaped(&server.name));
+            }
+        }
+    };
+    family("mcp_bridge_server_up", "1 unless the server failed or is left alone.", |server| Some(usize::from(!server.down)));
+    family("mcp_bridge_server_breaker_open", "1 when calls are refused for a while.", |server| {
+        Some(usize::from(server.breaker != "closed"))
+    });
+    family("mcp_bridge_server_tools", "Tools that the server has listed.", |server| server.tools);
+    reply::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text)
+}
+
+/// A label's value: the three characters that end or break it are escaped.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}

@@ -1,0 +1,100 @@
+//! From a request to the place that answers it. The order of the checks is the order of the lines of [`answer`].
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+
+use super::auth::METADATA;
+use super::error::HttpError;
+use super::reply::{self, Reply};
+use super::site::Site;
+use super::{guard, health, rest, sse, streamable, ws};
+
+/// Where a request came from, and to which address of ours.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ends {
+    pub from: IpAddr,
+    pub to: IpAddr,
+}
+
+pub(super) async fn answer(site: Arc<Site>, ends: Ends, request: Request<Incoming>) -> Reply {
+    let path = known(request.uri().path());
+    let origin = match guard::check(&site.options, ends.to, &request) {
+        Ok(origin) => origin,
+        Err(error) => {
+            tracing::debug!(code = error.code(), from = %ends.from, "refused: {error}");
+            site.counts.answered(path, error.status().as_u16());
+            return reply::refuse(&error);
+        }
+    };
+    let rpc = path == "/mcp";
+    let reply = match guard::preflight(&request) {
+        Some(reply) => Ok(reply),
+        None => route(&site, ends, request, path).await,
+    };
+    let mut reply = reply.unwrap_or_else(|error| {
+        if rpc { reply::refuse_rpc(&error, None) } else { reply::refuse(&error) }
+    });
+    guard::allow(origin, &mut reply);
+    site.counts.answered(path, reply.status().as_u16());
+    reply
+}
+
+async fn route(site: &Arc<Site>, ends: Ends, request: Request<Incoming>, path: &'static str) -> Result<Reply, HttpError> {
+    site.pace.admit(ends.from)?;
+    let method = request.method().clone();
+    if path == METADATA {
+        let metadata = site.door.metadata(&site.options).ok_or_else(|| no_metadata(&request))?;
+        return Ok(reply::json(StatusCode::OK, &metadata));
+    }
+    if path == OTHER {
+        return Err(no_metadata(&request));
+    }
+    let who = site.door.who(request.headers(), ends.from).await;
+    if path == "/health" && method == Method::GET {
+        return Ok(health::health(site, who.ok().as_ref(), request.uri().query().unwrap_or_default()));
+    }
+    let who = who?;
+    let refused = |allow: &'static str| HttpError::Method { method: method.to_string(), path, allow };
+    match (path, method.as_str()) {
+        ("/mcp", "POST") => Ok(streamable::post(site, who, request).await),
+        ("/mcp", "GET") => streamable::get(site, who, request.headers()),
+        ("/mcp", "DELETE") => streamable::delete(site, &who, request.headers()),
+        ("/mcp", _) => Err(refused("GET, POST, DELETE")),
+        ("/sse", "GET") => sse::open(site, who),
+        ("/messages", "POST") => sse::post(site, &who, request).await,
+        ("/ws", "GET") => ws::open(site, who, request),
+        ("/tools", "GET") => Ok(rest::tools(site, &who).await),
+        ("/tools/call", "POST") => rest::call(site, &who, request).await,
+        ("/metrics", "GET") => Ok(health::metrics(site, &who)),
+        ("/messages" | "/tools/call", _) => Err(refused("POST")),
+        _ => Err(refused("GET")),
+    }
+}
+
+const OTHER: &str = "other";
+
+/// The path as one of ours: what is counted must not grow with what is asked.
+fn known(path: &str) -> &'static str {
+    const PATHS: [&str; 9] =
+        ["/mcp", "/sse", "/messages", "/ws", "/tools", "/tools/call", "/health", "/metrics", METADATA];
+    // Clients ask for the document of `/mcp` by its path behind the document's own (RFC 9728, section 3.1).
+    let path = path.strip_suffix("/mcp").filter(|path| *path == METADATA).unwrap_or(path);
+    PATHS.into_iter().find(|known| *known == path).unwrap_or(OTHER)
+}
+
+/// Clients look for an authorization server at several places before they say that there is none.
+fn no_metadata(request: &Request<Incoming>) -> HttpError {
+    let path: String = request.uri().path().chars().take(100).collect();
+    if path.starts_with("/.well-known/") {
+        return HttpError::Tool {
+            status: 404,
+            code: "http.no_oauth",
+            message: "this bridge has no authorization server".into(),
+            hint: "send a token from `mcp-bridge token add NAME` as `Authorization: Bearer TOKEN`".into(),
+        };
+    }
+    HttpError::NoPath { path }
+}

@@ -1,0 +1,110 @@
+//! One bridge over HTTP: what all its routes share.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use futures::future::BoxFuture;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::auth::{Door, DoorError, Who};
+use super::counts::Counts;
+use super::error::HttpError;
+use super::options::Options;
+use super::pace::Pace;
+use super::sessions::Sessions;
+use crate::execution::Caller;
+use crate::server::{Bridge, Tasks};
+
+/// What plain HTTP needs of the rest: the servers as a caller sees them.
+pub trait Desk: Send + Sync + 'static {
+    /// The servers that this caller may see, with how they fare. Starts none.
+    fn servers(&self, caller: &Caller) -> Vec<ServerFacts>;
+    /// Their tools as `server__tool`, definitions as the servers wrote them; and which servers could not list theirs, and why.
+    fn tools<'a>(&'a self, caller: &'a Caller) -> BoxFuture<'a, (Vec<Value>, Vec<Value>)>;
+    /// Calls `server__tool`; the `CallToolResult` as the server sent it.
+    fn call<'a>(
+        &'a self,
+        caller: &'a Caller,
+        name: &'a str,
+        arguments: Map<String, Value>,
+    ) -> BoxFuture<'a, Result<Box<RawValue>, HttpError>>;
+}
+
+/// How one server fares.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerFacts {
+    pub name: String,
+    /// `ready`, `failed`, ...
+    pub state: String,
+    /// `closed` is healthy.
+    pub breaker: String,
+    pub tools: Option<usize>,
+    pub error: Option<String>,
+    pub next_try_s: Option<f64>,
+    /// It failed, or is left alone.
+    pub down: bool,
+}
+
+pub(super) struct Site {
+    pub options: Options,
+    pub door: Arc<Door>,
+    pub sessions: Arc<Sessions>,
+    pub desk: Arc<dyn Desk>,
+    pub counts: Counts,
+    pub pace: Pace,
+    /// Requests under way: a bridge that ends waits for them.
+    pub busy: TaskTracker,
+    /// Cancelled when the bridge was told to end: new requests are refused.
+    pub draining: CancellationToken,
+    /// Cancelled when it ends.
+    pub closing: CancellationToken,
+    /// A service for everybody; each conversation has one of its own, made from it.
+    template: Bridge,
+    tasks: Mutex<HashMap<Caller, Weak<Tasks>>>,
+}
+
+impl Site {
+    /// # Errors
+    /// Nobody could be let in.
+    pub fn new(options: Options, template: Bridge, desk: Arc<dyn Desk>) -> Result<Arc<Self>, DoorError> {
+        let closing = template.closing.clone();
+        Ok(Arc::new(Self {
+            door: Door::new(&options, &closing)?,
+            sessions: Sessions::new(options.sessions, options.session_idle),
+            desk,
+            counts: Counts::default(),
+            pace: Pace::new(options.rate),
+            busy: TaskTracker::new(),
+            draining: CancellationToken::new(),
+            closing,
+            template,
+            tasks: Mutex::default(),
+            options,
+        }))
+    }
+
+    /// The service for one connection or session.
+    pub fn service(&self, who: &Who) -> Bridge {
+        self.serving(who, Arc::default())
+    }
+
+    /// The service for one request by itself. What becomes a task of it belongs to the caller, who asks for it in another request.
+    pub fn service_once(&self, who: &Who) -> Bridge {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = tasks.get(&who.caller).and_then(Weak::upgrade).unwrap_or_default();
+        // Those without a task that runs or is kept are nobody's any more.
+        tasks.retain(|_, tasks| tasks.strong_count() > 0);
+        tasks.insert(who.caller.clone(), Arc::downgrade(&own));
+        drop(tasks);
+        self.serving(who, own)
+    }
+
+    fn serving(&self, who: &Who, tasks: Arc<Tasks>) -> Bridge {
+        let closing = who.root.child_token();
+        let hung_up = CancellationToken::new();
+        Bridge { caller: who.caller.clone(), closing, hung_up, tasks, ..self.template.clone() }
+    }
+}

@@ -1,0 +1,147 @@
+//! MCP over WebSocket at `/ws`: a message each way in each text frame, subprotocol `mcp`.
+
+use std::sync::Arc;
+
+use futures::stream::{SplitSink, SplitStream};
+use futures::{SinkExt, StreamExt};
+use http::header::{CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message as Frame};
+
+use super::auth::Who;
+use super::error::HttpError;
+use super::exchange::Exchange;
+use super::message::{self, Kind, Message};
+use super::reply::{self, Reply};
+use super::site::Site;
+use super::stream::Stream;
+
+const PROTOCOL: &str = "mcp";
+/// Silence after which a ping shows whether the client is still there, and keeps proxies from closing.
+const PING: std::time::Duration = std::time::Duration::from_secs(30);
+
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// Takes the connection over, if it is asked as a WebSocket is (RFC 6455).
+///
+/// # Errors
+/// It is not.
+pub(super) fn open(site: &Arc<Site>, who: Who, mut request: Request<Incoming>) -> Result<Reply, HttpError> {
+    if site.draining.is_cancelled() {
+        return Err(HttpError::Draining);
+    }
+    let headers = request.headers();
+    let wrong = |reason: &str| HttpError::Message { reason: format!("/ws wants a WebSocket: {reason}") };
+    if !has(headers, UPGRADE.as_str(), "websocket") || !has(headers, CONNECTION.as_str(), "upgrade") {
+        return Err(wrong("there is no `Upgrade: websocket`"));
+    }
+    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Err(wrong("its version is not 13"));
+    }
+    let key = headers.get(SEC_WEBSOCKET_KEY).ok_or_else(|| wrong("there is no key"))?;
+    let accept = derive_accept_key(key.as_bytes());
+    let offered = headers.contains_key(SEC_WEBSOCKET_PROTOCOL);
+    if offered && !has(headers, SEC_WEBSOCKET_PROTOCOL.as_str(), PROTOCOL) {
+        return Err(wrong("its subprotocol is not `mcp`"));
+    }
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(speak(Arc::clone(site), who, upgrade));
+    let mut reply = reply::empty(StatusCode::SWITCHING_PROTOCOLS);
+    let answered = reply.headers_mut();
+    answered.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    answered.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    if let Ok(accept) = HeaderValue::from_str(&accept) {
+        answered.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    if offered {
+        answered.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
+    }
+    Ok(reply)
+}
+
+/// Whether a header's list has this word.
+fn has(headers: &HeaderMap, name: &str, word: &str) -> bool {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(word))
+}
+
+async fn speak(site: Arc<Site>, who: Who, upgrade: OnUpgrade) {
+    let Ok(upgraded) = upgrade.await else { return };
+    let limit = site.options.body;
+    let config = WebSocketConfig::default().max_message_size(Some(limit)).max_frame_size(Some(limit));
+    let socket = Socket::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+    let (mut sink, source) = socket.split();
+    let exchange = Exchange::of_one(site.service(&who), Arc::new(Stream::new(0)));
+    let close = tokio::select! {
+        close = hear(&site, &exchange, source) => close,
+        () = tell(&exchange, &mut sink) => None,
+        () = who.over() => Some((CloseCode::Policy, "what let this connection in was taken back")),
+        () = site.closing.cancelled() => Some((CloseCode::Away, "the bridge ends")),
+    };
+    exchange.close();
+    let frame = close.map(|(code, reason)| CloseFrame { code, reason: reason.into() });
+    // A client that is gone already hears nothing, and need not.
+    let closing = async { sink.send(Frame::Close(frame)).await.is_ok() && sink.close().await.is_ok() };
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), closing).await;
+}
+
+/// Passes on what the client sends; gives the reason to close, where it is not the client's own.
+async fn hear(site: &Site, exchange: &Arc<Exchange>, mut source: SplitStream<Socket>) -> Option<(CloseCode, &'static str)> {
+    loop {
+        let text = match source.next().await {
+            Some(Ok(Frame::Text(text))) => text,
+            Some(Ok(Frame::Binary(_))) => return Some((CloseCode::Unsupported, "messages are text")),
+            Some(Ok(Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_))) => continue,
+            Some(Err(Error::Capacity(_))) => return Some((CloseCode::Size, "the message is too large")),
+            Some(Err(Error::Utf8(_))) => return Some((CloseCode::Invalid, "the text is not UTF-8")),
+            Some(Err(Error::Protocol(_))) => return Some((CloseCode::Protocol, "it does not speak WebSocket")),
+            Some(Ok(Frame::Close(_)) | Err(_)) | None => return None,
+        };
+        let mut id = None;
+        if let Err(error) = take(site, exchange, text.as_str(), &mut id).await {
+            let message = format!("{error}; {}", error.hint());
+            exchange.standing.tell(reply::rpc_error(id.as_deref(), error.rpc_code(), &message, error.code()).into());
+        }
+    }
+}
+
+async fn take(site: &Site, exchange: &Exchange, text: &str, id: &mut Option<String>) -> Result<(), HttpError> {
+    let text = message::line(text.as_bytes().to_vec())?;
+    let message = Message::read(&text)?;
+    *id = message.request_id();
+    if let Kind::Request(id) = &message.kind {
+        if site.draining.is_cancelled() {
+            return Err(HttpError::Draining);
+        }
+        exchange.expect(id, message.progress_token(), &exchange.standing, Some(site.busy.token()))?;
+    }
+    exchange.send(&text).await
+}
+
+/// Passes on what the client is told, until the conversation ends or the client reads no more.
+async fn tell(exchange: &Exchange, sink: &mut SplitSink<Socket, Frame>) {
+    let mut after = 0;
+    loop {
+        let frame = tokio::select! {
+            event = exchange.standing.after(after) => {
+                let Some(event) = event else { return };
+                after = event.number;
+                match std::str::from_utf8(&event.text) {
+                    Ok(text) => Frame::text(text),
+                    Err(_) => continue,
+                }
+            }
+            () = tokio::time::sleep(PING) => Frame::Ping(Vec::new().into()),
+        };
+        if sink.send(frame).await.is_err() {
+            return;
+        }
+    }
+}

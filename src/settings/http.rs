@@ -1,0 +1,162 @@
+//! The bridge over HTTP, as the variables say.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::environment::Environment;
+use super::error::SettingsError;
+use super::parse;
+
+/// When callers over HTTP must say who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpAuth {
+    /// As soon as there is a token, or JWTs are configured.
+    Auto,
+    Required,
+    Off,
+}
+
+/// What `mcp-bridge start` is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Http {
+    pub address: SocketAddr,
+    pub auth: HttpAuth,
+    /// Names of the bridge beside its own address and those of the loopback interface.
+    pub hosts: Vec<String>,
+    /// Origins of pages that may use it.
+    pub origins: Vec<String>,
+    /// What clients call it from outside.
+    pub url: Option<String>,
+    /// PEM files: certificate chain and key. Both or none.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    pub jwt_issuer: Option<String>,
+    pub jwt_audience: Option<String>,
+    /// A URL or a file.
+    pub jwt_keys: Option<String>,
+    /// Bytes of one body.
+    pub body: u64,
+    pub connections: usize,
+    pub sessions: usize,
+    pub session_idle: Duration,
+    /// Requests a second from one address.
+    pub rate: Option<f64>,
+    pub grace: Duration,
+}
+
+impl Http {
+    pub(super) fn read(env: &Environment) -> Result<Self, SettingsError> {
+        let auth = [("auto", HttpAuth::Auto), ("required", HttpAuth::Required), ("off", HttpAuth::Off)];
+        let http = Self {
+            address: parse::one(env, "MCP_BRIDGE_HTTP", address)?,
+            auth: parse::choice(env, "MCP_BRIDGE_HTTP_AUTH", &auth)?,
+            hosts: parse::each(env, "MCP_BRIDGE_HTTP_HOSTS", host)?,
+            origins: parse::each(env, "MCP_BRIDGE_HTTP_ORIGINS", origin)?,
+            url: parse::optional(env, "MCP_BRIDGE_HTTP_URL", origin)?,
+            tls: pair(env)?,
+            jwt_issuer: parse::optional(env, "MCP_BRIDGE_HTTP_JWT_ISSUER", word)?,
+            jwt_audience: parse::optional(env, "MCP_BRIDGE_HTTP_JWT_AUDIENCE", word)?,
+            jwt_keys: parse::optional(env, "MCP_BRIDGE_HTTP_JWT_KEYS", place)?,
+            body: parse::bytes_at_least(env, "MCP_BRIDGE_HTTP_BODY", 1024)?,
+            connections: parse::number(env, "MCP_BRIDGE_HTTP_CONNECTIONS", 1..=1_000_000)?,
+            sessions: parse::number(env, "MCP_BRIDGE_HTTP_SESSIONS", 1..=1_000_000)?,
+            session_idle: parse::duration(env, "MCP_BRIDGE_HTTP_SESSION_IDLE")?,
+            rate: parse::decimal_or_off(env, "MCP_BRIDGE_HTTP_RATE", 0.001..=1e6)?,
+            grace: parse::duration(env, "MCP_BRIDGE_HTTP_GRACE")?,
+        };
+        http.jwts_are_whole()?;
+        Ok(http)
+    }
+
+    /// One of the three without the others would let nobody in, or everybody.
+    fn jwts_are_whole(&self) -> Result<(), SettingsError> {
+        let all = [
+            ("MCP_BRIDGE_HTTP_JWT_ISSUER", self.jwt_issuer.is_some()),
+            ("MCP_BRIDGE_HTTP_JWT_AUDIENCE", self.jwt_audience.is_some()),
+            ("MCP_BRIDGE_HTTP_JWT_KEYS", self.jwt_keys.is_some()),
+        ];
+        let first = |there: bool| all.iter().find(|(_, set)| *set == there).map(|(name, _)| *name);
+        match (first(true), first(false)) {
+            (Some(variable), Some(lacks)) => Err(SettingsError::Lacks { variable, lacks }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn place(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+/// `127.0.0.1:8000`, `[::1]:8000`, `localhost:8000`; a port alone is one of 127.0.0.1.
+pub fn address(text: &str) -> Option<SocketAddr> {
+    if let Ok(port) = text.trim_start_matches(':').parse::<u16>() {
+        return Some(SocketAddr::from(([127, 0, 0, 1], port)));
+    }
+    if let Some(port) = text.strip_prefix("localhost:") {
+        return Some(SocketAddr::from(([127, 0, 0, 1], port.parse().ok()?)));
+    }
+    // Names are looked up where they stand: a name of this machine is one of its addresses.
+    text.parse().ok().or_else(|| text.to_socket_addrs().ok()?.next())
+}
+
+fn host(text: &str) -> Option<String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    (!text.is_empty() && text.chars().all(fits)).then(|| text.to_ascii_lowercase())
+}
+
+/// `https://app.example.com`, with a port or without, and no path.
+fn origin(text: &str) -> Option<String> {
+    if text == "null" {
+        return Some(text.to_owned());
+    }
+    let text = text.trim_end_matches('/');
+    let place = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    (!place.is_empty() && place.chars().all(fits)).then(|| text.to_ascii_lowercase())
+}
+
+fn word(text: &str) -> Option<String> {
+    let plain = !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    plain.then(|| text.to_owned())
+}
+
+fn pair(env: &Environment) -> Result<Option<(PathBuf, PathBuf)>, SettingsError> {
+    const NAMES: [&str; 2] = ["MCP_BRIDGE_HTTP_TLS_CERT", "MCP_BRIDGE_HTTP_TLS_KEY"];
+    match NAMES.map(|name| parse::path(env, name)) {
+        [Some(certificate), Some(key)] => Ok(Some((certificate, key))),
+        [None, None] => Ok(None),
+        [certificate, _] => {
+            let [there, lacks] = if certificate.is_some() { NAMES } else { [NAMES[1], NAMES[0]] };
+            Err(SettingsError::Lacks { variable: there, lacks })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read() {
+        for (text, means) in [
+            ("8000", "127.0.0.1:8000"),
+            (":8000", "127.0.0.1:8000"),
+            ("localhost:1", "127.0.0.1:1"),
+            ("0.0.0.0:80", "0.0.0.0:80"),
+            ("[::1]:0", "[::1]:0"),
+        ] {
+            assert_eq!(address(text), means.parse().ok(), "{text}");
+        }
+        for text in ["", "70000", "127.0.0.1", "::1", "http://127.0.0.1:80", "127.0.0.1:99999"] {
+            assert_eq!(address(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_without_its_key_is_an_error() {
+        let env = |name: &str| [(name, "/x.pem")].into_iter().collect::<Environment>();
+        for name in ["MCP_BRIDGE_HTTP_TLS_CERT", "MCP_BRIDGE_HTTP_TLS_KEY"] {
+            assert_eq!(Http::read(&env(name)).unwrap_err().code(), "settings.lacks");
+        }
+    }
+}
