@@ -80,7 +80,10 @@ pub(super) struct Served {
 }
 
 impl Served {
-    pub(super) fn new(bridge: &Arc<Bridge>, #[cfg_attr(not(unix), expect(unused_variables))] settings: &Settings) -> Self {
+    pub(super) fn new(
+        bridge: &Arc<Bridge>,
+        #[cfg_attr(not(unix), expect(unused_variables))] settings: &Settings,
+    ) -> Self {
         Self {
             bridge: Arc::clone(bridge),
             #[cfg(unix)]

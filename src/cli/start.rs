@@ -189,8 +189,9 @@ pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
 
 /// What the settings say, as `server` wants it.
 pub(super) fn options(settings: &Settings) -> http::Options {
-    let Http { address, auth, hosts, origins, url, tls, body, connections, sessions, session_idle, rate, grace, .. } =
-        settings.http.clone();
+    let Http {
+        address, auth, hosts, origins, url, tls, body, connections, sessions, session_idle, rate, grace, ..
+    } = settings.http.clone();
     let demand = match auth {
         HttpAuth::Auto => Demand::WhenPossible,
         HttpAuth::Required => Demand::Always,

@@ -39,7 +39,9 @@ pub(super) fn token(settings: &Settings, command: TokenCommand) -> Exit {
         TokenCommand::Add { name, expires } => file.add(&name, expires).map(|token| {
             // Alone on stdout, for scripts.
             println!("{}", token.expose());
-            eprintln!("This is shown once. Clients send it as `Authorization: Bearer ...`; running bridges know it already.");
+            eprintln!(
+                "This is shown once. Clients send it as `Authorization: Bearer ...`; running bridges know it already."
+            );
         }),
         TokenCommand::List { json } => list(&file, json),
         TokenCommand::Remove { name } => file.remove(&name).map(|()| println!("{name}: removed")),
@@ -113,7 +115,8 @@ mod tests {
 
     #[test]
     fn spans_have_units() {
-        for (text, seconds) in [("3s", 3), ("90", 90), ("2m", 120), ("1h", 3600), ("30d", 2_592_000), ("1.5d", 129_600)] {
+        for (text, seconds) in [("3s", 3), ("90", 90), ("2m", 120), ("1h", 3600), ("30d", 2_592_000), ("1.5d", 129_600)]
+        {
             assert_eq!(span(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         for text in ["", "d", "-1d", "0", "500ms", "1w", "nand"] {

@@ -19,12 +19,17 @@ impl Counts {
 
     /// The lines of the counters.
     pub fn text(&self) -> String {
-        let mut text = String::from("# HELP mcp_bridge_http_requests_total HTTP requests answered, by path and status.\n");
+        let mut text =
+            String::from("# HELP mcp_bridge_http_requests_total HTTP requests answered, by path and status.\n");
         text += "# TYPE mcp_bridge_http_requests_total counter\n";
         for ((path, status), count) in &*self.answered.lock().unwrap_or_else(PoisonError::into_inner) {
             text += &format!("mcp_bridge_http_requests_total{{path=\"{path}\",status=\"{status}\"}} {count}\n");
         }
-        text + &gauge("mcp_bridge_http_connections", "Connections that are open.", self.connections.load(Ordering::Relaxed))
+        text + &gauge(
+            "mcp_bridge_http_connections",
+            "Connections that are open.",
+            self.connections.load(Ordering::Relaxed),
+        )
     }
 }
 

@@ -44,7 +44,8 @@ pub(super) fn metrics(site: &Arc<Site>, who: &Who) -> Reply {
     let mut text = site.counts.text();
     text += &gauge("mcp_bridge_http_sessions", "MCP sessions that are open.", site.sessions.count());
     text += &gauge("mcp_bridge_requests_in_flight", "MCP requests and tool calls under way.", site.busy.len());
-    text += &gauge("mcp_bridge_draining", "1 when new requests are refused.", usize::from(site.draining.is_cancelled()));
+    text +=
+        &gauge("mcp_bridge_draining", "1 when new requests are refused.", usize::from(site.draining.is_cancelled()));
     let servers = site.desk.servers(&who.caller);
     let mut family = |name: &str, help: &str, value: fn(&ServerFacts) -> Option<usize>| {
         text += &format!("# HELP {name} {help}\n# TYPE {name} gauge\n");
@@ -54,7 +55,9 @@ pub(super) fn metrics(site: &Arc<Site>, who: &Who) -> Reply {
             }
         }
     };
-    family("mcp_bridge_server_up", "1 unless the server failed or is left alone.", |server| Some(usize::from(!server.down)));
+    family("mcp_bridge_server_up", "1 unless the server failed or is left alone.", |server| {
+        Some(usize::from(!server.down))
+    });
     family("mcp_bridge_server_breaker_open", "1 when calls are refused for a while.", |server| {
         Some(usize::from(server.breaker != "closed"))
     });

@@ -34,15 +34,19 @@ pub(super) async fn answer(site: Arc<Site>, ends: Ends, request: Request<Incomin
         Some(reply) => Ok(reply),
         None => route(&site, ends, request, path).await,
     };
-    let mut reply = reply.unwrap_or_else(|error| {
-        if rpc { reply::refuse_rpc(&error, None) } else { reply::refuse(&error) }
-    });
+    let mut reply =
+        reply.unwrap_or_else(|error| if rpc { reply::refuse_rpc(&error, None) } else { reply::refuse(&error) });
     guard::allow(origin, &mut reply);
     site.counts.answered(path, reply.status().as_u16());
     reply
 }
 
-async fn route(site: &Arc<Site>, ends: Ends, request: Request<Incoming>, path: &'static str) -> Result<Reply, HttpError> {
+async fn route(
+    site: &Arc<Site>,
+    ends: Ends,
+    request: Request<Incoming>,
+    path: &'static str,
+) -> Result<Reply, HttpError> {
     site.pace.admit(ends.from)?;
     let method = request.method().clone();
     if path == METADATA {

@@ -109,7 +109,8 @@ async fn speaks_plainly(stream: &TcpStream) -> io::Result<bool> {
     Ok(stream.peek(&mut first).await? == 1 && first[0].is_ascii_alphabetic())
 }
 
-const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 56\r\n\r\n\
+const PLAIN: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 56\r\n\r\n\
     This port speaks HTTPS: use https:// in place of http://";
 
 async fn speak(

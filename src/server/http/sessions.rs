@@ -189,7 +189,8 @@ async fn expire(sessions: std::sync::Weak<Sessions>, idle: Duration) {
     loop {
         tokio::time::sleep(pause).await;
         let Some(sessions) = sessions.upgrade() else { return };
-        let over = |session: &&Arc<Session>| session.unused_since().is_some_and(|since| since.elapsed() >= sessions.idle);
+        let over =
+            |session: &&Arc<Session>| session.unused_since().is_some_and(|since| since.elapsed() >= sessions.idle);
         let gone: Vec<_> = sessions.open().values().filter(over).cloned().collect();
         for session in gone {
             tracing::debug!("a session was unused for {} s and ends", idle.as_secs());

@@ -28,8 +28,7 @@ const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
 /// Methods that this revision has no more.
-const REMOVED: [&str; 5] =
-    ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
+const REMOVED: [&str; 5] = ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
 
 /// Whether the header names this revision, or a later one. Revisions are dates, which are in order as text.
 pub(super) fn is_named(headers: &HeaderMap) -> bool {
@@ -57,7 +56,12 @@ pub(super) async fn post(
         return Ok(reply::empty(StatusCode::ACCEPTED));
     };
     if REMOVED.contains(&&*message.method) {
-        let error = reply::rpc_error(Some(&id.text()), -32601, &format!("{REVISION} has no {}", message.method), "http.removed");
+        let error = reply::rpc_error(
+            Some(&id.text()),
+            -32601,
+            &format!("{REVISION} has no {}", message.method),
+            "http.removed",
+        );
         return Ok(reply::bytes(StatusCode::NOT_FOUND, reply::JSON, error));
     }
     agree(headers, message)?;
@@ -90,12 +94,16 @@ fn agree(headers: &HeaderMap, message: &Message<'_>) -> Result<(), HttpError> {
     let version = version.unwrap_or_default();
     match header(headers, VERSION)? {
         Some(named) if named == version => {}
-        Some(named) => return mismatch(format!("the header MCP-Protocol-Version is {named:?}, the _meta says {version:?}")),
+        Some(named) => {
+            return mismatch(format!("the header MCP-Protocol-Version is {named:?}, the _meta says {version:?}"));
+        }
         None => return mismatch("the header MCP-Protocol-Version is missing".into()),
     }
     match header(headers, "mcp-method")? {
         Some(named) if named == message.method => {}
-        Some(named) => return mismatch(format!("the header Mcp-Method is {named:?}, the body says {:?}", message.method)),
+        Some(named) => {
+            return mismatch(format!("the header Mcp-Method is {named:?}, the body says {:?}", message.method));
+        }
         None => return mismatch("the header Mcp-Method is missing".into()),
     }
     let key = match &*message.method {
@@ -107,7 +115,9 @@ fn agree(headers: &HeaderMap, message: &Message<'_>) -> Result<(), HttpError> {
     let Some(name) = message.param(key) else { return Ok(()) };
     match header(headers, "mcp-name")?.map(|raw| plain(raw)) {
         Some(Some(named)) if named == name => Ok(()),
-        Some(named) => mismatch(format!("the header Mcp-Name is {:?}, the body says {name:?}", named.unwrap_or_default())),
+        Some(named) => {
+            mismatch(format!("the header Mcp-Name is {:?}, the body says {name:?}", named.unwrap_or_default()))
+        }
         None => mismatch("the header Mcp-Name is missing".into()),
     }
 }

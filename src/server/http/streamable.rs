@@ -102,13 +102,7 @@ async fn posted(
 }
 
 /// Opens a session, if the service agrees to. An id that the client chose itself means nothing.
-async fn initialize(
-    site: &Arc<Site>,
-    who: &Who,
-    id: &Id,
-    text: &str,
-    accepts: Accepts,
-) -> Result<Reply, HttpError> {
+async fn initialize(site: &Arc<Site>, who: &Who, id: &Id, text: &str, accepts: Accepts) -> Result<Reply, HttpError> {
     let mut opening = Opening(Some(Exchange::of_many(site.service(who))));
     let Some(exchange) = &opening.0 else { return Err(HttpError::Ended) };
     let stream = Arc::new(Stream::new(1));

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
-use http::header::{CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::header::{
+    CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -93,7 +96,11 @@ async fn speak(site: Arc<Site>, who: Who, upgrade: OnUpgrade) {
 }
 
 /// Passes on what the client sends; gives the reason to close, where it is not the client's own.
-async fn hear(site: &Site, exchange: &Arc<Exchange>, mut source: SplitStream<Socket>) -> Option<(CloseCode, &'static str)> {
+async fn hear(
+    site: &Site,
+    exchange: &Arc<Exchange>,
+    mut source: SplitStream<Socket>,
+) -> Option<(CloseCode, &'static str)> {
     loop {
         let text = match source.next().await {
             Some(Ok(Frame::Text(text))) => text,

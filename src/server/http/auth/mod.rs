@@ -20,8 +20,8 @@ use crate::execution::Caller;
 use guesses::Guesses;
 pub use jwt::JwtError;
 use jwt::Jwts;
-pub use tokens::{Listed, TokenError, TokenFile};
 use tokens::Tokens;
+pub use tokens::{Listed, TokenError, TokenFile};
 
 /// Between two looks at the file of tokens on behalf of connections that are silent. Requests look themselves.
 const LOOK: Duration = Duration::from_millis(500);

@@ -149,11 +149,8 @@ impl TokenFile {
     /// # Errors
     /// The file cannot be read.
     pub fn list(&self) -> Result<Vec<Listed>, TokenError> {
-        let listed = |entry: Entry| Listed {
-            created: at(entry.created),
-            expires: entry.expires.map(at),
-            name: entry.name,
-        };
+        let listed =
+            |entry: Entry| Listed { created: at(entry.created), expires: entry.expires.map(at), name: entry.name };
         Ok(self.read()?.tokens.into_iter().map(listed).collect())
     }
 
