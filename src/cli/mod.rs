@@ -4,16 +4,20 @@
 
 mod backends;
 mod bridge;
+mod call;
 mod desk;
 mod doctor;
 mod exit;
 mod file_in;
 mod follow;
+mod health;
 mod image;
 mod import;
+mod init;
 mod install;
 mod login;
 mod paint;
+mod probe;
 mod run;
 mod serve;
 mod servers;
@@ -25,6 +29,7 @@ mod sweeper;
 mod token;
 mod tools;
 mod trust;
+mod validate;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -53,6 +58,36 @@ enum Command {
     /// Make, show or take back the tokens that let callers in over HTTP
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Write a file to begin with, for `start --config`
+    Init {
+        /// A file that does not exist yet [default: mcp-bridge.json]
+        file: Option<PathBuf>,
+    },
+    /// Show every problem of a file for `start --config`, with its place
+    Validate {
+        file: PathBuf,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what an MCP server speaks and offers: at an address, or one of `mcp-bridge servers`
+    Probe {
+        /// http://..., https://... (/sse too), ws://..., wss://..., or a name
+        target: String,
+        /// Sent as `Authorization: Bearer TOKEN`
+        #[arg(long, value_name = "TOKEN")]
+        bearer_token: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Call one tool; what the server tells meanwhile goes to stderr
+    Call(call::CallArgs),
+    /// Ask a bridge over HTTP how it is; the exit code says whether it takes requests
+    Health {
+        /// Its URL, or host:port [default: where MCP_BRIDGE_HTTP says]
+        target: Option<String>,
+    },
     /// Run one Python program without a client
     ///
     /// What the program prints goes to stdout and stderr as it is; the value of its last expression follows on stdout.
@@ -265,6 +300,13 @@ pub fn main() -> Exit {
             Command::Serve => serve::serve(env, settings).await,
             Command::Start(_) => start::start(env, settings).await,
             Command::Token(command) => token::token(&settings, command),
+            Command::Init { file } => init::init(file),
+            Command::Validate { file, json } => validate::validate(env, &file, json),
+            Command::Probe { target, bearer_token, json } => {
+                probe::probe(&env, &settings, &target, bearer_token, json).await
+            }
+            Command::Call(args) => call::call(env, settings, args).await,
+            Command::Health { target } => health::health(&settings, target.as_deref()).await,
             Command::Run(args) => run::run(env, settings, args).await,
             Command::Servers { json } => servers::servers(&env, &settings, json).await,
             Command::Tools { server, full, json } => tools::tools(env, settings, &server, full, json).await,

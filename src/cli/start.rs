@@ -17,7 +17,7 @@ use crate::discovery::{Key, Problem, gateway_keys};
 use crate::execution::Caller;
 use crate::server::http::{self, Demand, JwtOptions};
 use crate::server::{self, Runs};
-use crate::settings::{Environment, Http, HttpAuth, Settings};
+use crate::settings::{Environment, Http, HttpAuth, Settings, VARIABLES};
 
 #[derive(Args, Debug)]
 pub(super) struct StartArgs {
@@ -30,7 +30,7 @@ pub(super) struct StartArgs {
     /// The port alone
     #[arg(short, long)]
     port: Option<u16>,
-    /// Use the servers of this file and no others, and its keys host, port, log_level, json_logs and hot_reload
+    /// Use the servers of this file and no others, and its keys host, port, log_level, hot_reload, ... (`mcp-bridge init` writes one)
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// error, warn, info, debug or trace
@@ -53,15 +53,6 @@ pub(super) struct StartArgs {
     auth: Option<String>,
 }
 
-/// Keys of a file that say how the bridge serves, and the variable that each stands for.
-pub(super) const KEYS: [(&str, &str); 5] = [
-    ("host", "MCP_BRIDGE_HTTP"),
-    ("port", "MCP_BRIDGE_HTTP"),
-    ("log_level", "MCP_BRIDGE_LOG_LEVEL"),
-    ("json_logs", "MCP_BRIDGE_LOG_FORMAT"),
-    ("hot_reload", "MCP_BRIDGE_HOT_RELOAD"),
-];
-
 const ADDRESS: &str = "MCP_BRIDGE_HTTP";
 const DEFAULT_HOST: &str = "127.0.0.1";
 const DEFAULT_PORT: u64 = 8000;
@@ -81,28 +72,36 @@ pub(super) fn environment(env: Environment, args: &StartArgs) -> Result<Environm
 /// Variables that are not set take their values from the file; what they may be, `Settings` says.
 pub(super) fn with_file(env: Environment, file: &Path, keys: &[Key]) -> Environment {
     let text = |name: &str| keys.iter().find(|key| key.name == name).map(|key| plain(&key.value));
-    let level = text("log_level").map(|level| match level.to_ascii_lowercase().as_str() {
-        // The words of Python's logging, which files of other gateways have.
-        "critical" | "fatal" => "error".to_owned(),
-        "warning" => "warn".to_owned(),
-        other => other.to_owned(),
-    });
-    let format = text("json_logs").map(|json| if json == "true" { "json".into() } else { "text".to_owned() });
     let address = (text("host").is_some() || text("port").is_some()).then(|| {
         let host = text("host").unwrap_or_else(|| DEFAULT_HOST.into());
         joined(&host, &text("port").unwrap_or_else(|| DEFAULT_PORT.to_string()))
     });
-    let wanted = [
-        (ADDRESS, address),
-        ("MCP_BRIDGE_LOG_LEVEL", level),
-        ("MCP_BRIDGE_LOG_FORMAT", format),
-        ("MCP_BRIDGE_HOT_RELOAD", text("hot_reload")),
-    ];
-    let env = env.with("MCP_SERVERS_CONFIG", file.display().to_string()).with("MCP_BRIDGE_SOURCES", "");
-    wanted.into_iter().fold(env, |env, (name, value)| match value {
-        Some(value) if env.get(name).is_none() => env.with(name, value),
-        _ => env,
-    })
+    let wanted = keys.iter().filter_map(|key| Some((variable(&key.name)?, value(key))));
+    let wanted = wanted.chain(address.map(|address| (ADDRESS, address)));
+    let own = env.clone().with("MCP_SERVERS_CONFIG", file.display().to_string()).with("MCP_BRIDGE_SOURCES", "");
+    wanted.fold(own, |own, (name, value)| if env.get(name).is_none() { own.with(name, value) } else { own })
+}
+
+/// The variable that a key of a file stands for: `log_level` is MCP_BRIDGE_LOG_LEVEL, and so on; `host` and `port` are one together.
+pub(super) fn variable(key: &str) -> Option<&'static str> {
+    let name = match key {
+        "auth" | "tls_cert" | "tls_key" => format!("MCP_BRIDGE_HTTP_{}", key.to_ascii_uppercase()),
+        "json_logs" => "MCP_BRIDGE_LOG_FORMAT".to_owned(),
+        _ => format!("MCP_BRIDGE_{}", key.to_ascii_uppercase()),
+    };
+    VARIABLES.iter().map(|variable| variable.name).find(|known| *known == name)
+}
+
+/// A key's value as its variable would hold it. Files of other gateways say levels in the words of Python's logging.
+fn value(key: &Key) -> String {
+    let text = plain(&key.value);
+    match (key.name.as_str(), text.to_ascii_lowercase().as_str()) {
+        ("log_level", "critical" | "fatal") => "error".into(),
+        ("log_level", "warning") => "warn".into(),
+        ("json_logs", "true") => "json".into(),
+        ("json_logs", "false") => "text".into(),
+        _ => text,
+    }
 }
 
 fn with_flags(env: Environment, args: &StartArgs) -> Environment {
@@ -136,9 +135,13 @@ fn joined(host: &str, port: &str) -> String {
     if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-/// A value as a variable would hold it.
+/// As text: a string without its quotes, a list with commas between.
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
 }
 
 pub(super) async fn start(env: Environment, settings: Settings) -> Exit {

@@ -240,6 +240,7 @@ impl Connection {
             instructions: info.and_then(|info| info.instructions.clone()),
             title: implementation.and_then(|server| server.title.clone()),
             version: implementation.map(|server| server.version.clone()),
+            protocol: info.map(|info| info.protocol_version.to_string()),
             tools,
         })
     }

@@ -13,6 +13,8 @@ pub struct ServerTools {
     /// From `serverInfo` of the handshake.
     pub title: Option<String>,
     pub version: Option<String>,
+    /// The revision of MCP that was agreed on.
+    pub protocol: Option<String>,
     pub tools: Vec<ToolInfo>,
 }
 

@@ -1,0 +1,175 @@
+//! `mcp-bridge call SERVER TOOL`: one call from the shell, with what the server tells meanwhile.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::bridge::{self, Bridge};
+use super::{Exit, desk, paint};
+use crate::execution::Caller;
+use crate::guest::Refusal;
+use crate::settings::{Environment, Settings};
+use crate::upstream::{Client, ClientError, ClientHandle};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct CallArgs {
+    /// Name or alias of the server
+    server: String,
+    /// Name or alias of the tool
+    tool: String,
+    /// An argument: NAME=VALUE; VALUE is taken for JSON where the tool does not want text (may be given several times)
+    #[arg(short, long = "arg", value_name = "NAME=VALUE", conflicts_with = "json")]
+    arguments: Vec<String>,
+    /// All arguments as a JSON object
+    #[arg(long, value_name = "OBJECT")]
+    json: Option<String>,
+    /// Print the whole result as JSON
+    #[arg(long)]
+    raw: bool,
+}
+
+pub(super) async fn call(env: Environment, settings: Settings, args: CallArgs) -> Exit {
+    let found = bridge::discover(&env, &settings);
+    let bridge = Bridge::new(&env, &settings, &found);
+    let called = bridge::until_interrupted(run(&bridge, &settings, &args)).await;
+    let exit = match called {
+        None => Exit::Cancelled,
+        Some(Ok(result)) => print(&result, args.raw),
+        Some(Err(refusal)) => {
+            let hint = refusal.hint.unwrap_or_else(|| "`mcp-bridge servers` shows how it fares".into());
+            eprintln!("{}", paint::failure(&refusal.message, &hint, refusal.code));
+            match refusal.kind {
+                "ServerUnavailable" => Exit::NoServer,
+                "CallTimeout" => Exit::Timeout,
+                "CallFailed" => Exit::Error,
+                _ => Exit::Usage,
+            }
+        }
+    };
+    bridge.shutdown().await;
+    exit
+}
+
+async fn run(bridge: &Bridge, settings: &Settings, args: &CallArgs) -> Result<Box<RawValue>, Refusal> {
+    let shared = bridge.executor.shared();
+    let schema = match shared.names().resolve(&args.server) {
+        // Without a list of tools the call fails by itself, and says why.
+        Some(name) => shared.catalog(name).await.ok().and_then(|catalog| {
+            let tool = catalog.tool(&args.tool)?;
+            Some(tool.definition.input_schema.clone())
+        }),
+        None => None,
+    };
+    let arguments = match &args.json {
+        Some(text) => whole(text),
+        None => args.arguments.iter().map(|text| one(text, schema.as_ref())).collect(),
+    };
+    let arguments = arguments.map_err(|message| Refusal {
+        kind: "InvalidArguments",
+        message,
+        hint: Some("write --arg name=value, or --json '{\"name\": \"value\"}'".into()),
+        code: "cli.call",
+    })?;
+    let client = Some(ClientHandle(Arc::new(Terminal)));
+    let (server, tool) = (args.server.clone(), args.tool.clone());
+    desk::call(&shared, &Caller::stdio(), client, settings.max_timeout, server, tool, arguments).await
+}
+
+fn whole(text: &str) -> Result<Map<String, Value>, String> {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(arguments)) => Ok(arguments),
+        Ok(_) => Err("--json is not an object".into()),
+        Err(error) => Err(format!("--json is not JSON: {error}")),
+    }
+}
+
+/// Text where the schema wants text, else JSON, else text after all: then the check of the arguments says what is wrong with it.
+fn one(text: &str, schema: Option<&Value>) -> Result<(String, Value), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not NAME=VALUE"))?;
+    let wanted = schema.and_then(|schema| schema.get("properties")?.get(name)?.get("type")?.as_str());
+    let plain = || Value::from(value);
+    let value = if wanted == Some("string") { plain() } else { serde_json::from_str(value).unwrap_or_else(|_| plain()) };
+    Ok((name.to_owned(), value))
+}
+
+/// Text blocks as they are, anything else as JSON.
+fn print(result: &RawValue, raw: bool) -> Exit {
+    let value: Value = serde_json::from_str(result.get()).unwrap_or_default();
+    if raw {
+        println!("{value:#}");
+    } else {
+        for block in value["content"].as_array().into_iter().flatten() {
+            match block["text"].as_str() {
+                Some(text) => println!("{text}"),
+                None => println!("{block:#}"),
+            }
+        }
+        if value["content"].as_array().is_none_or(Vec::is_empty) && value.get("structuredContent").is_some() {
+            println!("{:#}", value["structuredContent"]);
+        }
+    }
+    if value["isError"] == true { Exit::Error } else { Exit::Success }
+}
+
+/// A person who reads, and cannot be asked.
+struct Terminal;
+
+impl Client for Terminal {
+    fn capabilities(&self) -> Value {
+        Value::Object(Map::new())
+    }
+
+    fn request<'a>(
+        &'a self,
+        method: &'a str,
+        _: Option<Box<RawValue>>,
+    ) -> BoxFuture<'a, Result<Box<RawValue>, ClientError>> {
+        async move { Err(ClientError::Unable { method: method.to_owned() }) }.boxed()
+    }
+
+    fn notify(&self, method: &str, params: Option<Box<RawValue>>) {
+        let params: Value = params.and_then(|params| serde_json::from_str(params.get()).ok()).unwrap_or_default();
+        let said = match method {
+            "notifications/progress" => progress(&params),
+            "notifications/message" => params["data"].as_str().map_or_else(|| params["data"].to_string(), str::to_owned),
+            _ => return,
+        };
+        let plain: String = said.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        eprintln!("{}", paint::dim(&plain));
+    }
+}
+
+/// `3 of 10: reading`
+fn progress(params: &Value) -> String {
+    let total = params["total"].as_f64().map(|total| format!(" of {total}")).unwrap_or_default();
+    let message = params["message"].as_str().map(|message| format!(": {message}")).unwrap_or_default();
+    format!("{}{total}{message}", params["progress"].as_f64().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_what_the_tool_wants() {
+        let schema = json!({"properties": {"text": {"type": "string"}, "count": {"type": "integer"}}});
+        let read = |text: &str| one(text, Some(&schema)).map(|(_, value)| value);
+        assert_eq!(read("text=7"), Ok(json!("7")));
+        assert_eq!(read("count=7"), Ok(json!(7)));
+        assert_eq!(read("count=seven"), Ok(json!("seven")));
+        assert_eq!(read("other=[1, \"a=b\"]"), Ok(json!([1, "a=b"])));
+        assert_eq!(read("text="), Ok(json!("")));
+        assert!(read("text").is_err());
+    }
+
+    #[test]
+    fn progress_is_one_line() {
+        assert_eq!(progress(&json!({"progress": 3, "total": 10, "message": "reading"})), "3 of 10: reading");
+        assert_eq!(progress(&json!({"progress": 0.5})), "0.5");
+    }
+}
