@@ -18,7 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("catalog", &["gateway", "upstream"]),
     ("broker", &["access", "catalog", "gateway", "guest", "output", "upstream"]),
     ("execution", &["broker", "guest", "output", "sandbox", "settings", "uploads", "upstream"]),
-    ("server", &["execution", "catalog", "output", "upstream"]),
+    ("server", &["execution", "catalog", "output", "uploads", "upstream"]),
     ("discovery", &["upstream"]),
     ("reload", &["discovery"]),
     ("control", &[]),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 #[cfg(unix)]
 use std::sync::{Mutex, Once, PoisonError};
 
+use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::task::AbortHandle;
@@ -27,6 +28,7 @@ use crate::gateway::ServerSummary;
 use crate::output::{Mode, Report};
 use crate::server::{self, Runs};
 use crate::settings::{Environment, OutputMode, Settings};
+use crate::uploads::UploadError;
 
 pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
     let found = bridge::discover(&env, &settings);
@@ -207,5 +209,9 @@ impl Runs for Served {
 
     fn capabilities(&self) -> String {
         broker::capabilities(&self.bridge.executor.shared())
+    }
+
+    fn upload<'a>(&'a self, caller: &'a Caller, uri: &'a str) -> BoxFuture<'a, Result<Bytes, UploadError>> {
+        self.bridge.executor.upload(caller, uri).boxed()
     }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::FutureExt;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -24,7 +25,7 @@ use crate::broker::{Broker, Shared};
 use crate::guest::{self, Conduct, Ending, Guest, Start, Stop};
 use crate::output::{Cut, ErrorReport, Report, Status, Truncated, Verdict, VerdictKind, json_len, shrink};
 use crate::sandbox::{Backend, Ended, Handle, Limits, Weakness};
-use crate::uploads::{Store, Upload};
+use crate::uploads::{Store, Upload, UploadError};
 
 const SIGKILL: i32 = 9;
 /// A sandbox is taken apart so long after its run has ended, for that takes a processor as long as a short run does: the answer is out
@@ -146,6 +147,14 @@ impl Executor {
         tracing::info!(target: "audit", status = report.status.word(), duration_ms = report.duration_ms,
             calls = report.calls.as_ref().map_or(0, |c| c.count), servers = report.servers.join(","), "run");
         report
+    }
+
+    /// A file that this caller has sent for a run, while it is kept.
+    ///
+    /// # Errors
+    /// The URI names none, or the folder cannot be read.
+    pub async fn upload(&self, caller: &Caller, uri: &str) -> Result<Bytes, UploadError> {
+        self.parts.uploads.read(caller.name(), uri).await
     }
 
     /// Waits until every sandbox is gone.

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::tasks::KEPT_FOR;
 use crate::output::human_bytes;
+use crate::uploads::UploadError;
 
 /// Letters of an id that are said back: ours have 36, and a client may have sent anything.
 const SHOWN: usize = 60;
@@ -29,6 +30,8 @@ pub enum ServerError {
     PageGone { id: String, first: u64 },
     #[error("there is no resource {uri:?}; accepted is {accepted}")]
     NoResource { uri: String, accepted: String },
+    #[error(transparent)]
+    Upload(#[from] UploadError),
 }
 
 fn because(why: &Forgotten) -> String {
@@ -48,6 +51,7 @@ impl ServerError {
             Self::ForgottenTask { .. } => "server.task_forgotten",
             Self::PageGone { .. } => "server.page_gone",
             Self::NoResource { .. } => "server.resource_unknown",
+            Self::Upload(error) => error.code(),
         }
     }
 
@@ -59,6 +63,7 @@ impl ServerError {
             }
             Self::ForgottenTask { .. } => "run the program again, and ask for its result sooner".into(),
             Self::PageGone { first, .. } => format!("read page {first}; the report has the beginning"),
+            Self::Upload(error) => error.hint(),
             Self::NoResource { .. } => "`resources/list` and `resources/templates/list` name what there is".into(),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CancelTaskParams, GetTaskParams, GetTaskResult, Implementation,
@@ -17,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ServerError;
 use super::tasks::Tasks;
-use super::{pages, tool};
+use super::{files, pages, tool};
 use crate::execution::{Caller, RequestError, RunRequest};
 use crate::output::{Mode, Report};
+use crate::uploads::UploadError;
 
 /// URI of the resource that says what the bridge can reach.
 pub const CAPABILITIES: &str = "mcp-bridge://capabilities";
@@ -32,6 +34,8 @@ pub trait Runs: Send + Sync + 'static {
     /// Names a caller may use in `servers`, and the name an alias stands for.
     fn resolve(&self, request: &mut RunRequest) -> Result<(), RequestError>;
     fn capabilities(&self) -> String;
+    /// A file that this caller has sent for a run, by its URI.
+    fn upload<'a>(&'a self, caller: &'a Caller, uri: &'a str) -> BoxFuture<'a, Result<Bytes, UploadError>>;
 }
 
 /// The MCP server of one connection.
@@ -123,7 +127,7 @@ impl ServerHandler for Bridge {
         _page: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Ok(ListResourceTemplatesResult::with_all_items(vec![pages::template()]))
+        Ok(ListResourceTemplatesResult::with_all_items(vec![pages::template(), files::template()]))
     }
 
     async fn read_resource(
@@ -133,6 +137,9 @@ impl ServerHandler for Bridge {
     ) -> Result<ReadResourceResponse, ErrorData> {
         let contents = if request.uri == CAPABILITIES {
             ResourceContents::text(self.runs.capabilities(), CAPABILITIES).with_mime_type("text/markdown")
+        } else if files::is_one(&request.uri) {
+            let read = files::read(&*self.runs, &self.caller, &request.uri).await;
+            read.map_err(|error| error.about_resource())?
         } else {
             pages::read(&self.tasks, &request.uri).map_err(|error: ServerError| error.about_resource())?
         };

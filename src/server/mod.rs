@@ -5,6 +5,7 @@
 
 mod call;
 mod error;
+mod files;
 mod handler;
 pub mod http;
 mod pages;
