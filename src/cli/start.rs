@@ -105,7 +105,7 @@ fn value(key: &Key) -> String {
 }
 
 fn with_flags(env: Environment, args: &StartArgs) -> Environment {
-    let before = env.get(ADDRESS).and_then(|text| crate::settings::address(text));
+    let before = env.get(ADDRESS).and_then(crate::settings::address);
     let address = args.http.clone().or_else(|| {
         (args.host.is_some() || args.port.is_some()).then(|| {
             let host = args.host.clone().or_else(|| before.map(|address| address.ip().to_string()));
