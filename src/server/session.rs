@@ -14,7 +14,7 @@ use super::handler::Runs;
 use super::line::{Question, able};
 use super::logs::Level;
 use crate::execution::Caller;
-use crate::upstream::{Client, ClientError, ClientHandle, Listener, News};
+use crate::upstream::{Client, ClientError, ClientHandle, Listener, News, Party};
 
 /// News that wait for a client; what does not fit is dropped. Lists are read again whole, so the next one says the same.
 const WAITING: usize = 256;
@@ -211,8 +211,8 @@ impl Client for Whole {
         })
     }
 
-    fn session(&self) -> usize {
-        Arc::as_ptr(&self.0).addr()
+    fn party(&self) -> Party {
+        Party::Session(Arc::as_ptr(&self.0).addr())
     }
 
     fn notify(&self, _: &str, _: Option<Box<serde_json::value::RawValue>>) {
