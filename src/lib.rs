@@ -6,6 +6,7 @@
 //! `ARCHITECTURE.md` states who may know whom; `tests/tidy.rs` holds the code to it.
 
 pub mod access;
+pub mod audit;
 pub mod broker;
 pub mod catalog;
 pub mod chain;
@@ -17,6 +18,7 @@ pub mod discovery;
 pub mod execution;
 pub mod gateway;
 pub mod guest;
+mod jsonc;
 pub mod nearest;
 pub mod output;
 pub mod reload;

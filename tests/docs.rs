@@ -13,7 +13,9 @@ use mcp_bridge::settings::{DEGRADABLE, SOURCES, VARIABLES};
 use mcp_bridge::upstream::UpstreamError;
 
 /// Folders whose names begin codes; `request` is `execution`'s second enum.
-const CODE_FAMILIES: [&str; 19] = [
+const CODE_FAMILIES: [&str; 21] = [
+    "access",
+    "audit",
     "settings",
     "discovery",
     "install",

@@ -53,6 +53,11 @@ fn any_json() -> impl Strategy<Value = Value> {
         "_timeout",
         "class",
         "",
+        "access_rules",
+        "tools",
+        "deny",
+        "limits",
+        "*",
     ]);
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -153,8 +158,18 @@ proptest! {
     }
 
     #[test]
+    fn rules(data in any_bytes()) {
+        targets::rules(&data);
+    }
+
+    #[test]
     fn request(data in any_bytes()) {
         targets::request(&data);
+    }
+
+    #[test]
+    fn chain(data in prop_oneof![any_bytes(), "([a-z0-9.\\-]{0,3}[, ]){0,40}(own)?".prop_map(String::into_bytes)]) {
+        targets::chain(&data);
     }
 }
 
@@ -170,6 +185,11 @@ proptest! {
     #[test]
     fn clients(data in prop_oneof![any_bytes(), any_notation().prop_map(String::into_bytes)]) {
         targets::clients(&data);
+    }
+
+    #[test]
+    fn again(data in any_bytes()) {
+        targets::again(&data);
     }
 
     #[test]

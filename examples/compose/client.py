@@ -1,6 +1,6 @@
 """A client in standard-library Python: one program is run behind the bridge, and what it came to is printed.
 
-    MCP_BRIDGE_TOKEN=... python3 client.py http://127.0.0.1:8000/mcp
+    BRIDGE_TOKEN=... python3 client.py http://127.0.0.1:8000/mcp
 """
 
 import json
@@ -84,7 +84,7 @@ def opened(url, token):
 
 
 def main():
-    connection = opened(sys.argv[1], os.environ.get("MCP_BRIDGE_TOKEN"))
+    connection = opened(sys.argv[1], os.environ.get("BRIDGE_TOKEN"))
     result = connection.request("tools/call", {"name": "run_python", "arguments": {"code": PROGRAM}})
     print(result["content"][0]["text"])
     sys.exit(bool(result.get("isError")))

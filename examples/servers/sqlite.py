@@ -159,13 +159,10 @@ def serve_http(database, tools, port):
     """Streamable HTTP without sessions and streams: each message is one POST, each answer its body."""
 
     class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
         def do_POST(self):
             length = self.headers.get("Content-Length", "")
             # A web page has no business here, whatever name its server has given to 127.0.0.1.
             if self.path != "/mcp" or self.headers.get("Origin") or not length.isdigit() or int(length) > MOST_BYTES:
-                self.close_connection = True
                 self.respond(403, None)
                 return
             answered = reply(database, tools, json.loads(self.rfile.read(int(length))))
@@ -182,7 +179,7 @@ def serve_http(database, tools, port):
         def log_message(self, *_):
             pass
 
-    # One request after another: a connection to SQLite belongs to one thread.
+    # One request after another, each on a connection of its own (HTTP/1.0): a connection to SQLite belongs to one thread.
     HTTPServer(("127.0.0.1", port), Handler).serve_forever()
 
 

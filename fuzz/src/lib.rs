@@ -3,8 +3,10 @@
 //! The functions need nothing of a fuzzer, so `tests/fuzz_smoke.rs` runs them on stable Rust too.
 
 use bytes::BytesMut;
+use mcp_bridge::access::{View, read};
 use mcp_bridge::catalog::{Detail, ServerCatalog, ToolDefinition};
-use mcp_bridge::discovery::{Options, Os, Place, discover};
+use mcp_bridge::chain::Chain;
+use mcp_bridge::discovery::{Options, Os, Place, discover, discover_again};
 use mcp_bridge::execution::RunRequest;
 use mcp_bridge::guest::{Exited, Finished, Frame, FrameCodec, Hello, MAX_FRAME, Request};
 use mcp_bridge::output::{Capture, Mode, Report, Status, json_len, render, shrink};
@@ -94,6 +96,40 @@ pub fn expand(data: &[u8]) {
     }
 }
 
+/// A file that was good and has these bytes now, read again: the file beside it is never lost, and its own server neither where it
+/// is said to count as it was.
+pub fn again(data: &[u8]) {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join("MCPs");
+    std::fs::create_dir(&folder).expect("a folder");
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).expect("a file");
+    write("own.json", br#"{"mcpServers": {"own": {"command": "own"}}}"#);
+    write("beside.json", br#"{"mcpServers": {"beside": {"command": "beside"}}}"#);
+    let mut place = Place::new(home.path(), home.path(), Os::Linux);
+    place.root = home.path().join("root");
+    let before = discover(&place, &Options::default());
+    write("own.json", data);
+    for found in [discover_again(&place, &Options::default(), &before), discover(&place, &Options::default())] {
+        let has = |name: &str| found.enabled().any(|server| server.config.name == name);
+        assert!(has("beside"), "a broken file cost another its servers");
+        let kept = found.problems.iter().any(|problem| problem.kept && problem.code != "discovery.entry");
+        assert!(!kept || has("own"), "what counts as it was is gone");
+    }
+}
+
+/// The ids of bridges in `_meta`, as others write them.
+pub fn chain(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let meta = json!({ mcp_bridge::chain::KEY: text });
+    let above = Chain::in_meta(meta.as_object());
+    assert_eq!(above, Chain::read(&above.to_string()), "what is read is written again alike");
+    let own = Chain::read("own");
+    match own.under(&above) {
+        Ok(chain) => assert!(chain.depth() <= mcp_bridge::chain::DEEPEST && own.ends_in(&chain)),
+        Err(error) => assert!(!error.hint().is_empty() && !error.to_string().is_empty()),
+    }
+}
+
 fn scan(data: &[u8]) -> mcp_bridge::discovery::Discovery {
     scan_at(data, &[".claude.json", ".mcp.json", ".config/mcp/servers/a.json"])
 }
@@ -173,5 +209,28 @@ pub fn request(data: &[u8]) {
             assert!(!request.timeout.is_zero() && request.timeout <= most && !request.code.trim().is_empty())
         }
         Err(error) => assert!(!error.hint().is_empty() && error.to_string().len() < 1000),
+    }
+}
+
+/// A file of access rules: understood as a whole, or refused with every problem's place; what is understood decides every use.
+pub fn rules(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    // The bytes themselves, and as an entry inside a file that is otherwise good.
+    for text in [text.to_string(), format!("{{\"access_rules\": {{\"a\": {text}}}}}")] {
+        match read(&text, std::path::Path::new("rules.json")) {
+            Ok(rules) => {
+                let view = View::of(&rules, "a");
+                for name in ["", "x", "*", "file:///a", &text] {
+                    let used = [
+                        view.decide(name, name, None),
+                        view.decide_resource(name, name),
+                        view.decide_prompt(name, name),
+                    ];
+                    assert!(view.shows_server(name) || used.iter().all(|ruled| ruled.is_denied()));
+                    assert!(!view.shows_all(name) || !used.iter().any(|ruled| ruled.is_denied()));
+                }
+            }
+            Err(errors) => assert!(!errors.is_empty() && errors.iter().all(|error| !error.hint().is_empty())),
+        }
     }
 }

@@ -64,6 +64,10 @@ class CallLimit(McpError):
     """The run has made as many calls as it may."""
 
 
+class CallDenied(McpError, PermissionError):
+    """The user was asked whether the call may be made, and did not allow it, or could not be asked."""
+
+
 class InvalidRequest(McpError, ValueError):
     """The host did not understand what the runtime was asked for."""
 
@@ -80,6 +84,7 @@ ALL: dict[str, type[McpError]] = {
         InvalidArguments,
         CallFailed,
         CallLimit,
+        CallDenied,
         InvalidRequest,
     )
 }

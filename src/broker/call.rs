@@ -4,12 +4,14 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
-use tokio::time::Instant;
+use serde_json::{Map, Value, json};
+use tokio::time::{Instant, sleep_until};
 
 use super::{Broker, refusal};
-use crate::gateway::Called;
+use crate::access::{Decision, LimitError, Ruled};
+use crate::audit::{Kind, Record};
+use crate::gateway::{Called, Granted};
 use crate::guest::{Refusal, ToolCall};
 use crate::upstream::Asking;
 
@@ -29,36 +31,107 @@ impl Broker {
     }
 
     async fn forward(&self, call: &ToolCall) -> Result<Called, Refusal> {
-        let server = self.server(&call.server)?;
+        let server = self.server(&call.server).inspect_err(|refusal| self.note_hidden(call, refusal))?;
         self.mark_loaded(server);
-        let catalog = self.shared.catalog(server).await.map_err(|e| refusal::upstream(&e))?;
+        let catalog = self.seen.catalog(server).await.map_err(|e| refusal::upstream(&e))?;
         let found = if call.exact { catalog.tool_by_name(&call.tool) } else { catalog.tool(&call.tool) };
-        let Some(tool) = found else { return Err(refusal::tool_not_found(&catalog, &call.tool)) };
+        let Some(tool) = found else {
+            let refusal = refusal::tool_not_found(&catalog, &call.tool);
+            self.note_hidden(call, &refusal);
+            return Err(refusal);
+        };
         let bound = tool.bind(&call.args, &call.kwargs).map_err(|error| Refusal {
             kind: "InvalidArguments",
             message: error.to_string(),
             hint: Some(error.hint()),
             code: error.code(),
         })?;
+        let name = &tool.definition.name;
+        let ruled = self.seen.view().decide(server, name, tool.definition.annotations.as_ref());
+        self.may(server, name, &ruled, &bound.arguments)
+            .await
+            .inspect_err(|refusal| self.note(server, name, &ruled, &bound.arguments, refusal))?;
+        let granted = Granted { account: self.account.clone(), decision: ruled.decision.word(), rule: ruled.rule };
         let deadline = self.call_deadline(server, bound.timeout);
-        let gateway = self.shared.gateway();
+        let gateway = self.seen.shared().gateway();
         gateway
-            .ask(
-                server,
-                Asking::tool(&tool.definition.name, bound.arguments).on_behalf_of(self.client.clone()),
-                deadline,
-            )
+            .ask(&granted, server, Asking::tool(name, bound.arguments).on_behalf_of(self.client.clone()), deadline)
             .await
             .map_err(|error| refusal::upstream(&error))
+    }
+
+    /// Waits until the call may be made: the client has said yes where it is to be asked, and it is the caller's turn.
+    async fn may(
+        &self,
+        server: &str,
+        tool: &str,
+        ruled: &Ruled,
+        arguments: &Map<String, Value>,
+    ) -> Result<(), Refusal> {
+        let view = self.seen.view();
+        if ruled.decision == Decision::Ask {
+            self.ask(server, tool, arguments).await?;
+        }
+        if let Some(limit) = view.limits().calls_per_run {
+            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            if *made >= limit {
+                let error = LimitError::CallsPerRun { caller: view.caller().to_owned(), limit };
+                return Err(refusal::limit(&error));
+            }
+            *made += 1;
+        }
+        let quotas = self.seen.shared().access().quotas();
+        if let Some(turn) = quotas.call_turn(view, self.deadline).map_err(|error| refusal::limit(&error))? {
+            sleep_until(turn).await;
+        }
+        Ok(())
+    }
+
+    /// Records a use of what is there, but not for this caller: who asked for it hears that it is not there.
+    fn note_hidden(&self, call: &ToolCall, refusal: &Refusal) {
+        let (view, shared) = (self.seen.view(), self.seen.shared());
+        let Some(server) = shared.names().resolve(&call.server) else { return };
+        let tool = shared.known_catalog(server).and_then(|catalog| catalog.tool(&call.tool).cloned());
+        let name = tool.as_ref().map_or(call.tool.as_str(), |tool| &tool.definition.name);
+        let is_there = tool.is_some() || !view.shows_server(server);
+        let ruled = view.decide(server, name, tool.as_ref().and_then(|tool| tool.definition.annotations.as_ref()));
+        if is_there && ruled.is_denied() {
+            self.note(server, name, &ruled, &passed(call), refusal);
+        }
+    }
+
+    /// Records a call that is not made.
+    fn note(&self, server: &str, tool: &str, ruled: &Ruled, arguments: &Map<String, Value>, refusal: &Refusal) {
+        self.account.write(Record {
+            kind: Kind::Call,
+            server: server.to_owned(),
+            name: tool.to_owned(),
+            decision: ruled.decision.word(),
+            rule: ruled.rule.clone(),
+            outcome: if ruled.is_denied() { "denied".to_owned() } else { refusal.code.to_owned() },
+            duration: Duration::ZERO,
+            request_bytes: 0,
+            result_bytes: 0,
+            calls: None,
+            passed: self.account.passed(arguments),
+        });
     }
 
     /// The call's own timeout, else the server's, else the default; never past the run's end.
     fn call_deadline(&self, server: &str, asked: Option<f64>) -> Instant {
         let timeout = asked
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-            .unwrap_or_else(|| self.shared.call_timeout(server));
+            .unwrap_or_else(|| self.seen.shared().call_timeout(server));
         Instant::now().checked_add(timeout).map_or(self.deadline, |at| at.min(self.deadline))
     }
+}
+
+/// What a program passed, of a call whose parameters' names are not known: its keywords, with what stood before them.
+fn passed(call: &ToolCall) -> Map<String, Value> {
+    if call.args.is_empty() {
+        return call.kwargs.clone();
+    }
+    [("args".to_owned(), json!(call.args)), ("kwargs".to_owned(), json!(call.kwargs))].into_iter().collect()
 }
 
 /// The text of a result that says `isError`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Broker, refusal};
+use super::{Broker, Seen, refusal};
 use crate::catalog::{self, ServerCatalog, ToolIndex};
 use crate::guest::{Detail, Operation, Refusal};
 
@@ -37,18 +37,18 @@ impl Broker {
 
     fn list_servers(&self, detailed: bool) -> Value {
         if !detailed {
-            return self.shared.names().list().into();
+            return self.seen.names().list().into();
         }
         let loaded = self.used();
-        let servers = self.shared.gateway.servers().into_iter().map(|server| {
+        let servers = self.seen.servers().into_iter().map(|server| {
             json!({
                 "name": server.name,
-                "alias": self.shared.names().alias(&server.name),
+                "alias": self.seen.names().alias(&server.name),
                 "description": server.description,
                 "state": server.state.word(),
                 "loaded": loaded.contains(&server.name),
-                "tools": server.state.tools(),
-                "error": server.error(),
+                "tools": self.seen.tools(&server),
+                "error": self.seen.error(&server),
                 "breaker": server.breaker.word(),
                 "next_try": server.next_try().map(|wait| wait.as_secs_f64().ceil()),
             })
@@ -60,7 +60,7 @@ impl Broker {
         let mut servers = Vec::new();
         for name in self.used() {
             // One that cannot be reached is not loaded.
-            if let Ok(catalog) = self.shared.catalog(&name).await {
+            if let Ok(catalog) = self.seen.catalog(&name).await {
                 servers.push(catalog.describe());
             }
         }
@@ -69,7 +69,7 @@ impl Broker {
 
     async fn catalog(&self, server: &str) -> Result<Arc<ServerCatalog>, Refusal> {
         let server = self.server(server)?;
-        let catalog = self.shared.catalog(server).await.map_err(|e| refusal::upstream(&e))?;
+        let catalog = self.seen.catalog(server).await.map_err(|e| refusal::upstream(&e))?;
         self.mark_loaded(server);
         Ok(catalog)
     }
@@ -87,12 +87,12 @@ impl Broker {
         let names = match (server, &self.requested) {
             (Some(server), _) => vec![self.server(server)?.to_owned()],
             (None, Some(requested)) => requested.clone(),
-            (None, None) => self.shared.names().list(),
+            (None, None) => self.seen.names().list(),
         };
         let lookups = names.iter().map(|name| async move {
-            let failed = self.shared.gateway.server(name).is_some_and(|server| server.error().is_some());
+            let failed = self.seen.shared().gateway.server(name).is_some_and(|server| server.error().is_some());
             let wait = if failed { SEARCH_WAIT_FAILED } else { SEARCH_WAIT };
-            let catalog = tokio::time::timeout(wait, self.shared.catalog(name)).await;
+            let catalog = tokio::time::timeout(wait, self.seen.catalog(name)).await;
             (name, catalog)
         });
         let (mut catalogs, mut missing) = (Vec::new(), Vec::new());
@@ -113,42 +113,44 @@ impl Broker {
     }
 
     fn summary(&self) -> String {
-        let names = self.shared.names();
+        let names = self.seen.names();
         let used = self.used();
         let visible = |name: &&str| self.requested.as_ref().is_none_or(|r| r.iter().any(|n| n == name));
         let aliases: Vec<&str> = names.all().filter(|(name, _)| visible(name)).map(|(_, alias)| alias).collect();
-        let loaded: Vec<_> = used.iter().filter_map(|name| self.shared.known_catalog(name)).collect();
+        let loaded: Vec<_> = used.iter().filter_map(|name| self.seen.known_catalog(name)).collect();
         catalog::capability_summary(&aliases, &loaded)
     }
 }
 
-/// What the bridge can reach and how to call it: the capability resource.
-pub fn summary(shared: &super::Shared) -> String {
-    let servers = shared.gateway().servers();
-    let mut text = String::from(
-        "# run_python\n\nEach MCP server below is an async object in the program: `await mcp_<alias>.<tool>(arg=...)`, or \
-         `mcp_servers[\"name\"]`. Look tools up with `await runtime.search_tool_docs(\"what to do\")` and \
-         `await runtime.query_tool_docs(\"server\", detail=\"full\")`. Results are parsed JSON; failed calls raise \
-         `runtime.ToolError` and its relatives.\n\n",
-    );
-    if servers.is_empty() {
-        text.push_str("No MCP servers are configured.\n");
+impl Seen {
+    /// What there is and how to call it: the capability resource.
+    pub fn summary(&self) -> String {
+        let servers = self.servers();
+        let mut text = String::from(
+            "# run_python\n\nEach MCP server below is an async object in the program: `await mcp_<alias>.<tool>(arg=...)`, or \
+             `mcp_servers[\"name\"]`. Look tools up with `await runtime.search_tool_docs(\"what to do\")` and \
+             `await runtime.query_tool_docs(\"server\", detail=\"full\")`. Results are parsed JSON; failed calls raise \
+             `runtime.ToolError` and its relatives.\n\n",
+        );
+        if servers.is_empty() {
+            text.push_str("No MCP servers are configured.\n");
+        }
+        for server in servers {
+            let alias = self.names().alias(&server.name).unwrap_or(&server.name);
+            text.push_str(&format!("- `mcp_{alias}`"));
+            if alias != server.name {
+                text.push_str(&format!(" ({})", server.name));
+            }
+            if let Some(count) = self.tools(&server) {
+                text.push_str(&format!(", {count} tools"));
+            }
+            if let Some(description) = &server.description {
+                text.push_str(&format!(": {description}"));
+            }
+            text.push('\n');
+        }
+        text
     }
-    for server in servers {
-        let alias = shared.names().alias(&server.name).unwrap_or(&server.name);
-        text.push_str(&format!("- `mcp_{alias}`"));
-        if alias != server.name {
-            text.push_str(&format!(" ({})", server.name));
-        }
-        if let Some(count) = server.state.tools() {
-            text.push_str(&format!(", {count} tools"));
-        }
-        if let Some(description) = &server.description {
-            text.push_str(&format!(": {description}"));
-        }
-        text.push('\n');
-    }
-    text
 }
 
 fn size(detail: Detail) -> catalog::Detail {

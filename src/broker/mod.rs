@@ -4,12 +4,15 @@
 //! Python exception that the program will see ([`refusal`]). Must never talk to an upstream by itself: calls go through
 //! `gateway`. Called by `execution`, which hands it to `guest`.
 
+mod ask;
 mod call;
 mod docs;
 mod ledger;
 mod names;
+mod question;
 mod refusal;
 mod saved;
+mod seen;
 mod shared;
 
 use std::collections::BTreeSet;
@@ -20,27 +23,32 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::access::View;
+use crate::audit::Account;
 use crate::chain::Chain;
 use crate::guest::{Answer, Operation, Refusal, ServerName};
 use crate::output::Calls;
 use crate::upstream::{ClientHandle, through};
 
-pub use docs::summary as capabilities;
+pub use ask::approve;
 use ledger::Ledger;
 pub use names::Names;
 pub use saved::{SavedError, SavedTools};
+pub use seen::Seen;
 pub use shared::Shared;
 
 /// Answers one run's requests.
 pub struct Broker {
-    shared: Arc<Shared>,
     /// What the caller of this run may see and use.
-    #[expect(dead_code, reason = "the rules come with their own commit")]
-    view: Arc<View>,
+    seen: Seen,
+    account: Account,
     /// Who can be asked while the program runs.
     client: Option<ClientHandle>,
     /// The bridges that the run has come through.
     chain: Chain,
+    /// Held while a question is open.
+    asking: tokio::sync::Mutex<()>,
+    /// Calls that were passed on, where the caller may make so many of them.
+    made: Mutex<u64>,
     /// Names given in the call's `servers`, resolved; `None`: all.
     requested: Option<Vec<String>>,
     /// When the run ends, whatever a call's own timeout says.
@@ -49,18 +57,30 @@ pub struct Broker {
     ledger: Mutex<Ledger>,
 }
 
+/// On whose behalf a run is: the rules that count, where its lines go, and who can be asked.
+#[derive(Clone)]
+pub struct Behalf {
+    pub view: Arc<View>,
+    pub account: Account,
+    pub client: Option<ClientHandle>,
+}
+
 impl Broker {
-    pub fn new(
-        shared: Arc<Shared>,
-        caller: &str,
-        client: Option<ClientHandle>,
-        requested: Option<Vec<String>>,
-        deadline: Instant,
-    ) -> Self {
+    pub fn new(shared: Arc<Shared>, behalf: &Behalf, requested: Option<Vec<String>>, deadline: Instant) -> Self {
+        let Behalf { view, account, client } = behalf.clone();
         let loaded = requested.iter().flatten().cloned().collect();
-        let view = shared.view(caller);
-        let (loaded, chain) = (Mutex::new(loaded), Chain::default());
-        Self { shared, view, client, chain, requested, deadline, loaded, ledger: Mutex::default() }
+        Self {
+            seen: Seen::new(shared, view),
+            account,
+            client,
+            chain: Chain::default(),
+            asking: Default::default(),
+            made: Mutex::default(),
+            requested,
+            deadline,
+            loaded: Mutex::new(loaded),
+            ledger: Mutex::default(),
+        }
     }
 
     /// Has every server told that it is asked through these bridges; by none, it is this one that asks.
@@ -75,7 +95,7 @@ impl Broker {
 
     /// The servers that the program may name, for `Start`.
     pub fn servers(&self) -> Vec<ServerName> {
-        let names = self.shared.names();
+        let names = self.seen.names();
         let further = names.further().map(|(name, alias, _)| (name, alias));
         names.all().chain(further).map(|(name, alias)| ServerName { name: name.into(), alias: alias.into() }).collect()
     }
@@ -84,14 +104,13 @@ impl Broker {
     pub fn requested(&self) -> Option<Vec<String>> {
         let requested = self.requested.as_ref()?;
         let asked = |name: &str| requested.iter().any(|asked| asked == name);
-        let further =
-            self.shared.names().further().filter(|(_, _, name)| asked(name)).map(|(also, ..)| also.to_owned());
+        let further = self.seen.names().further().filter(|(_, _, name)| asked(name)).map(|(also, ..)| also.to_owned());
         Some(requested.iter().cloned().chain(further).collect())
     }
 
     /// Starts the requested servers before the program asks; failures show at the first call.
     pub async fn preload(&self) {
-        let starts = self.requested.iter().flatten().map(|server| self.shared.catalog(server));
+        let starts = self.requested.iter().flatten().map(|server| self.seen.catalog(server));
         self.telling(futures::future::join_all(starts)).await;
     }
 
@@ -111,7 +130,7 @@ impl Broker {
 
     /// The server a program means, if this run may use it.
     fn server(&self, asked: &str) -> Result<&str, Refusal> {
-        let names = self.shared.names();
+        let names = self.seen.names();
         let Some(name) = names.resolve(asked) else {
             return Err(refusal::server_not_found(asked, names, self.requested.as_deref()));
         };
@@ -125,14 +144,15 @@ impl Broker {
 impl Answer for Broker {
     fn answer(self: Arc<Self>, operation: Operation) -> BoxFuture<'static, Result<Box<RawValue>, Refusal>> {
         Box::pin(async move {
+            let saved = &self.seen.shared().saved;
             self.telling(async {
                 match operation {
                     Operation::CallTool(call) => self.call_tool(&call).await,
                     Operation::SaveTool { name, source, description } => {
-                        refusal::saved(self.shared.saved.save(&name, &source, description.as_deref()).await)
+                        refusal::saved(saved.save(&name, &source, description.as_deref()).await)
                     }
-                    Operation::ListSavedTools => refusal::saved(self.shared.saved.list().await),
-                    Operation::LoadSavedTool { name } => refusal::saved(self.shared.saved.load(&name).await),
+                    Operation::ListSavedTools => refusal::saved(saved.list().await),
+                    Operation::LoadSavedTool { name } => refusal::saved(saved.load(&name).await),
                     look_up => self.look_up(look_up).await.and_then(refusal::to_raw),
                 }
             })

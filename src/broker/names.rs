@@ -38,6 +38,15 @@ impl Names {
         self
     }
 
+    /// The same names without those of servers that `keep` does not accept. Aliases stay what they were.
+    pub fn retain(&self, keep: impl Fn(&str) -> bool) -> Self {
+        let mut names = self.clone();
+        names.alias_of.retain(|name, _| keep(name));
+        names.name_of_alias.retain(|_, name| keep(name));
+        names.further.retain(|_, (_, name)| keep(name));
+        names
+    }
+
     /// Further names with their aliases, and the name of the server that each means.
     pub fn further(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         self.further.iter().map(|(also, (alias, name))| (also.as_str(), alias.as_str(), name.as_str()))

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::names::Names;
 use super::saved::SavedError;
+use crate::access::LimitError;
 use crate::catalog::ServerCatalog;
 use crate::gateway::GatewayError;
 use crate::guest::Refusal;
@@ -72,6 +73,31 @@ pub(super) fn tool_not_found(catalog: &ServerCatalog, asked: &str) -> Refusal {
         asked => format!("MCP server '{}' has no tool '{asked}'", catalog.name),
     };
     Refusal { kind: "ToolNotFound", message, hint: Some(hint), code: "broker.tool_not_found" }
+}
+
+/// The rules want the client to be asked, and its user said no.
+pub(super) fn declined(server: &str, tool: &str) -> Refusal {
+    Refusal {
+        kind: "CallDenied",
+        message: format!("the user was asked and did not allow the call of `{tool}` of MCP server '{server}'"),
+        hint: Some("do without this call, or ask the user what to do instead".into()),
+        code: "broker.declined",
+    }
+}
+
+/// The rules want the client to be asked, and there is no answer.
+pub(super) fn not_asked(server: &str, tool: &str, why: &str) -> Refusal {
+    Refusal {
+        kind: "CallDenied",
+        message: format!("`{tool}` of MCP server '{server}' may only be called when the user allows it, and {why}"),
+        hint: Some("do without this call, or have the operator allow it without a question".into()),
+        code: "broker.not_asked",
+    }
+}
+
+/// The caller has used up what its rules allow.
+pub(super) fn limit(error: &LimitError) -> Refusal {
+    Refusal { kind: "CallLimit", message: error.to_string(), hint: Some(error.hint().into()), code: error.code() }
 }
 
 /// An upstream's failure, by kind: what the program can tell apart and act on.

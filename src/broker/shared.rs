@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::access::View;
+use crate::access::{Access, View};
+use crate::audit::Trail;
 use crate::catalog::{ServerCatalog, ToolDefinition};
 use crate::gateway::{Gateway, GatewayError};
 use crate::upstream::{ServerTools, ToolInfo};
@@ -15,9 +16,11 @@ use super::saved::SavedTools;
 /// Shared by every broker of one bridge.
 pub struct Shared {
     pub(super) gateway: Gateway,
-    names: Names,
+    names: Arc<Names>,
     pub(super) saved: SavedTools,
     call_timeout: Duration,
+    access: Arc<Access>,
+    trail: Option<Trail>,
     /// A catalog is made once from each list of tools that a server gave.
     catalogs: RwLock<HashMap<String, Read>>,
 }
@@ -28,27 +31,44 @@ type Read = (Arc<ServerTools>, Arc<ServerCatalog>);
 impl Shared {
     /// `call_timeout`: of a call that names none, to a server whose configuration names none.
     pub fn new(gateway: Gateway, saved: SavedTools, call_timeout: Duration) -> Self {
-        let names = Names::new(gateway.servers().into_iter().map(|s| s.name));
-        Self { gateway, names, saved, call_timeout, catalogs: RwLock::default() }
+        let names = Arc::new(Names::new(gateway.servers().into_iter().map(|s| s.name)));
+        let access = Arc::new(Access::new(None));
+        Self { gateway, names, saved, call_timeout, access, trail: None, catalogs: RwLock::default() }
     }
 
     /// The same with the servers of another gateway. Whoever holds this one goes on with what it has.
     pub fn with(&self, gateway: Gateway) -> Self {
-        Self::new(gateway, self.saved.clone(), self.call_timeout)
+        let all = Self::new(gateway, self.saved.clone(), self.call_timeout);
+        all.guarded(Arc::clone(&self.access), self.trail.clone())
+    }
+
+    /// Under these rules, and with a trail of what is used.
+    pub fn guarded(self, access: Arc<Access>, trail: Option<Trail>) -> Self {
+        Self { access, trail, ..self }
     }
 
     /// Takes in further names of servers; see [`Names::with_further`].
     pub fn with_further_names(mut self, further: impl IntoIterator<Item = (String, String)>) -> Self {
-        self.names = self.names.with_further(further);
+        self.names = Arc::new(Names::clone(&self.names).with_further(further));
         self
     }
 
     /// What this caller may see and use.
     pub fn view(&self, caller: &str) -> Arc<View> {
-        Arc::new(View::of_everything(caller))
+        self.access.view(caller)
     }
 
-    pub fn names(&self) -> &Names {
+    /// The rules in force.
+    pub fn access(&self) -> &Arc<Access> {
+        &self.access
+    }
+
+    /// Where uses are recorded, if anywhere.
+    pub fn trail(&self) -> Option<&Trail> {
+        self.trail.as_ref()
+    }
+
+    pub fn names(&self) -> &Arc<Names> {
         &self.names
     }
 

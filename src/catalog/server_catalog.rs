@@ -91,9 +91,9 @@ impl ServerCatalog {
         Self { name, alias, description, instructions, tools, known }
     }
 
-    /// The same server with only the tools that `keep` accepts by their original names. Aliases stay what they were.
-    pub fn retain(&self, keep: impl Fn(&str) -> bool) -> Self {
-        let tools = self.tools.iter().filter(|tool| keep(&tool.definition.name)).map(Arc::clone).collect();
+    /// The same server with only the tools that `keep` accepts. Aliases stay what they were.
+    pub fn retain(&self, keep: impl Fn(&ToolDefinition) -> bool) -> Self {
+        let tools = self.tools.iter().filter(|tool| keep(&tool.definition)).map(Arc::clone).collect();
         let (name, alias) = (self.name.clone(), self.alias.clone());
         Self::of(name, alias, self.description.clone(), self.instructions.clone(), tools)
     }

@@ -173,7 +173,7 @@ fn a_tool_is_found_by_name_alias_or_by_being_the_only_one() {
     assert_eq!(two.tool(&alias).unwrap().definition.name, "get-item");
     assert!(two.tool_by_name(&alias).is_none());
     assert!(two.tool("").is_none());
-    let view = two.retain(|name| name == "get-item");
+    let view = two.retain(|tool| tool.name == "get-item");
     assert_eq!(view.tool("").unwrap().alias, alias);
     assert!(view.tool("get_item").is_none());
     assert_eq!(two.nearest_tool("getitem"), Some("get_item"));

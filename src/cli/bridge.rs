@@ -8,10 +8,11 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::backends::Backends;
-use crate::broker::{SavedTools, Shared};
+use super::{Exit, guard, paint};
+use crate::broker::{SavedTools, Seen, Shared};
 use crate::chain::{self, Chain};
 use crate::discovery::{self, Discovery, Os, Place, TrustStore};
-use crate::execution::{Executor, Parts, PoolOptions, RequestError, RunRequest, SessionOptions};
+use crate::execution::{Caller, Executor, Parts, PoolOptions, RequestError, RunRequest, SessionOptions};
 use crate::gateway::Gateway;
 use crate::sandbox::Limits;
 use crate::settings::{Environment, Settings, Uploads};
@@ -30,8 +31,12 @@ pub(super) struct Bridge {
 }
 
 impl Bridge {
-    /// Puts the parts together. Does no I/O beyond reading config files; starts no server and no engine.
-    pub fn new(env: &Environment, settings: &Settings, found: &Discovery) -> Self {
+    /// Puts the parts together. Does no I/O beyond reading config files and opening the audit trail; starts no server and no engine.
+    ///
+    /// # Errors
+    /// What guards it cannot be had, which was told: without it there is no bridge.
+    pub fn new(env: &Environment, settings: &Settings, found: &Discovery) -> Result<Self, Exit> {
+        let (access, trail) = (guard::access(settings)?, guard::trail(settings)?);
         let chain = chain(env);
         let upstreams = Upstreams::new(
             configs(found),
@@ -46,7 +51,10 @@ impl Bridge {
         let servers = upstreams.end();
         let gateway = Gateway::new(upstreams, &policy(settings));
         let saved = SavedTools::new(&settings.state_dir);
-        let shared = Shared::new(gateway, saved, settings.call_timeout).with_further_names(found.aliases());
+        let shared = Shared::new(gateway, saved, settings.call_timeout)
+            .guarded(Arc::new(access), trail)
+            .with_further_names(found.aliases());
+        guard::tell_strangers(&shared);
         let backends = Backends::new(env, settings);
         let executor = Executor::new(Parts {
             backend: Arc::new(backends.finder()),
@@ -67,14 +75,25 @@ impl Bridge {
             },
             uploads: Store::new(&settings.state_dir, upload_limits(settings)),
         });
-        Self { executor, servers, backends, chain }
+        Ok(Self { executor, servers, backends, chain })
     }
 
-    /// Replaces aliases by names; see [`RunRequest::resolve_servers`].
-    pub fn resolve(&self, request: &mut RunRequest) -> Result<(), RequestError> {
+    /// Replaces aliases by names, of those that this caller has; see [`RunRequest::resolve_servers`].
+    pub fn resolve(&self, caller: &Caller, request: &mut RunRequest) -> Result<(), RequestError> {
+        let seen = self.seen(caller);
+        let names = seen.names();
+        let resolved = request.resolve_servers(|asked| names.resolve(asked).map(str::to_owned), &names.list());
+        if let Err(RequestError::UnknownServer { name, .. }) = &resolved {
+            guard::note_hidden(&self.executor.shared(), caller, name);
+        }
+        resolved
+    }
+
+    /// What this caller sees of all there is.
+    pub fn seen(&self, caller: &Caller) -> Seen {
         let shared = self.executor.shared();
-        let names = shared.names();
-        request.resolve_servers(|asked| names.resolve(asked).map(str::to_owned), &names.list())
+        let view = shared.view(caller.who());
+        Seen::new(shared, view)
     }
 
     /// Uses these servers for runs that begin from now on; says what changed. Runs in flight keep theirs, and a server that is not
@@ -93,6 +112,9 @@ impl Bridge {
             self.backends.settle().await;
         };
         tokio::join!(sandboxes, self.servers.shutdown());
+        if let Some(trail) = self.executor.shared().trail() {
+            trail.flush().await;
+        }
     }
 }
 
@@ -188,6 +210,15 @@ pub(super) fn discover(env: &Environment, settings: &Settings) -> Discovery {
     let (options, unreadable) = discovery_options(settings);
     let problem = unreadable.map(|error| discovery::Problem::about(&error));
     with_trust(discovery::discover(&place(env), &options), problem, settings)
+}
+
+/// The same for a command that is about something else: what is wrong with the files is said on stderr.
+pub(super) fn discover_aloud(env: &Environment, settings: &Settings) -> Discovery {
+    let found = discover(env, settings);
+    for problem in &found.problems {
+        eprintln!("{}", paint::warning(&problem.to_string()));
+    }
+    found
 }
 
 /// The same once more, in a bridge that runs: what is spoiled counts as it was `before`.

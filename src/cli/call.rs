@@ -8,8 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::bridge::{self, Bridge};
-use super::{Exit, desk, paint};
-use crate::execution::Caller;
+use super::{Exit, desk, guard, paint};
 use crate::guest::Refusal;
 use crate::settings::{Environment, Settings};
 use crate::upstream::{Client, ClientError, ClientHandle};
@@ -33,7 +32,10 @@ pub(super) struct CallArgs {
 
 pub(super) async fn call(env: Environment, settings: Settings, args: CallArgs) -> Exit {
     let found = bridge::discover(&env, &settings);
-    let bridge = Bridge::new(&env, &settings, &found);
+    let bridge = match Bridge::new(&env, &settings, &found) {
+        Ok(bridge) => bridge,
+        Err(exit) => return exit,
+    };
     let called = bridge::until_interrupted(run(&bridge, &settings, &args)).await;
     let exit = match called {
         None => Exit::Cancelled,
@@ -75,7 +77,7 @@ async fn run(bridge: &Bridge, settings: &Settings, args: &CallArgs) -> Result<Bo
     })?;
     let client = Some(ClientHandle(Arc::new(Terminal)));
     let (server, tool) = (args.server.clone(), args.tool.clone());
-    desk::call(&shared, &Caller::stdio(), client, settings.max_timeout, server, tool, arguments).await
+    desk::call(&shared, &guard::caller(settings), client, settings.max_timeout, server, tool, arguments).await
 }
 
 fn whole(text: &str) -> Result<Map<String, Value>, String> {

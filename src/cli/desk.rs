@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use super::bridge::Bridge;
 use crate::access::Decision;
-use crate::broker::{Broker, Names, Shared};
+use crate::audit::Account;
+use crate::broker::{Behalf, Broker, Names, Shared};
 use crate::execution::Caller;
 use crate::gateway::{BreakerState, ServerSummary};
 use crate::guest::{Answer, Operation, Refusal, ToolCall};
@@ -30,7 +31,7 @@ pub(super) struct Desk {
 impl http::Desk for Desk {
     fn servers(&self, caller: &Caller) -> Vec<ServerFacts> {
         let shared = self.bridge.executor.shared();
-        let view = shared.view(caller.name());
+        let view = shared.view(caller.who());
         let all = shared.gateway().servers().into_iter();
         all.filter(|server| view.shows_server(&server.name)).map(facts).collect()
     }
@@ -39,7 +40,7 @@ impl http::Desk for Desk {
         async move {
             let shared = self.bridge.executor.shared();
             let (mut tools, mut unavailable) = (Vec::new(), Vec::new());
-            let view = shared.view(caller.name());
+            let view = shared.view(caller.who());
             let shown = shared.gateway().servers().into_iter().map(|server| server.name);
             let names: Vec<String> = shown.filter(|name| view.shows_server(name)).collect();
             let lists = join_all(names.iter().map(|name| shared.gateway().tools(name))).await;
@@ -93,7 +94,10 @@ pub(super) async fn call(
     tool: String,
     arguments: Map<String, Value>,
 ) -> Result<Box<RawValue>, Refusal> {
-    let broker = Broker::new(Arc::clone(shared), caller.name(), client, None, Instant::now() + timeout);
+    let run = uuid::Uuid::new_v4().to_string();
+    let account = Account::new(caller.who(), &run, shared.trail().cloned());
+    let behalf = Behalf { view: shared.view(caller.who()), account, client };
+    let broker = Broker::new(Arc::clone(shared), &behalf, None, Instant::now() + timeout);
     let call = ToolCall { server, tool, exact: false, args: Vec::new(), kwargs: arguments };
     Arc::new(broker).answer(Operation::CallTool(call)).await
 }

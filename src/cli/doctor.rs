@@ -21,7 +21,10 @@ pub(super) async fn doctor(env: &Environment, settings: &Settings) -> Exit {
     };
     line(Level::Ok, "settings", &format!("all valid; state in {}", settings.state_dir.display()), "");
     let found = bridge::discover(env, settings);
-    let read = format!("files of {} are read", settings.sources.join(", "));
+    let read = match settings.sources.as_slice() {
+        [] => "no client's files are read (MCP_BRIDGE_SOURCES names none)".to_owned(),
+        sources => format!("files of {} are read", sources.join(", ")),
+    };
     let enabled: Vec<&str> = found.enabled().map(|server| server.config.name.as_str()).collect();
     if found.found.is_empty() {
         let hint = "add one to ~/.claude.json or ~/.config/mcp/servers/*.json, or set MCP_BRIDGE_SOURCES=auto";

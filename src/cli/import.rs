@@ -11,6 +11,9 @@ pub(super) fn import(env: &Environment, settings: &Settings, file: Option<PathBu
     let (options, _) = bridge::discovery_options(settings);
     let options = discovery::Options { as_written: true, ..options };
     let found = discovery::discover(&place, &options);
+    for problem in &found.problems {
+        eprintln!("{}", paint::warning(&problem.to_string()));
+    }
     let imported = import::import(&found);
     for (name, reason) in &imported.left_out {
         println!("{name}: left out: {reason}");

@@ -98,7 +98,7 @@ pub(super) async fn logout(env: &Environment, settings: &Settings, server: &str)
 }
 
 fn named(env: &Environment, settings: &Settings, server: &str) -> Result<ServerConfig, Exit> {
-    let found = bridge::discover(env, settings);
+    let found = bridge::discover_aloud(env, settings);
     let named = found.enabled().find(|found| found.config.name == server).map(|found| found.config.clone());
     named.ok_or_else(|| {
         let message = format!("there is no server {server:?} that may be used");

@@ -2,6 +2,7 @@
 //!
 //! Each command is a file. Must hold no logic that another command needs: that belongs to the folders below. Called by `main`.
 
+mod audit;
 mod backends;
 mod bridge;
 mod call;
@@ -10,6 +11,7 @@ mod doctor;
 mod exit;
 mod file_in;
 mod follow;
+mod guard;
 mod health;
 mod image;
 mod import;
@@ -17,6 +19,7 @@ mod init;
 mod install;
 mod login;
 mod paint;
+mod policy;
 mod probe;
 mod run;
 mod serve;
@@ -173,6 +176,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Say what the access rules make of a use, or check their file
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Check the audit trail
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Show every setting, its value and what is accepted
     Settings,
 }
@@ -208,6 +217,43 @@ enum SessionsCommand {
         /// Process number of the bridge, where several have a session of this name
         #[arg(long, value_name = "PID")]
         bridge: Option<u32>,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+enum PolicyCommand {
+    /// Say whether a caller may use a tool, and by which rule; the exit code is 0 for allow and ask, and 1 for deny
+    Test(Use),
+    /// Check the file of rules; each problem with its line and column
+    Check {
+        /// [default: MCP_BRIDGE_ACCESS]
+        file: Option<PathBuf>,
+    },
+}
+
+#[derive(Args, Debug)]
+struct Use {
+    /// A name as tokens, MCP_BRIDGE_CLIENT or agent_id give it
+    caller: String,
+    /// Name of the server; `mcp-bridge` for the bridge's own tools
+    server: String,
+    /// Name of the tool, as the server calls it
+    #[arg(value_name = "TOOL")]
+    name: String,
+    /// TOOL is the URI of a resource
+    #[arg(long, conflicts_with = "prompt")]
+    resource: bool,
+    /// TOOL is the name of a prompt
+    #[arg(long)]
+    prompt: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum AuditCommand {
+    /// Find every line that was changed, added or removed since it was written
+    Verify {
+        /// [default: MCP_BRIDGE_AUDIT]
+        file: Option<PathBuf>,
     },
 }
 
@@ -326,6 +372,8 @@ pub fn main() -> Exit {
             Command::Logout { server } => login::logout(&env, &settings, &server).await,
             #[cfg(unix)]
             Command::Sessions { command, json } => sessions::sessions(&settings, command, json).await,
+            Command::Policy(command) => policy::policy(env, settings, command).await,
+            Command::Audit(AuditCommand::Verify { file }) => audit::verify(&settings, file),
             Command::Settings => settings::settings(&env),
         }
     });

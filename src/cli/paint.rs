@@ -35,6 +35,11 @@ pub fn problem(problem: &Problem) -> String {
     failure(&format!("{place}{}", problem.reason), &problem.hint, problem.code)
 }
 
+/// A remark for stderr.
+pub fn warning(text: &str) -> String {
+    format!("{} {text}", colour_if(std::io::stderr().is_terminal(), "warning:", 33))
+}
+
 pub fn dim(text: &str) -> String {
     colour_if(std::io::stdout().is_terminal(), text, 2)
 }

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::bridge::{self, Bridge};
 use super::serve::mode;
-use super::{Exit, RunArgs, file_in, paint};
-use crate::execution::{Caller, RunRequest};
+use super::{Exit, RunArgs, file_in, guard, paint};
+use crate::execution::RunRequest;
 use crate::output::{Report, Status, render, render_value};
 use crate::settings::{Environment, Fork, Settings, Uploads, clamp_timeout};
 
@@ -21,15 +21,19 @@ pub(super) async fn run(env: Environment, settings: Settings, args: RunArgs) -> 
             return Exit::Usage;
         }
     };
-    let found = bridge::discover(&env, &settings);
+    let found = bridge::discover_aloud(&env, &settings);
     // One run: nothing needs to wait for a second, nor to be made for one.
     let fork = if settings.fork == Fork::Auto { Fork::Off } else { settings.fork };
     // No later run could name its files.
     let uploads = Uploads { keep: None, ..settings.uploads.clone() };
     let settings = Settings { pool: 0, fork, uploads, ..settings };
-    let bridge = Bridge::new(&env, &settings, &found);
+    let caller = guard::caller(&settings);
+    let bridge = match Bridge::new(&env, &settings, &found) {
+        Ok(bridge) => bridge,
+        Err(exit) => return exit,
+    };
     let mut request = request;
-    if let Err(error) = bridge.resolve(&mut request) {
+    if let Err(error) = bridge.resolve(&caller, &mut request) {
         eprintln!("{}", paint::failure(&error.to_string(), &error.hint(), error.code()));
         return Exit::Usage;
     }
@@ -39,7 +43,7 @@ pub(super) async fn run(env: Environment, settings: Settings, args: RunArgs) -> 
         bridge::interrupted().await;
         interrupt.cancel();
     });
-    let report = bridge.executor.run(&Caller::stdio(), request, cancel).await;
+    let report = bridge.executor.run(&caller, request, cancel).await;
     signals.abort();
     let exit = if args.report { print_report(&report, &settings) } else { print_plain(&report, &settings) };
     bridge.shutdown().await;

@@ -8,14 +8,14 @@ use std::sync::{Mutex, Once, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use serde_json::{Map, Value};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Exit;
 use super::bridge::{self, Bridge};
 use super::follow::follow;
-use super::paint;
-use crate::broker;
+use super::{guard, paint};
 use crate::chain::Chain;
 #[cfg(unix)]
 use crate::control;
@@ -29,11 +29,15 @@ use crate::gateway::ServerSummary;
 use crate::output::{Mode, Report};
 use crate::server::{self, Runs};
 use crate::settings::{self, Environment, OutputMode, Settings};
+use crate::{access, broker};
 
 pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
     let found = bridge::discover(&env, &settings);
     log_found(&found);
-    let bridge = Arc::new(Bridge::new(&env, &settings, &found));
+    let bridge = match Bridge::new(&env, &settings, &found) {
+        Ok(bridge) => Arc::new(bridge),
+        Err(exit) => return exit,
+    };
     let served = Arc::new(Served::new(&bridge, &settings));
     let closing = CancellationToken::new();
     let server = server::Bridge {
@@ -41,7 +45,7 @@ pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
         direct: Arc::new(direct(&settings, &bridge)),
         parked: Arc::default(),
         session: Arc::default(),
-        caller: Caller::stdio(),
+        caller: guard::caller(&settings),
         timeout: settings.timeout,
         max_timeout: settings.max_timeout,
         mode: mode(settings.output_mode),
@@ -51,6 +55,7 @@ pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
         tasks: Arc::default(),
     };
     let opening = opens_in_trouble(&served).abort_handle();
+    let rules = guard::follow(&bridge, &settings);
     let following = follow(&bridge, env, settings, found);
     let stop = closing.clone();
     let signals = tokio::spawn(async move {
@@ -61,7 +66,7 @@ pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
     closing.cancel();
     served.close();
     signals.abort();
-    following.iter().chain([&opening]).for_each(AbortHandle::abort);
+    following.iter().chain([&opening]).chain(&rules).for_each(AbortHandle::abort);
     bridge.shutdown().await;
     match ended {
         Ok(()) => Exit::Success,
@@ -76,6 +81,8 @@ pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
 /// A bridge and, from its first session or its first trouble with a server on, the door for `mcp-bridge sessions` and `servers`.
 pub(super) struct Served {
     bridge: Arc<Bridge>,
+    /// Calls may say by an argument who makes them.
+    agent_id: bool,
     #[cfg(unix)]
     state: PathBuf,
     #[cfg(unix)]
@@ -85,12 +92,10 @@ pub(super) struct Served {
 }
 
 impl Served {
-    pub(super) fn new(
-        bridge: &Arc<Bridge>,
-        #[cfg_attr(not(unix), expect(unused_variables))] settings: &Settings,
-    ) -> Self {
+    pub(super) fn new(bridge: &Arc<Bridge>, settings: &Settings) -> Self {
         Self {
             bridge: Arc::clone(bridge),
+            agent_id: settings.guard.agent_id,
             #[cfg(unix)]
             state: settings.state_dir.clone(),
             #[cfg(unix)]
@@ -227,16 +232,37 @@ impl Runs for Served {
         async move { self.bridge.executor.run(&caller, request, cancel).await }.boxed()
     }
 
-    fn resolve(&self, request: &mut RunRequest) -> Result<(), RequestError> {
-        self.bridge.resolve(request)
+    fn identify(&self, caller: &Caller, arguments: &mut Map<String, Value>) -> Result<Caller, RequestError> {
+        if !self.agent_id {
+            return Ok(caller.clone());
+        }
+        let said = access::take_agent_id(arguments).map_err(|found| RequestError::Argument {
+            field: access::AGENT_ID.into(),
+            found,
+            accepted: "a name of at most 100 characters".into(),
+            hint: "leave it out, or say who makes the call".into(),
+        })?;
+        Ok(caller.saying(said.as_deref()))
     }
 
     fn shared(&self) -> Arc<broker::Shared> {
         self.bridge.executor.shared()
     }
 
-    fn capabilities(&self) -> String {
-        broker::capabilities(&self.bridge.executor.shared())
+    fn takes_agent_id(&self) -> bool {
+        self.agent_id
+    }
+
+    fn offers(&self, caller: &Caller, tool: &str) -> bool {
+        !self.bridge.executor.shared().view(caller.who()).decide_own(tool).is_denied()
+    }
+
+    fn resolve(&self, caller: &Caller, request: &mut RunRequest) -> Result<(), RequestError> {
+        self.bridge.resolve(caller, request)
+    }
+
+    fn capabilities(&self, caller: &Caller) -> String {
+        self.bridge.seen(caller).summary()
     }
 
     fn chain(&self) -> &Chain {

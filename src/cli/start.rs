@@ -108,7 +108,7 @@ fn value(key: &Key) -> String {
 }
 
 fn with_flags(env: Environment, args: &StartArgs) -> Environment {
-    let before = env.get(ADDRESS).and_then(|text| crate::settings::address(text));
+    let before = env.get(ADDRESS).and_then(crate::settings::address);
     let address = args.http.clone().or_else(|| {
         (args.host.is_some() || args.port.is_some()).then(|| {
             let host = args.host.clone().or_else(|| before.map(|address| address.ip().to_string()));
@@ -151,7 +151,10 @@ fn plain(value: &Value) -> String {
 pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
     let found = bridge::discover(&env, &settings);
     log_found(&found);
-    let bridge = Arc::new(Bridge::new(&env, &settings, &found));
+    let bridge = match Bridge::new(&env, &settings, &found) {
+        Ok(bridge) => Arc::new(bridge),
+        Err(exit) => return exit,
+    };
     bridge.executor.shared().gateway().upstreams().audience().offers_everything();
     let served = Arc::new(Served::new(&bridge, &settings));
     let closing = CancellationToken::new();
@@ -160,7 +163,7 @@ pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
         direct: Arc::new(direct(&settings, &bridge)),
         parked: Arc::default(),
         session: Arc::default(),
-        caller: Caller::named("http"),
+        caller: Caller::anonymous(),
         timeout: settings.timeout,
         max_timeout: settings.max_timeout,
         mode: mode(settings.output_mode),

@@ -3,11 +3,17 @@
 use super::bridge::{self, Bridge};
 use super::{Exit, paint};
 use crate::catalog::Detail;
-use crate::settings::{Environment, Settings};
+use crate::settings::{Environment, Guard, Settings};
 
 pub(super) async fn tools(env: Environment, settings: Settings, server: &str, full: bool, as_json: bool) -> Exit {
-    let found = bridge::discover(&env, &settings);
-    let bridge = Bridge::new(&env, &settings, &found);
+    let found = bridge::discover_aloud(&env, &settings);
+    // Nothing is used: it is only looked at, by the user to whom all of it belongs.
+    let guard = Guard { access: None, audit: None, ..settings.guard.clone() };
+    let settings = Settings { guard, ..settings };
+    let bridge = match Bridge::new(&env, &settings, &found) {
+        Ok(bridge) => bridge,
+        Err(exit) => return exit,
+    };
     let shared = bridge.executor.shared();
     let Some(name) = shared.names().resolve(server) else {
         let hint = match shared.names().nearest(server) {

@@ -6,7 +6,7 @@ use crate::discovery::{Found, State};
 use crate::settings::{Environment, Settings};
 
 pub(super) fn trust(env: &Environment, settings: &Settings, names: &[String], revoke: bool) -> Exit {
-    let found = bridge::discover(env, settings);
+    let found = bridge::discover_aloud(env, settings);
     let pending: Vec<&Found> =
         found.found.iter().filter(|f| matches!(f.state, State::PendingApproval { .. })).collect();
     if names.is_empty() {

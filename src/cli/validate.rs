@@ -91,7 +91,7 @@ fn of_key(text: &str, key: &Key) -> Option<Fault> {
         "host" if !found.is_string() => {
             fault(format!("`host`: expected a name or an address, found {found}"), "write it in quotes".into())
         }
-        "port" if !found.as_u64().is_some_and(|port| port <= 65_535) => fault(
+        "port" if found.as_u64().is_none_or(|port| port > 65_535) => fault(
             format!("`port`: expected a whole number from 0 to 65535, found {found}"),
             "choose one, e.g. 8000".into(),
         ),

@@ -27,7 +27,7 @@ pub use look::{LookError, answer as look_up, definitions as lookups, is_lookup};
 pub use names::Prefixes;
 pub use pages::{Page, PageError, page};
 pub use places::{Placed, place};
-pub use visible::{decision, shows};
+pub use visible::{ruled, shows};
 
 /// How long a list waits for servers that are still starting; one that is not there by then is left out, and announced when it is.
 const LIST_WAIT: Duration = Duration::from_secs(10);

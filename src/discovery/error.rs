@@ -9,6 +9,8 @@ use std::io;
 pub enum DiscoveryError {
     #[error("the file cannot be read: {kind}")]
     Unreadable { kind: io::ErrorKind },
+    #[error("this is a symbolic link that leads nowhere")]
+    Dangling,
     #[error("a regular file is wanted; this is a directory, a device or a pipe")]
     NotAFile,
     #[error("the file is larger than {limit} bytes")]
@@ -29,12 +31,14 @@ pub enum DiscoveryError {
     Emptied,
     #[error("there is no `mcpServers` object in the file")]
     NoServers,
-    #[error("the servers stand under `servers`; this client reads `mcpServers`")]
-    ServersKey,
+    #[error("the servers stand under `{found}`; they are read under `{wanted}`")]
+    ServersKey { found: String, wanted: String },
     #[error("the servers stand at the top of the file; this client reads them under `mcpServers`")]
     FlatRoot,
     #[error("server `{name}`: {flaw}")]
     Entry { name: String, flaw: String },
+    #[error("the folder cannot be read: {kind}")]
+    FolderUnreadable { kind: io::ErrorKind },
     #[error("the folder holds more than {limit} config files; the rest are not read")]
     TooManyFiles { limit: usize },
     #[error("the file named by MCP_SERVERS_CONFIG does not exist")]
@@ -58,6 +62,7 @@ impl DiscoveryError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => "discovery.unreadable",
+            Self::Dangling => "discovery.dangling",
             Self::NotAFile => "discovery.not_a_file",
             Self::TooLarge { .. } => "discovery.too_large",
             Self::NotUtf8 => "discovery.not_utf8",
@@ -67,9 +72,10 @@ impl DiscoveryError {
             Self::WrongRoot { .. } => "discovery.wrong_root",
             Self::Emptied => "discovery.emptied",
             Self::NoServers => "discovery.no_servers",
-            Self::ServersKey => "discovery.servers_key",
+            Self::ServersKey { .. } => "discovery.servers_key",
             Self::FlatRoot => "discovery.flat_root",
             Self::Entry { .. } => "discovery.entry",
+            Self::FolderUnreadable { .. } => "discovery.folder_unreadable",
             Self::TooManyFiles { .. } => "discovery.too_many_files",
             Self::ExplicitMissing => "discovery.explicit_missing",
             Self::Chained => "discovery.chained",
@@ -85,6 +91,7 @@ impl DiscoveryError {
     pub fn hint(&self) -> String {
         match self {
             Self::Unreadable { .. } => "make the file readable for the user who runs mcp-bridge",
+            Self::Dangling => "make the file that it leads to, or remove the link",
             Self::NotAFile => "put a JSON file in its place, or remove it",
             Self::TooLarge { .. } => "split the file, or take what is not about servers out of it",
             Self::NotUtf8 => "save the file as UTF-8",
@@ -97,8 +104,9 @@ impl DiscoveryError {
             Self::WrongRoot { .. } => r#"write it as {"name": {"command": "..."}}"#,
             Self::Emptied => "write what belongs there, or remove the file",
             Self::NoServers | Self::FlatRoot => r#"put the servers into {"mcpServers": { ... }}"#,
-            Self::ServersKey => "rename the key `servers` to `mcpServers`",
+            Self::ServersKey { found, wanted } => return format!("rename the key `{found}` to `{wanted}`"),
             Self::Entry { .. } => "correct the entry; the other servers of the file are used meanwhile",
+            Self::FolderUnreadable { .. } => "make the folder readable for the user who runs mcp-bridge, or remove it",
             Self::TooManyFiles { .. } => "put several servers into one file",
             Self::ExplicitMissing => "correct the path in MCP_SERVERS_CONFIG, or unset it",
             Self::Chained => "remove mcp-bridge from the inner list, or set MCP_BRIDGE_ALLOW_SELF_SERVER=1",

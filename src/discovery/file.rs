@@ -31,6 +31,7 @@ impl Document {
     pub fn read(path: &Path, syntax: Syntax) -> Result<Option<Self>, Fault> {
         let bytes = match read_bounded(path, MAX_BYTES) {
             Ok(Some(bytes)) => bytes,
+            Ok(None) if path.is_symlink() => return Err((DiscoveryError::Dangling, None)),
             Ok(None) => return Ok(None),
             Err(error) => return Err((error, None)),
         };
@@ -129,7 +130,11 @@ impl Shelf {
             .get(&key)
             .and_then(|last| Document::understood(last.canonical.clone(), Arc::clone(&last.text), syntax).ok());
         let last = last.filter(|last| fits(last)).map(Rc::new);
-        self.problems.push(Problem { kept: last.is_some(), ..Problem::new(Some(path), line, error) });
+        let problem = Problem { kept: last.is_some(), ..Problem::new(Some(path), line, error) };
+        // Two sources of one file see the same.
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
         if last.is_some() || !self.read.contains_key(&key) {
             self.read.insert(key, last.clone());
         }

@@ -6,7 +6,7 @@ use super::clients::opencode_servers;
 use super::error::DiscoveryError;
 use super::file::Document;
 use super::sources::{MCP_SERVERS, Root, Shape, Source};
-use super::words::kind;
+use super::words::{kind, nearest, shown};
 
 /// The servers of one document.
 #[derive(Default)]
@@ -55,8 +55,14 @@ pub(super) fn locate<'d>(
                 None if holder.is_some_and(|holder| holder.contains_key(*last)) && source.shape != Shape::Required => {
                     Ok(None)
                 }
-                None if source.root == MCP_SERVERS => elsewhere(source, document, root),
-                None => Ok(None),
+                None => match holder.and_then(|holder| misspelt(holder, last)) {
+                    // Our own folders understand `servers`.
+                    Some(found) if source.shape != Shape::Lenient || found != "servers" => {
+                        Err(DiscoveryError::ServersKey { found: shown(found), wanted: (*last).to_owned() })
+                    }
+                    _ if source.root == MCP_SERVERS => elsewhere(source, document, root),
+                    _ => Ok(None),
+                },
             }
         }
     }
@@ -117,10 +123,10 @@ fn elsewhere<'d>(
     root: &'d Map<String, Value>,
 ) -> Result<Option<Servers<'d>>, DiscoveryError> {
     let lenient = source.shape == Shape::Lenient;
-    if let Some(Value::Object(entries)) = root.get("servers").filter(|value| are_servers(value)) {
+    if let Some(Value::Object(entries)) = root.get("servers").filter(|value| lenient && are_servers(value)) {
         let note = Some("the file says `servers`; the usual key is `mcpServers`");
         let entries = members(entries, &["servers".to_owned()]);
-        return if lenient { Ok(Some(Servers { entries, note })) } else { Err(DiscoveryError::ServersKey) };
+        return Ok(Some(Servers { entries, note }));
     }
     if are_servers(&document.root) {
         let note = Some("the servers stand at the top of the file; usually they stand under `mcpServers`");
@@ -129,6 +135,17 @@ fn elsewhere<'d>(
         return if lenient { Ok(Some(Servers { entries, note })) } else { Err(DiscoveryError::FlatRoot) };
     }
     if source.shape == Shape::Optional { Ok(None) } else { Err(DiscoveryError::NoServers) }
+}
+
+/// A key that holds servers and is not quite the one where they should be: a slip of the pen, or another client's.
+fn misspelt<'k>(holder: &'k Map<String, Value>, wanted: &str) -> Option<&'k str> {
+    let plain = |key: &str| key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let wanted = plain(wanted);
+    let is_near = |key: &str| {
+        let key = plain(key);
+        key.ends_with("servers") || nearest(&key, &[&wanted]).is_some()
+    };
+    holder.iter().find(|(key, value)| is_near(key) && are_servers(value)).map(|(key, _)| key.as_str())
 }
 
 /// Whether this looks like a map of servers: some objects, and each with a program or an address.

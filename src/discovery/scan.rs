@@ -105,7 +105,7 @@ impl Scan<'_> {
         for (order, file) in self.files_of(source).into_iter().enumerate() {
             match self.open(source, &file.path) {
                 Some(document) => self.file(source, order, &file, &document),
-                None if source.scope == Scope::Explicit && !file.path.exists() => {
+                None if source.scope == Scope::Explicit && !file.path.exists() && !file.path.is_symlink() => {
                     self.problem(&file.path, None, &DiscoveryError::ExplicitMissing);
                 }
                 None => {}
@@ -117,6 +117,9 @@ impl Scan<'_> {
         let files = sources::files(source, self.place, self.options, &self.shelf.memory);
         if let Some(folder) = files.overfull {
             self.problem(&folder, None, &DiscoveryError::TooManyFiles { limit: MAX_FILES });
+        }
+        for (folder, kind) in files.unreadable {
+            self.problem(&folder, None, &DiscoveryError::FolderUnreadable { kind });
         }
         files.paths
     }
@@ -132,7 +135,8 @@ impl Scan<'_> {
         match locate(source, &document, workspace) {
             Ok(_) => Some(document),
             Err(error) => {
-                let line = document.lines(&[]).get("mcpServers").copied();
+                let key = if let DiscoveryError::ServersKey { found, .. } = &error { found } else { "mcpServers" };
+                let line = document.lines(&[]).get(key).copied();
                 let fits = |last: &Document| locate(source, last, workspace).is_ok();
                 self.shelf.spoiled(path, source.syntax, line, &error, fits)
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
@@ -181,10 +182,13 @@ pub(super) struct Spotted {
 }
 
 /// The files a source may have, in order of precedence. Globbed ones exist; the others may not.
+#[derive(Default)]
 pub(super) struct Files {
     pub paths: Vec<Spotted>,
     /// A folder that held more than [`MAX_FILES`].
     pub overfull: Option<PathBuf>,
+    /// Folders whose names cannot be had, and why.
+    pub unreadable: Vec<(PathBuf, io::ErrorKind)>,
 }
 
 /// A file that is empty now counts if it is remembered.
@@ -214,14 +218,18 @@ pub(super) fn spots(spots: &[Spot], place: &Place) -> Vec<PathBuf> {
 
 fn first_with_content(files: Vec<Spotted>, memory: &Memory) -> Option<Spotted> {
     let counts = |path: &Path| path.metadata().is_ok_and(|meta| meta.len() > 0 || memory.knows(path));
-    files.into_iter().find(|file| counts(&file.path))
+    // With none of that, one that is there and cannot even be looked at: it has something to say.
+    let broken = |path: &Path| path.metadata().is_err() && path.symlink_metadata().is_ok();
+    let at =
+        files.iter().position(|file| counts(&file.path)).or_else(|| files.iter().position(|file| broken(&file.path)));
+    at.and_then(|at| files.into_iter().nth(at))
 }
 
 fn paths(spots: &[Spot], place: &Place, options: &Options) -> Files {
-    let mut files = Files { paths: Vec::new(), overfull: None };
+    let mut files = Files::default();
     for spot in spots.iter().filter(|spot| spot.on.contains(&place.os)) {
         for base in bases(spot.base, place, options) {
-            let mut matches = expand_stars(base.clone(), Path::new(spot.path));
+            let mut matches = expand_stars(base.clone(), Path::new(spot.path), &mut files.unreadable);
             if matches.len() > MAX_FILES {
                 files.overfull = matches[0].parent().map(Path::to_owned);
                 matches.truncate(MAX_FILES);
@@ -301,27 +309,41 @@ fn repository(cwd: &Path) -> Vec<PathBuf> {
 }
 
 /// `base` joined with `path`, where a part with a `*` becomes every name that fits, in alphabetical order.
-fn expand_stars(base: PathBuf, path: &Path) -> Vec<PathBuf> {
+fn expand_stars(base: PathBuf, path: &Path, unreadable: &mut Vec<(PathBuf, io::ErrorKind)>) -> Vec<PathBuf> {
     let mut found = vec![base];
     for part in path.components() {
         let Component::Normal(part) = part else { continue };
         found = match part.to_str().and_then(|part| part.split_once('*')) {
-            Some((start, end)) => found.iter().flat_map(|dir| names(dir, start, end)).collect(),
+            Some((start, end)) => {
+                let mut all = Vec::new();
+                for folder in &found {
+                    match names(folder, start, end) {
+                        Ok(names) => all.extend(names),
+                        Err(error) => unreadable.push((folder.clone(), error.kind())),
+                    }
+                }
+                all
+            }
             None => found.into_iter().map(|dir| dir.join(part)).collect(),
         };
     }
     found
 }
 
-/// What lies in a folder and has a name of this form, in alphabetical order.
-pub(super) fn names(dir: &Path, start: &str, end: &str) -> Vec<PathBuf> {
+/// What lies in a folder and has a name of this form, in alphabetical order; nothing where there is no folder.
+pub(super) fn names(dir: &Path, start: &str, end: &str) -> io::Result<Vec<PathBuf>> {
     let fits = |name: &str| {
         let rest = name.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
         rest.is_some() && !name.starts_with('.')
     };
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let entries = match fs::read_dir(dir) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        entries => entries?.flatten(),
+    };
     let mut paths: Vec<PathBuf> =
         entries.filter(|entry| entry.file_name().to_str().is_some_and(fits)).map(|entry| entry.path()).collect();
     paths.sort();
-    paths
+    Ok(paths)
 }

@@ -2,22 +2,46 @@
 
 use std::sync::Arc;
 
+use crate::access::DEFAULT;
+
 /// Who asks for runs, as the transport tells: never by an argument that a model wrote. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Caller(Arc<str>);
+pub struct Caller {
+    name: Arc<str>,
+    is_known: bool,
+}
 
 impl Caller {
     /// The one client at the other end of stdin and stdout, or the person at the terminal.
     pub fn stdio() -> Self {
-        Self::named("stdio")
+        Self { name: "stdio".into(), is_known: false }
+    }
+
+    /// Somebody over HTTP where nobody has to say who they are.
+    pub fn anonymous() -> Self {
+        Self { name: "http".into(), is_known: false }
     }
 
     /// A caller that a transport tells apart from others by this name.
     pub fn named(name: &str) -> Self {
-        Self(name.into())
+        Self { name: name.into(), is_known: true }
+    }
+
+    /// The same client when it says by an argument who it is, where the operator allows that. Who is known by the transport stays who it
+    /// is.
+    pub fn saying(&self, name: Option<&str>) -> Self {
+        match name {
+            Some(name) if !self.is_known => Self::named(name),
+            _ => self.clone(),
+        }
+    }
+
+    /// Whose rules count: the caller's own name, or `default` for one whom nothing names.
+    pub fn who(&self) -> &str {
+        if self.is_known { &self.name } else { DEFAULT }
     }
 
     pub fn name(&self) -> &str {
-        &self.0
+        &self.name
     }
 }

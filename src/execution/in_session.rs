@@ -11,6 +11,7 @@ use super::prepared::Prepared;
 use super::request::{InSession, RunRequest};
 use super::run::{Executor, cancelled, refused};
 use super::sessions::{ENDED_BY_HAND, Lives, Unentered};
+use crate::broker::Behalf;
 use crate::guest::Exited;
 use crate::output::{Report, SessionReport, Status};
 use crate::uploads::Upload;
@@ -41,6 +42,7 @@ impl Executor {
     pub(super) async fn carry_in_session(
         &self,
         caller: &Caller,
+        behalf: &Behalf,
         request: &RunRequest,
         files: &[Upload],
         wanted: &InSession,
@@ -61,7 +63,7 @@ impl Executor {
         };
         let mut resident = match turn.take() {
             Some(resident) => resident,
-            None => match self.sandbox(cancel).await {
+            None => match self.sandbox(behalf, cancel).await {
                 Ok(prepared) => Resident { prepared, counted: Exited::default() },
                 Err(report) => return report,
             },
@@ -76,7 +78,7 @@ impl Executor {
                 () = by_hand.cancelled() => {}
             }
         };
-        let mut spoken = self.converse(&mut resident.prepared, caller, request, &filename, stopped).await;
+        let mut spoken = self.converse(&mut resident.prepared, behalf, request, &filename, stopped).await;
         let counted = spoken.ending.exited.clone().unwrap_or_default();
         if let Some(exited) = &mut spoken.ending.exited {
             *exited = since(exited, &resident.counted);

@@ -9,6 +9,7 @@ mod caller;
 mod files;
 mod in_session;
 mod live;
+mod on_behalf;
 mod output;
 mod pool;
 mod prepared;

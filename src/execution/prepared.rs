@@ -63,6 +63,8 @@ pub struct Prepared {
     pub backend: Arc<dyn Backend>,
     /// When it was launched.
     pub since: Instant,
+    /// Those of this sandbox.
+    pub limits: Limits,
     origin: String,
     /// Until when it must be ready.
     patience: std::pin::Pin<Box<Sleep>>,
@@ -102,6 +104,7 @@ async fn launch(backend: Arc<dyn Backend>, image: &str, limits: &Limits) -> Resu
         weaknesses: sandbox.weaknesses,
         backend,
         since,
+        limits: limits.clone(),
         origin: sandbox.origin,
         patience: Box::pin(tokio::time::sleep(LAUNCH_LIMIT)),
     })

@@ -14,13 +14,14 @@ use super::Caller;
 use super::admission::{Admission, Place};
 use super::files::{WORKSPACE, fit, reported};
 use super::in_session::Resident;
+use super::on_behalf::Recorded;
 use super::output::{Captured, Shown};
 use super::pool::{Counts, Options, Pool, Taken, Untaken};
 use super::prepared::{FindBackend, LAUNCH_LIMIT, LaunchError, Launcher, Prepared};
 use super::request::RunRequest;
 use super::sessions::{self, Seen, SessionName, Sessions};
 use super::verdict::{Context, judge};
-use crate::broker::{Broker, Shared};
+use crate::broker::{Behalf, Broker, Shared};
 use crate::guest::{self, Conduct, Ending, Guest, Start, Stop};
 use crate::output::{Cut, ErrorReport, Report, Status, Truncated, Verdict, VerdictKind, json_len, shrink};
 use crate::sandbox::{Backend, Ended, Handle, Limits, Weakness};
@@ -74,6 +75,8 @@ pub(super) struct Spoken {
     pub ending: Ending,
     pub output: Captured,
     pub broker: Arc<Broker>,
+    /// Those of its sandbox.
+    pub limits: Limits,
 }
 
 impl Executor {
@@ -131,20 +134,17 @@ impl Executor {
     }
 
     /// Runs one program for `caller`. There is always a report; dropping the future ends the run as a cancel does.
-    pub async fn run(&self, caller: &Caller, request: RunRequest, cancel: CancellationToken) -> Report {
+    pub async fn run(&self, caller: &Caller, mut request: RunRequest, cancel: CancellationToken) -> Report {
         let asked = Instant::now();
-        let taken = self.parts.uploads.take_in(caller.name(), &request.files).await;
-        let mut report = match taken.and_then(|files| fit(&files, self.parts.limits.workspace).map(|()| files)) {
-            Ok(files) => {
-                let report = self.carry(caller, &request, &files, &cancel).await;
-                Report { files: reported(&files), ..report }
-            }
-            Err(error) => refused("UploadError", &error.to_string(), &error.hint(), error.code()),
+        let behalf = self.behalf(caller, &request);
+        let recorded = Recorded::begin(&behalf, &request);
+        let mut report = match self.allowed(&behalf, &mut request) {
+            Ok(_running) => self.given(caller, &behalf, &request, &cancel).await,
+            Err(report) => report,
         };
         report.notes.splice(0..0, request.notes);
         report.duration_ms = asked.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
-        tracing::info!(target: "audit", status = report.status.word(), duration_ms = report.duration_ms,
-            calls = report.calls.as_ref().map_or(0, |c| c.count), servers = report.servers.join(","), "run");
+        recorded.end(&report);
         report
     }
 
@@ -155,15 +155,34 @@ impl Executor {
         self.endings.wait().await;
     }
 
+    /// The same for one that may begin: takes its files in first.
+    async fn given(
+        &self,
+        caller: &Caller,
+        behalf: &Behalf,
+        request: &RunRequest,
+        cancel: &CancellationToken,
+    ) -> Report {
+        let taken = self.parts.uploads.take_in(caller.name(), &request.files).await;
+        match taken.and_then(|files| fit(&files, self.parts.limits.workspace).map(|()| files)) {
+            Ok(files) => {
+                let report = self.carry(caller, behalf, request, &files, cancel).await;
+                Report { files: reported(&files), ..report }
+            }
+            Err(error) => refused("UploadError", &error.to_string(), &error.hint(), error.code()),
+        }
+    }
+
     async fn carry(
         &self,
         caller: &Caller,
+        behalf: &Behalf,
         request: &RunRequest,
         files: &[Upload],
         cancel: &CancellationToken,
     ) -> Report {
         if let Some(session) = &request.session {
-            return self.carry_in_session(caller, request, files, session, cancel).await;
+            return self.carry_in_session(caller, behalf, request, files, session, cancel).await;
         }
         let place = match self.admitted(caller, cancel).await {
             Ok(place) => place,
@@ -171,12 +190,12 @@ impl Executor {
         };
         let mut others = 0..MOST_LOST;
         loop {
-            let mut prepared = match self.sandbox(cancel).await {
+            let mut prepared = match self.sandbox(behalf, cancel).await {
                 Ok(prepared) => prepared,
                 Err(report) => return report,
             };
             prepared.give(files);
-            let spoken = self.converse(&mut prepared, caller, request, &request.filename, cancel.cancelled()).await;
+            let spoken = self.converse(&mut prepared, behalf, request, &request.filename, cancel.cancelled()).await;
             let Prepared { handle, guest, weaknesses, .. } = prepared;
             let what = handle.describe();
             let ended = if spoken.ending.is_untouched() {
@@ -210,14 +229,13 @@ impl Executor {
     pub(super) async fn converse(
         &self,
         prepared: &mut Prepared,
-        caller: &Caller,
+        behalf: &Behalf,
         request: &RunRequest,
         filename: &str,
         stopped: impl Future<Output = ()> + Send,
     ) -> Spoken {
         let deadline = Instant::now() + request.timeout;
-        let broker =
-            Broker::new(self.shared(), caller.name(), request.client.clone(), request.servers.clone(), deadline);
+        let broker = Broker::new(self.shared(), behalf, request.servers.clone(), deadline);
         let broker = Arc::new(broker.through(request.chain.clone()));
         let preload = tokio::spawn({
             let broker = Arc::clone(&broker);
@@ -246,11 +264,15 @@ impl Executor {
         let ending = prepared.guest.run(&start, answer, &mut output, conduct, stop).await;
         preload.abort();
         self.improve(&prepared.backend, &ending);
-        Spoken { ending, output, broker }
+        Spoken { ending, output, broker, limits: prepared.limits.clone() }
     }
 
     /// One that waits, or one that is launched for this run.
-    pub(super) async fn sandbox(&self, cancel: &CancellationToken) -> Result<Prepared, Report> {
+    pub(super) async fn sandbox(&self, behalf: &Behalf, cancel: &CancellationToken) -> Result<Prepared, Report> {
+        let memory = behalf.view.limits().memory.filter(|memory| *memory < self.parts.limits.memory);
+        if let Some(memory) = memory {
+            return self.smaller(memory, cancel).await;
+        }
         let asked = Instant::now();
         let taken = tokio::time::timeout(LAUNCH_LIMIT, self.pool.take());
         let error = match cancel.run_until_cancelled(taken).await {
@@ -269,7 +291,20 @@ impl Executor {
             Some(Ok(Err(Untaken::Launch(error)))) => error,
             Some(Err(_)) => LaunchError::Timeout,
         };
-        Err(refused("SandboxError", &error.to_string(), &error.hint(), error.code()))
+        Err(unlaunched(&error))
+    }
+
+    /// One that is launched for this run alone: those that wait have more memory than its caller may have.
+    async fn smaller(&self, memory: u64, cancel: &CancellationToken) -> Result<Prepared, Report> {
+        let launcher = Launcher {
+            backend: Arc::clone(&self.parts.backend),
+            image: self.parts.image.clone(),
+            limits: Limits { memory, ..self.parts.limits.clone() },
+        };
+        match cancel.run_until_cancelled(launcher.launch()).await {
+            None => Err(cancelled()),
+            Some(launched) => launched.map_err(|error| unlaunched(&error)),
+        }
     }
 
     /// A standard library without compiled files costs every run a third of its time: a compiled twin of the image is made
@@ -316,11 +351,11 @@ impl Executor {
 
     /// The report of a run that has ended.
     pub(super) fn close(&self, request: &RunRequest, spoken: Spoken, ended: &Ended, weaknesses: &[Weakness]) -> Report {
-        let Spoken { ending, output, broker } = spoken;
+        let Spoken { ending, output, broker, limits } = spoken;
         let judgement = judge(
             &ending,
             &Context {
-                limits: &self.parts.limits,
+                limits: &limits,
                 timeout: request.timeout,
                 max_timeout: self.parts.max_timeout,
                 output_flood: self.parts.output_flood,
@@ -360,6 +395,10 @@ impl Executor {
         report.notes.extend(weaknesses.iter().map(given_up));
         report
     }
+}
+
+fn unlaunched(error: &LaunchError) -> Report {
+    refused("SandboxError", &error.to_string(), &error.hint(), error.code())
 }
 
 pub(super) fn cancelled() -> Report {

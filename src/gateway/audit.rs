@@ -1,30 +1,57 @@
-//! One line for each call, under the tracing target `audit`: who was called, what became of it, how long and how large.
-//! Never the values of arguments or results.
+//! One record of each call, whatever becomes of it: who was called on whose account, how long it took and how large it was.
 
 use std::io;
 
 use serde::Serialize;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{Called, GatewayError};
+use crate::audit::{Account, Kind, Passed, Record};
 use crate::upstream::Asking;
+
+/// By what right a call is made, and on whose account.
+#[derive(Clone, Debug)]
+pub struct Granted {
+    pub account: Account,
+    /// `allow` or `ask`.
+    pub decision: &'static str,
+    /// The rule that allows it.
+    pub rule: String,
+}
+
+/// Of a call by the bridge's own user, whom no rule concerns.
+impl Default for Granted {
+    fn default() -> Self {
+        Self { account: Account::default(), decision: "allow", rule: "no rules".into() }
+    }
+}
 
 /// A call that is being made. Dropped before [`Audit::end`], it says that the caller gave up.
 pub(super) struct Audit<'a> {
+    granted: &'a Granted,
     server: &'a str,
-    /// The MCP method: what kind of use it is.
-    method: &'static str,
+    kind: Kind,
     tool: &'a str,
     request_bytes: usize,
+    passed: Option<Passed>,
     begun: Instant,
     ended: bool,
 }
 
 impl<'a> Audit<'a> {
     /// `tool`: what is used; the name of a tool or prompt, or a URI.
-    pub(super) fn begin(server: &'a str, asking: &Asking, tool: &'a str) -> Self {
-        let request_bytes = asking.params.get("arguments").map_or(0, size);
-        Self { server, method: asking.method, tool, request_bytes, begun: Instant::now(), ended: false }
+    pub(super) fn begin(granted: &'a Granted, server: &'a str, asking: &Asking, tool: &'a str) -> Self {
+        let arguments = asking.params.get("arguments").and_then(Value::as_object);
+        let passed = granted.account.passed(arguments.unwrap_or(&asking.params));
+        let kind = match asking.method {
+            "tools/call" => Kind::Call,
+            "prompts/get" => Kind::Prompt,
+            "completion/complete" => Kind::Completion,
+            _ => Kind::Resource,
+        };
+        let request_bytes = arguments.map_or(0, size);
+        Self { granted, server, kind, tool, request_bytes, passed, begun: Instant::now(), ended: false }
     }
 
     pub(super) fn end(mut self, outcome: &Result<Called, GatewayError>) {
@@ -35,18 +62,20 @@ impl<'a> Audit<'a> {
         }
     }
 
-    fn write(&self, outcome: &str, result_bytes: usize) {
-        tracing::info!(
-            target: "audit",
-            server = self.server,
-            method = self.method,
-            tool = self.tool,
-            outcome,
-            duration_ms = self.begun.elapsed().as_secs_f64() * 1000.0,
-            request_bytes = self.request_bytes,
+    fn write(&mut self, outcome: &str, result_bytes: usize) {
+        self.granted.account.write(Record {
+            kind: self.kind,
+            server: self.server.to_owned(),
+            name: self.tool.to_owned(),
+            decision: self.granted.decision,
+            rule: self.granted.rule.clone(),
+            outcome: outcome.to_owned(),
+            duration: self.begun.elapsed(),
+            request_bytes: self.request_bytes,
             result_bytes,
-            "call"
-        );
+            calls: None,
+            passed: self.passed.take(),
+        });
     }
 }
 

@@ -7,8 +7,9 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::breaker::{self, Breaker, BreakerState, Errand, Lesson};
-use super::rate::Rate;
+
 use super::{GatewayError, lock, retry};
+use crate::access::Rate;
 use crate::upstream::config::Policy;
 use crate::upstream::{ServerTools, UpstreamError};
 

@@ -9,7 +9,6 @@ mod breaker;
 mod error;
 mod gate;
 mod health;
-mod rate;
 mod retry;
 mod size;
 
@@ -25,6 +24,7 @@ use tokio::time::Instant;
 use crate::upstream::config::{Policy, ServerConfig};
 use crate::upstream::{Asking, Changes, Listing, ServerState, ServerTools, Upstreams};
 use audit::Audit;
+pub use audit::Granted;
 pub use breaker::BreakerState;
 use breaker::Errand;
 pub use error::GatewayError;
@@ -126,7 +126,7 @@ impl Gateway {
         Arc::clone(&self.0.trouble)
     }
 
-    /// Calls a tool on behalf of nobody who could be asked; see [`Gateway::ask`].
+    /// Calls a tool for the bridge's own user, whom no rule concerns, and on behalf of nobody who could be asked; see [`Gateway::ask`].
     pub async fn call(
         &self,
         server: &str,
@@ -134,15 +134,21 @@ impl Gateway {
         arguments: Map<String, Value>,
         deadline: Instant,
     ) -> Result<Called, GatewayError> {
-        self.ask(server, Asking::tool(tool, arguments), deadline).await
+        self.ask(&Granted::default(), server, Asking::tool(tool, arguments), deadline).await
     }
 
-    /// Any use of a server: a tool, a prompt, a resource, a completion. The layers, from the outside in:
-    pub async fn ask(&self, server: &str, asking: Asking, deadline: Instant) -> Result<Called, GatewayError> {
+    /// Any use of a server on somebody's account: a tool, a prompt, a resource, a completion. The layers, from the outside in:
+    pub async fn ask(
+        &self,
+        granted: &Granted,
+        server: &str,
+        asking: Asking,
+        deadline: Instant,
+    ) -> Result<Called, GatewayError> {
         let (subject, is_call) = (asking.subject().to_owned(), asking.is_call());
         let tool = subject.as_str();
         // 1. Audit: one line for each use, whatever becomes of it, a dropped one included.
-        let audit = Audit::begin(server, &asking, tool);
+        let audit = Audit::begin(granted, server, &asking, tool);
         let outcome = async {
             let gate = self.gate(server)?;
             health::used(gate, &self.0.upstreams);

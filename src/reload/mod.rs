@@ -7,6 +7,7 @@
 mod aim;
 mod error;
 mod judge;
+mod one_file;
 mod watch;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use crate::discovery::Discovery;
 pub use error::ReloadError;
 use judge::News;
+pub use one_file::follow_file;
 use watch::Watch;
 
 /// Who writes a file in several steps takes less than this between two of them.

@@ -23,7 +23,7 @@ use super::session::asked_level;
 use super::tasks::{self, Ended};
 use super::tool;
 use crate::chain::{Chain, ChainError};
-use crate::execution::{Live, RunRequest};
+use crate::execution::{Caller, Live, RequestError, RunRequest};
 use crate::output::{ErrorReport, Mode, Report, Status, render};
 
 impl Bridge {
@@ -42,26 +42,36 @@ impl Bridge {
         if let Some(outcome) = self.take_up(format!("tools/call {}", call.name), &round, context).await {
             return outcome;
         }
+        let mut arguments = call.arguments.unwrap_or_default();
+        let caller = match self.runs.identify(&self.caller, &mut arguments) {
+            Ok(caller) => caller,
+            Err(error) => return self.not_begun(&error),
+        };
         if expose.has_code() && call.name == tool::NAME {
             Round::is_first(Some(round.params())).map_err(|error| error.about_parameter())?;
-            return self.run_python(call.arguments.unwrap_or_default(), context).await;
+            return self.run_python(caller, arguments, context).await;
         }
         if expose.has_direct() {
-            return self.call_direct(&call.name, call.arguments.unwrap_or_default(), round, context).await;
+            return self.call_direct(&caller, &call.name, arguments, round, context).await;
         }
         Err(ServerError::NoTool { name: shown(&call.name), nearest: Some(tool::NAME.into()) }.about_parameter())
     }
 
-    async fn run_python(&self, arguments: JsonObject, context: &RequestContext<RoleServer>) -> Outcome {
+    /// The answer to a call that names something wrong.
+    fn not_begun(&self, error: &RequestError) -> Outcome {
+        raw(&result(&refused(error, &error.hint(), error.code()), self.mode))
+    }
+
+    async fn run_python(&self, caller: Caller, arguments: JsonObject, context: &RequestContext<RoleServer>) -> Outcome {
         let chain = match self.chain_of(context) {
             Ok(chain) => chain,
             Err(error) => return raw(&result(&refused(&error, error.hint(), error.code()), self.mode)),
         };
         let request = RunRequest::read(&arguments, self.timeout, self.max_timeout)
-            .and_then(|mut request| self.runs.resolve(&mut request).map(|()| request));
+            .and_then(|mut request| self.runs.resolve(&caller, &mut request).map(|()| request));
         let mut request = match request {
             Ok(request) => RunRequest { chain, ..request },
-            Err(error) => return raw(&result(&refused(&error, &error.hint(), error.code()), self.mode)),
+            Err(error) => return self.not_begun(&error),
         };
         let takes_tasks = context.client_capabilities().is_some_and(|client| client.supports_tasks());
         if takes_tasks || context.meta.get_progress_token().is_some() {
@@ -73,7 +83,7 @@ impl Bridge {
         let (live, cancel) = (request.live.clone(), CancellationToken::new());
         let (bridge, cancelled) = (self.clone(), cancel.clone());
         let outcome = async move {
-            let response = bridge.outcome(request, takes_tasks, &cancelled).await;
+            let response = bridge.outcome(caller, request, takes_tasks, &cancelled).await;
             raw(&ServerResult::from(response))
         };
         let work = Work { outcome: outcome.boxed(), said, cancel };
@@ -133,10 +143,16 @@ impl Bridge {
     }
 
     /// Runs the program until it ends, or is old enough to be a task.
-    async fn outcome(&self, request: RunRequest, takes_tasks: bool, cancelled: &CancellationToken) -> CallToolResponse {
+    async fn outcome(
+        &self,
+        caller: Caller,
+        request: RunRequest,
+        takes_tasks: bool,
+        cancelled: &CancellationToken,
+    ) -> CallToolResponse {
         let (live, timeout) = (request.live.clone().filter(|_| takes_tasks), request.timeout);
         let cancel = self.closing.child_token();
-        let (runs, caller, token) = (Arc::clone(&self.runs), self.caller.clone(), cancel.clone());
+        let (runs, token) = (Arc::clone(&self.runs), cancel.clone());
         let mut run: BoxFuture<'static, Report> = Box::pin(async move { runs.run(caller, request, token).await });
         tokio::select! {
             report = &mut run => result(&report, self.mode).into(),

@@ -14,6 +14,7 @@ use rmcp::model::{
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::error::{ServerError, about_chain};
@@ -39,8 +40,16 @@ pub trait Runs: Send + Sync + 'static {
     fn prepare(&self);
     fn run(&self, caller: Caller, request: RunRequest, cancel: CancellationToken) -> BoxFuture<'_, Report>;
     /// Names a caller may use in `servers`, and the name an alias stands for.
-    fn resolve(&self, request: &mut RunRequest) -> Result<(), RequestError>;
-    fn capabilities(&self) -> String;
+    fn resolve(&self, caller: &Caller, request: &mut RunRequest) -> Result<(), RequestError>;
+    /// What there is for this caller.
+    fn capabilities(&self, caller: &Caller) -> String;
+    /// Who makes a call: the transport's caller, or, where the operator lets calls say so, whom the arguments name. What says so is
+    /// taken out of them: it is for nobody else.
+    fn identify(&self, caller: &Caller, arguments: &mut Map<String, Value>) -> Result<Caller, RequestError>;
+    /// Whether calls may say who makes them.
+    fn takes_agent_id(&self) -> bool;
+    /// Whether a tool of the bridge itself is there for this caller.
+    fn offers(&self, caller: &Caller, tool: &str) -> bool;
     /// The bridges above this one, and itself.
     fn chain(&self) -> &Chain;
     /// The servers, as they are configured now.
@@ -86,9 +95,15 @@ impl ServerHandler for Bridge {
     ) -> Result<ListToolsResult, ErrorData> {
         self.chain_of(&context).map_err(|error| about_chain(&error))?;
         let expose = self.direct.expose();
-        let definition = || serde_json::to_value(tool::definition(self.runs.chain())).unwrap_or_default();
-        let own = expose.has_code().then(definition);
+        // Who calls is known when it calls: a list is the transport's caller's, or everybody's.
+        let is_offered = |tool: &str| self.runs.takes_agent_id() || self.runs.offers(&self.caller, tool);
+        let definition = || {
+            let tool = tool::offered(self.runs.chain(), self.runs.takes_agent_id());
+            serde_json::to_value(tool).unwrap_or_default()
+        };
+        let own = (expose.has_code() && is_offered(tool::NAME)).then(definition);
         let lookups = expose.has_direct().then(direct::lookups).unwrap_or_default();
+        let lookups = lookups.into_iter().filter(|tool| is_offered(tool["name"].as_str().unwrap_or_default()));
         let own = own.into_iter().chain(lookups).collect();
         let raw = self.listed(Kind::Tools, own, cursor(&page)).await?;
         Ok(leave(&context, raw, ListToolsResult::default()))
@@ -205,7 +220,7 @@ impl ServerHandler for Bridge {
             return Ok(leave(&context, raw, ReadResourceResult::new(Vec::new()).into()));
         }
         let contents = if asked.uri == CAPABILITIES {
-            ResourceContents::text(self.runs.capabilities(), CAPABILITIES).with_mime_type("text/markdown")
+            ResourceContents::text(self.runs.capabilities(&self.caller), CAPABILITIES).with_mime_type("text/markdown")
         } else {
             pages::read(&self.tasks, &asked.uri).map_err(|error: ServerError| error.about_resource())?
         };

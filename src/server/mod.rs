@@ -3,7 +3,6 @@
 //! Turns `tools/call` into a [`RunRequest`](crate::execution::RunRequest), hands it to `execution`, tells the client what happens meanwhile, and renders the
 //! report. Must never start a server or a sandbox itself. Called by `cli`.
 
-mod approve;
 mod call;
 mod converse;
 mod error;
@@ -15,6 +14,7 @@ mod logs;
 mod pages;
 mod parked;
 mod pass;
+mod permit;
 mod progress;
 mod round;
 mod session;

@@ -13,14 +13,16 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Bridge;
-use super::approve::approved;
 use super::converse::{Outcome, Work, is_stateless};
 use super::error::{ServerError, about_chain, shown};
 use super::line::line;
+use super::permit::Permit;
 use super::round::Round;
-use crate::access::{Decision, View};
+use crate::access::{Decision, Ruled, View};
+use crate::audit;
 use crate::broker::Shared;
 use crate::direct::{self, Entry, Kind, Page, Placed};
+use crate::execution::Caller;
 use crate::gateway::GatewayError;
 use crate::upstream::{Asking, UpstreamError, through};
 
@@ -52,30 +54,39 @@ impl Bridge {
     /// A call of a tool that is not the bridge's own.
     pub(super) async fn call_direct(
         &self,
+        caller: &Caller,
         name: &str,
         arguments: Map<String, Value>,
         round: Round,
         context: &RequestContext<RoleServer>,
     ) -> Outcome {
-        let (shared, view) = self.seen();
+        let permit = self.permit(caller);
+        let (shared, view) = (&permit.shared, &permit.view);
         if direct::is_lookup(name) {
-            return match direct::look_up(&self.direct, &shared, &view, name, &arguments).await {
+            return match direct::look_up(&self.direct, shared, view, name, &arguments).await {
                 Ok(found) => raw(&json!({
                     "content": [{"type": "text", "text": found.to_string()}], "structuredContent": found,
                 })),
                 Err(error) => raw(&refused(&format!("{error}; {}", error.hint()), error.code())),
             };
         }
-        let list = self.direct.list(&shared, Kind::Tools).await;
-        let Some(tool) = list.find(name).filter(|tool| direct::shows(&view, Kind::Tools, tool)) else {
-            let names = list.entries().filter(|tool| direct::shows(&view, Kind::Tools, tool));
+        let list = self.direct.list(shared, Kind::Tools).await;
+        let ruled = list.find(name).map(|tool| (tool, direct::ruled(view, Kind::Tools, tool)));
+        let Some((tool, ruled)) = ruled.filter(|(tool, ruled)| {
+            let is_there = !ruled.is_denied();
+            if !is_there {
+                permit.note(audit::Kind::Call, &tool.server, &tool.own, ruled, "", &arguments);
+            }
+            is_there
+        }) else {
+            let names = list.entries().filter(|tool| direct::shows(view, Kind::Tools, tool));
             let nearest = crate::nearest::nearest(name, names.map(|tool| tool.shown.as_str())).map(str::to_owned);
             return Err(ServerError::NoTool { name: shown(name), nearest }.about_parameter());
         };
-        let asks_first = direct::decision(&view, tool) == Decision::Ask;
         let asking = Asking::tool(&tool.own, arguments).in_round(round.params());
         let about = format!("tools/call {name}");
-        self.pass(about, shared, tool.server.clone(), asking, asks_first, context).await
+        let server = tool.server.clone();
+        self.pass(about, permit, server, asking, ruled, context).await
     }
 
     pub(super) async fn prompt(
@@ -85,11 +96,11 @@ impl Bridge {
         round: Round,
         context: &RequestContext<RoleServer>,
     ) -> Outcome {
-        let (shared, prompt) = self.find_prompt(name).await?;
+        let (permit, prompt, ruled) = self.find_prompt(name).await?;
         let mut params = params_of(params);
         params.insert("name".into(), prompt.own.into());
         let asking = Asking::new("prompts/get", params).in_round(round.params());
-        self.pass(format!("prompts/get {name}"), shared, prompt.server, asking, false, context).await
+        self.pass(format!("prompts/get {name}"), permit, prompt.server, asking, ruled, context).await
     }
 
     pub(super) async fn resource(
@@ -99,34 +110,35 @@ impl Bridge {
         round: Round,
         context: &RequestContext<RoleServer>,
     ) -> Outcome {
-        let (shared, placed) = self.find_resource(uri).await?;
+        let (permit, placed, ruled) = self.find_resource(uri).await?;
         let mut params = params_of(params);
         params.insert("uri".into(), placed.uri.into());
         let asking = Asking::new("resources/read", params).in_round(round.params());
-        self.pass(format!("resources/read {uri}"), shared, placed.server, asking, false, context).await
+        self.pass(format!("resources/read {uri}"), permit, placed.server, asking, ruled, context).await
     }
 
     /// Values for an argument of a prompt or of a template.
     pub(super) async fn completion(&self, params: &impl Serialize, context: &RequestContext<RoleServer>) -> Outcome {
         let mut params = params_of(params);
         let reference = params.get("ref").cloned().unwrap_or_default();
-        let (shared, server, own) = if let Some(name) = reference["name"].as_str() {
-            let (shared, prompt) = self.find_prompt(name).await?;
-            (shared, prompt.server, json!({"name": prompt.own}))
+        let (permit, server, own, ruled) = if let Some(name) = reference["name"].as_str() {
+            let (permit, prompt, ruled) = self.find_prompt(name).await?;
+            (permit, prompt.server, json!({"name": prompt.own}), ruled)
         } else {
-            let (shared, placed) = self.find_template(reference["uri"].as_str().unwrap_or_default()).await?;
-            (shared, placed.server, json!({"uri": placed.uri}))
+            let (permit, placed, ruled) = self.find_template(reference["uri"].as_str().unwrap_or_default()).await?;
+            (permit, placed.server, json!({"uri": placed.uri}), ruled)
         };
         if let (Some(Value::Object(reference)), Value::Object(own)) = (params.get_mut("ref"), own) {
             reference.extend(own);
         }
         let asking = Asking::new("completion/complete", params);
-        self.pass("completion/complete".into(), shared, server, asking, false, context).await
+        self.pass("completion/complete".into(), permit, server, asking, ruled, context).await
     }
 
     /// Asks a server for news of a resource, or not to send them any more; what the client hears names the URI that it knows.
     pub(super) async fn subscription(&self, uri: &str, wanted: bool) -> Result<(), ErrorData> {
-        let (shared, placed) = self.find_resource(uri).await?;
+        let (permit, placed, ruled) = self.find_resource(uri).await?;
+        let shared = &permit.shared;
         let Placed { server, uri: own } = placed;
         let mut params = Map::new();
         params.insert("uri".into(), own.as_str().into());
@@ -134,7 +146,8 @@ impl Bridge {
         if wanted {
             self.session.subscribe(server.clone(), own.clone(), uri.to_owned());
         }
-        let asked = shared.gateway().ask(&server, Asking::new(method, params), self.deadline(&shared, &server)).await;
+        let deadline = self.deadline(shared, &server);
+        let asked = shared.gateway().ask(&permit.granted(&ruled), &server, Asking::new(method, params), deadline).await;
         if !wanted || asked.is_err() {
             self.session.unsubscribe(server, own);
         }
@@ -144,31 +157,38 @@ impl Bridge {
     /// What the caller may see now.
     pub(super) fn seen(&self) -> (Arc<Shared>, Arc<View>) {
         let shared = self.runs.shared();
-        let view = shared.view(self.caller.name());
+        let view = shared.view(self.caller.who());
         (shared, view)
     }
 
-    async fn find_prompt(&self, name: &str) -> Result<(Arc<Shared>, Entry), ErrorData> {
-        let (shared, view) = self.seen();
+    async fn find_prompt(&self, name: &str) -> Result<(Permit, Entry, Ruled), ErrorData> {
+        let permit = self.permit(&self.caller);
         if self.direct.expose().has_direct() {
-            let list = self.direct.list(&shared, Kind::Prompts).await;
-            if let Some(prompt) = list.find(name).filter(|prompt| direct::shows(&view, Kind::Prompts, prompt)) {
-                return Ok((shared, prompt.clone()));
+            let list = self.direct.list(&permit.shared, Kind::Prompts).await;
+            if let Some(prompt) = list.find(name) {
+                let ruled = direct::ruled(&permit.view, Kind::Prompts, prompt);
+                if !ruled.is_denied() {
+                    return Ok((permit, prompt.clone(), ruled));
+                }
+                permit.note(audit::Kind::Prompt, &prompt.server, &prompt.own, &ruled, "", &Map::new());
             }
         }
         Err(ServerError::NoPrompt { name: shown(name) }.about_parameter())
     }
 
-    async fn find_resource(&self, uri: &str) -> Result<(Arc<Shared>, Placed), ErrorData> {
-        let (shared, view) = self.seen();
+    async fn find_resource(&self, uri: &str) -> Result<(Permit, Placed, Ruled), ErrorData> {
+        let permit = self.permit(&self.caller);
+        let shared = &permit.shared;
         if self.direct.expose().has_direct() {
             let (resources, templates) =
-                futures::join!(self.direct.list(&shared, Kind::Resources), self.direct.list(&shared, Kind::Templates));
+                futures::join!(self.direct.list(shared, Kind::Resources), self.direct.list(shared, Kind::Templates));
             let placed = direct::place(uri, &resources, &templates);
-            let known =
-                |placed: &Placed| view.shows_server(&placed.server) && shared.names().alias(&placed.server).is_some();
-            if let Some(placed) = placed.filter(known) {
-                return Ok((shared, placed));
+            if let Some(placed) = placed.filter(|placed| shared.names().alias(&placed.server).is_some()) {
+                let ruled = permit.view.decide_resource(&placed.server, &placed.uri);
+                if !ruled.is_denied() {
+                    return Ok((permit, placed, ruled));
+                }
+                permit.note(audit::Kind::Resource, &placed.server, &placed.uri, &ruled, "", &Map::new());
             }
         }
         let accepted = super::pages::accepted(self.direct.expose().has_code());
@@ -176,12 +196,13 @@ impl Bridge {
     }
 
     /// As [`Bridge::find_resource`], for the text of a template.
-    async fn find_template(&self, text: &str) -> Result<(Arc<Shared>, Placed), ErrorData> {
-        let (shared, view) = self.seen();
+    async fn find_template(&self, text: &str) -> Result<(Permit, Placed, Ruled), ErrorData> {
+        let permit = self.permit(&self.caller);
         if self.direct.expose().has_direct() {
-            let list = self.direct.list(&shared, Kind::Templates).await;
-            if let Some(entry) = list.find(text).filter(|entry| direct::shows(&view, Kind::Templates, entry)) {
-                return Ok((shared, Placed { server: entry.server.clone(), uri: entry.own.clone() }));
+            let list = self.direct.list(&permit.shared, Kind::Templates).await;
+            if let Some(entry) = list.find(text).filter(|it| direct::shows(&permit.view, Kind::Templates, it)) {
+                let ruled = direct::ruled(&permit.view, Kind::Templates, entry);
+                return Ok((permit, Placed { server: entry.server.clone(), uri: entry.own.clone() }, ruled));
             }
         }
         self.find_resource(text).await
@@ -197,31 +218,36 @@ impl Bridge {
     async fn pass(
         &self,
         about: String,
-        shared: Arc<Shared>,
+        permit: Permit,
         server: String,
         mut asking: Asking,
-        asks_first: bool,
+        ruled: Ruled,
         context: &RequestContext<RoleServer>,
     ) -> Outcome {
         // Where both are of the newer era, the server's questions go to the client as they are, and its answers to the server. Any
         // other question is put here.
-        let rounds_are_theirs = is_stateless(context) && shared.gateway().upstreams().is_stateless(&server);
-        if asks_first || !rounds_are_theirs {
+        let rounds_are_theirs = is_stateless(context) && permit.shared.gateway().upstreams().is_stateless(&server);
+        if ruled.decision == Decision::Ask || !rounds_are_theirs {
             Round::is_first(asking.round.take()).map_err(|error| error.about_parameter())?;
         }
         let chain = self.chain_of(context).map_err(|error| about_chain(&error))?;
         let (client, said) = line(self, context);
         let cancel = CancellationToken::new();
         let asking = asking.with_meta(context.meta.0.0.clone()).on_behalf_of(Some(client.clone()));
-        let deadline = self.deadline(&shared, &server);
+        let deadline = self.deadline(&permit.shared, &server);
         let given_up = cancel.clone();
         let outcome = async move {
             let is_call = asking.is_call();
-            if asks_first && !approved(&client, &server, asking.subject(), deadline).await {
-                let error = ServerError::NotApproved { tool: asking.subject().to_owned() };
-                return raw(&refused(&format!("{error}; {}", error.hint()), error.code()));
+            if is_call {
+                let (tool, arguments) = (asking.subject(), asking.arguments());
+                let may = permit.wait(&ruled, &client, (&server, tool), &arguments, deadline).await;
+                if let Err(withheld) = may {
+                    permit.note(audit::Kind::Call, &server, tool, &ruled, withheld.code, &arguments);
+                    return raw(&refused(&withheld.message, withheld.code));
+                }
             }
-            let asked = shared.gateway().ask(&server, asking, deadline);
+            let granted = permit.granted(&ruled);
+            let asked = permit.shared.gateway().ask(&granted, &server, asking, deadline);
             match given_up.run_until_cancelled(asked).await {
                 Some(Ok(called)) => Ok(called.result),
                 Some(Err(error)) => match (&error, is_call) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rmcp::model::{JsonObject, MetaObject, Tool, ToolAnnotations};
 use serde_json::{Value, json};
 
+use crate::access::AGENT_ID;
 use crate::chain::Chain;
 
 /// The tool's name.
@@ -43,6 +44,18 @@ pub fn definition(own: &Chain) -> Tool {
         // What a program does depends on the servers it calls: nothing milder would be true.
         .with_annotations(ToolAnnotations::new().read_only(false).destructive(true).idempotent(false).open_world(true))
         .with_meta(MetaObject(own.last().meta()))
+}
+
+/// The definition as it is offered, with the argument that says who calls where calls may say so.
+pub(super) fn offered(own: &Chain, with_agent_id: bool) -> Tool {
+    let mut tool = definition(own);
+    if with_agent_id
+        && let Some(Value::Object(properties)) = Arc::make_mut(&mut tool.input_schema).get_mut("properties")
+    {
+        let about = json!({"type": "string", "description": "Who you are, as the operator named you"});
+        properties.insert(AGENT_ID.into(), about);
+    }
+    tool
 }
 
 fn object(value: Value) -> Arc<JsonObject> {

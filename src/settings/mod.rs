@@ -6,6 +6,7 @@
 
 mod environment;
 mod error;
+mod guard;
 mod http;
 mod parse;
 mod survival;
@@ -20,8 +21,9 @@ use std::time::Duration;
 
 pub use environment::{Environment, no_color};
 pub use error::SettingsError;
+pub use guard::Guard;
 pub use http::{Http, HttpAuth, address};
-pub use parse::{clamp_timeout, parse_seconds};
+pub use parse::{clamp_timeout, parse_bytes, parse_seconds};
 pub use survival::Survival;
 pub use uploads::Uploads;
 pub use variables::{VARIABLES, Variable};
@@ -189,6 +191,7 @@ pub struct Settings {
     pub expose_limit: usize,
     /// Prefixes of servers whose tools do not begin with the server's name.
     pub prefixes: BTreeMap<String, String>,
+    pub guard: Guard,
 }
 
 impl Settings {
@@ -286,6 +289,7 @@ impl Settings {
             )?,
             expose_limit: parse::number(env, "MCP_BRIDGE_EXPOSE_LIMIT", 1..=usize::MAX)?,
             prefixes: parse::pairs(env, "MCP_BRIDGE_PREFIXES")?,
+            guard: Guard::read(env)?,
         })
     }
 }
@@ -296,7 +300,7 @@ pub fn default_image() -> &'static str {
 }
 
 /// Python with asyncio loaded takes about 30 MiB; below this a run dies before its first line.
-const MEMORY_FLOOR: u64 = 48 << 20;
+pub const MEMORY_FLOOR: u64 = 48 << 20;
 /// Supervisor, worker and two to spare.
 const PIDS_FLOOR: u32 = 4;
 

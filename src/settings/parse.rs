@@ -40,6 +40,14 @@ pub(super) fn path(env: &Environment, name: &'static str) -> Option<std::path::P
     std::path::absolute(text).ok()
 }
 
+/// A name that is shown and written down, if there is one.
+pub(super) fn name(env: &Environment, name: &'static str) -> Result<Option<String>, SettingsError> {
+    let Some(text) = env.get(name).filter(|text| !text.is_empty()) else { return Ok(None) };
+    // As `access` takes them.
+    let is_name = !text.trim().is_empty() && text.chars().count() <= 100 && !text.chars().any(char::is_control);
+    if is_name { Ok(Some(text.to_owned())) } else { Err(invalid(env, name)) }
+}
+
 pub(super) fn choice<T: Copy>(
     env: &Environment,
     name: &'static str,
@@ -193,7 +201,7 @@ pub fn parse_seconds(text: &str) -> Option<Duration> {
 }
 
 /// A size: `512m`, `1g`, `1.5GiB`, `100kB`, plain bytes. Units are powers of 1024, as container engines read them.
-pub(super) fn parse_bytes(text: &str) -> Option<u64> {
+pub fn parse_bytes(text: &str) -> Option<u64> {
     let (number, unit) = split_unit(text.trim())?;
     let shift = match unit.as_str() {
         "" | "b" => 0,

@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use super::parse::parse_bytes;
 use super::*;
 
 fn read(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {

@@ -465,6 +465,48 @@ pub const VARIABLES: &[Variable] = &[
         accepts: "SERVER=PREFIX, with commas between; a prefix has letters, digits, _ and -, or is empty, and is no other server's",
         help: "What the names of a server's own tools and prompts begin with, instead of the server's name; empty: they are left as they are.",
     },
+    Variable {
+        name: "MCP_BRIDGE_ACCESS",
+        default: "",
+        accepts: "a path",
+        help: "A file of access rules: which caller may use which servers, tools, resources and prompts, and how much. With it, what no rule gives is not there.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_CLIENT",
+        default: "",
+        accepts: "a name of at most 100 characters",
+        help: "The caller, as access rules name it, of a bridge that serves over stdin and stdout; without it, `default`.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_AGENT_ID",
+        default: "0",
+        accepts: FLAG,
+        help: "Let a call say by its argument `agent_id` who makes it, where nothing else names the caller.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_AUDIT",
+        default: "",
+        accepts: "a path",
+        help: "A file for the audit trail: a JSON line for each run and each use of a server, sealed against changes.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_AUDIT_ARGUMENTS",
+        default: "0",
+        accepts: FLAG,
+        help: "Write the arguments themselves into the audit trail, redacted, and not only their hash.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_AUDIT_SIZE",
+        default: "64m",
+        accepts: FOLDER,
+        help: "Size at which the audit trail's next file is begun.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_AUDIT_KEEP",
+        default: "10",
+        accepts: "a whole number from 0",
+        help: "Files of the audit trail that are kept besides the one that is written; the oldest are removed, which the trail says.",
+    },
 ];
 
 /// The declaration of `name`; names are literals of this crate, so a miss is a fault of ours that a test finds.

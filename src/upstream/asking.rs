@@ -78,6 +78,11 @@ impl Asking {
         named.unwrap_or(self.method)
     }
 
+    /// What a tool or a prompt is given.
+    pub fn arguments(&self) -> Map<String, Value> {
+        self.params.get("arguments").and_then(Value::as_object).cloned().unwrap_or_default()
+    }
+
     /// Whether it can have effects that must not be had twice.
     pub fn is_call(&self) -> bool {
         self.method == "tools/call"

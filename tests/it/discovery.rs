@@ -207,8 +207,20 @@ fn the_file_named_by_the_operator_wins() {
     // The other one of that name is still there.
     assert!(home.finish(&["tools", "claude-code:same"]).exits(0).stdout.contains("mcp_claude_code_same.usual("));
     std::fs::remove_file(path).expect("remove");
+    // Gone, every command says so.
     let done = home.finish(&["servers"]).exits(0);
     assert!(done.stdout.contains("MCP_SERVERS_CONFIG"), "{}", done.stdout);
+    for arguments in [&["run", "-c", "1", "--server", "nobody"][..], &["tools", "more"], &["trust"], &["import"]] {
+        let done = home.finish(arguments);
+        assert!(done.stderr.contains("warning: ") && done.stderr.contains("MCP_SERVERS_CONFIG"), "{}", done.stderr);
+    }
+    home.serve().logged("MCP_SERVERS_CONFIG");
+}
+
+#[test]
+fn a_doctor_for_no_clients_says_so() {
+    let doctor = Home::new().env("MCP_BRIDGE_SOURCES", ",").finish(&["doctor"]);
+    assert!(doctor.stdout.contains("no client's files are read (MCP_BRIDGE_SOURCES names none)"), "{}", doctor.stdout);
 }
 
 #[test]

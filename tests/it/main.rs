@@ -12,6 +12,7 @@ mod gone;
 mod guide;
 mod lifecycle;
 mod live;
+mod many;
 mod prepared;
 mod protocol;
 mod real;

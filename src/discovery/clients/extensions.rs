@@ -21,7 +21,7 @@ static EXTENSION: Source = Source { id: "claude-desktop-extension", rank: 210, .
 pub(in crate::discovery) fn extensions(scan: &mut Scan<'_>) {
     let manifests: Vec<PathBuf> = folders(scan.place)
         .iter()
-        .flat_map(|folder| names(&folder.join("Claude Extensions"), "", ""))
+        .flat_map(|folder| names(&folder.join("Claude Extensions"), "", "").unwrap_or_default())
         .map(|extension| extension.join("manifest.json"))
         .collect();
     for (order, path) in manifests.into_iter().enumerate() {
@@ -63,7 +63,7 @@ fn folders(place: &Place) -> Vec<PathBuf> {
         Os::Macos => vec![place.home.join("Library/Application Support/Claude")],
         Os::Linux => vec![place.config_dir().join("Claude"), place.home.join(".config/Claude")],
         Os::Windows => {
-            let packages = names(&place.local().join("Packages"), "Claude_", "");
+            let packages = names(&place.local().join("Packages"), "Claude_", "").unwrap_or_default();
             let store = packages.into_iter().map(|package| package.join("LocalCache/Roaming/Claude"));
             [place.roaming().join("Claude")].into_iter().chain(store).collect()
         }

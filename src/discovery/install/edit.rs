@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use toml_edit::{DocumentMut, Item, Table};
 
 use super::{NAME, Target};
-use crate::discovery::syntax::{JSONC, Syntax};
+use crate::discovery::syntax::Syntax;
+use crate::jsonc;
 
 /// The text with `entry` set, or with our entry taken out. `None` where that cannot be done.
 pub(super) fn edit(target: &Target, text: &str, entry: Option<&Value>) -> Option<String> {
@@ -39,7 +40,7 @@ pub(super) fn fresh(target: &Target, entry: &Value) -> String {
 }
 
 fn json(keys: &[&str], text: &str, entry: Option<&Value>) -> Option<String> {
-    let root = CstRootNode::parse(text, &JSONC).ok()?;
+    let root = CstRootNode::parse(text, &jsonc::OPTIONS).ok()?;
     let mut object: CstObject = match root.value() {
         Some(CstNode::Container(container)) => container.as_object()?,
         None => root.object_value_or_create()?,

@@ -1,24 +1,14 @@
-//! JSON with comments and trailing commas, and nothing else that some readers let pass.
+//! JSON with comments and trailing commas.
 
 use std::collections::BTreeMap;
 
 use jsonc_parser::ast;
 use jsonc_parser::common::Ranged;
-use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+use jsonc_parser::{CollectOptions, parse_to_ast};
 use serde_json::Value;
 
 use super::{Fault, Syntax, too_deep};
-
-/// What VS Code, Zed, Gemini CLI and OpenCode understand.
-pub(in crate::discovery) const OPTIONS: ParseOptions = ParseOptions {
-    allow_comments: true,
-    allow_loose_object_property_names: false,
-    allow_trailing_commas: true,
-    allow_missing_commas: false,
-    allow_single_quoted_strings: false,
-    allow_hexadecimal_numbers: false,
-    allow_unary_plus_numbers: false,
-};
+use crate::jsonc::OPTIONS;
 
 fn parse(text: &str) -> Result<Option<ast::Value<'_>>, Fault> {
     match parse_to_ast(text, &CollectOptions::default(), &OPTIONS) {

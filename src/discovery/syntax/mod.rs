@@ -15,8 +15,6 @@ use serde_json::Value;
 
 use super::error::DiscoveryError;
 
-pub(super) use jsonc::OPTIONS as JSONC;
-
 /// Real files use about ten levels; serde_json would stop at 128, which is more than our recursion should rely on.
 pub(super) const MAX_DEPTH: usize = 64;
 

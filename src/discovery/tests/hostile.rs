@@ -197,3 +197,96 @@ fn of_two_members_with_one_name_the_last_counts() {
         fs::remove_file(world.place.home.join(path)).unwrap();
     }
 }
+
+#[test]
+fn a_misspelt_key_is_named_with_the_right_one() {
+    const SERVERS: &str = r#"{"fs": {"command": "x"}}"#;
+    for (word, path, key, wanted) in [
+        ("claude", ".claude.json", "mcpServer", "mcpServers"),
+        ("claude", ".claude.json", "mcp_servers", "mcpServers"),
+        ("claude", ".config/Claude/claude_desktop_config.json", "mcpservers", "mcpServers"),
+        ("folders", "MCPs/a.json", "mcp-servers", "mcpServers"),
+        ("cursor", ".cursor/mcp.json", "servers", "mcpServers"),
+        ("vscode", ".config/Code/User/mcp.json", "mcpServers", "servers"),
+        ("gemini", ".gemini/settings.json", "MCPServers", "mcpServers"),
+        ("zed", ".config/zed/settings.json", "context_server", "context_servers"),
+    ] {
+        let mut world = World::linux();
+        world.options.sources = Some(vec![word.into()]);
+        world.write(path, format!("{{\"theme\": \"dark\",\n\"{key}\": {SERVERS}}}"));
+        let scan = world.scan();
+        assert_eq!(scan.problems.len(), 1, "{path}: {:?}", scan.problems);
+        let problem = &scan.problems[0];
+        assert_eq!((problem.code, problem.line), ("discovery.servers_key", Some(2)), "{problem}");
+        assert!(problem.to_string().contains(&format!("rename the key `{key}` to `{wanted}`")), "{problem}");
+    }
+    // What holds no servers is the client's own business.
+    let world = World::linux();
+    world.write(
+        ".claude.json",
+        r#"{"mcpServer": true, "mcp_servers": {"a": 1}, "servers": ["x"], "tools": {"x": {"command": "x"}}}"#,
+    );
+    assert_eq!(world.scan().problems, []);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_named_and_holds_up_nothing() {
+    use std::os::unix::fs::symlink;
+    let world = World::linux();
+    world.write("MCPs/good.json", r#"{"mcpServers": {"good": {"command": "good"}}}"#);
+    let at = |path: &str| world.place.home.join(path);
+    symlink("loop.json", at("MCPs/loop.json")).unwrap();
+    symlink("nowhere.json", at("MCPs/dangling.json")).unwrap();
+    symlink("/dev/zero", at("MCPs/endless.json")).unwrap();
+    fs::create_dir(at("MCPs/folder.json")).unwrap();
+    nix::unistd::mkfifo(&at("MCPs/pipe.json"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let _listens = std::os::unix::net::UnixListener::bind(at("MCPs/socket.json")).unwrap();
+    // Long, and no more than a number to the disk.
+    fs::File::create(at("MCPs/huge.json")).unwrap().set_len(1 << 40).unwrap();
+    symlink("nowhere", at(".claude.json")).unwrap();
+    fs::create_dir_all(at(".config/mcp")).unwrap();
+    symlink("servers", at(".config/mcp/servers")).unwrap();
+    let scan = world.scan();
+    assert_eq!(scan.names_in_use(), ["good"]);
+    let mut named: Vec<_> = scan
+        .problems
+        .iter()
+        .map(|it| (it.file.as_ref().unwrap().file_name().unwrap().to_str().unwrap(), it.code))
+        .collect();
+    named.sort();
+    let want = [
+        (".claude.json", "discovery.dangling"),
+        ("dangling.json", "discovery.dangling"),
+        ("endless.json", "discovery.not_a_file"),
+        ("folder.json", "discovery.not_a_file"),
+        ("huge.json", "discovery.too_large"),
+        ("loop.json", "discovery.unreadable"),
+        ("pipe.json", "discovery.not_a_file"),
+        ("servers", "discovery.folder_unreadable"),
+        ("socket.json", "discovery.not_a_file"),
+    ];
+    assert_eq!(named, want);
+}
+
+#[cfg(unix)]
+#[test]
+fn files_and_folders_that_may_not_be_read_are_named() {
+    use std::os::unix::fs::PermissionsExt;
+    if nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: root may read everything");
+        return;
+    }
+    let world = World::linux();
+    world.write("MCPs/good.json", r#"{"mcpServers": {"good": {"command": "good"}}}"#);
+    let closed = [world.write("MCPs/bad.json", "{}"), world.write(".config/mcp/servers/x.json", "{}")];
+    let folder = closed[1].parent().unwrap().to_owned();
+    for path in [&closed[0], &folder] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
+    }
+    let scan = world.scan();
+    assert_eq!(scan.names_in_use(), ["good"]);
+    let codes: Vec<_> = scan.problems.iter().map(|problem| problem.code).collect();
+    assert_eq!(codes, ["discovery.folder_unreadable", "discovery.unreadable"]);
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+}

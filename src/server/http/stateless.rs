@@ -113,7 +113,7 @@ fn agree(headers: &HeaderMap, message: &Message<'_>) -> Result<(), HttpError> {
         _ => return Ok(()),
     };
     let Some(name) = message.param(key) else { return Ok(()) };
-    match header(headers, "mcp-name")?.map(|raw| plain(raw)) {
+    match header(headers, "mcp-name")?.map(plain) {
         Some(Some(named)) if named == name => Ok(()),
         Some(named) => {
             mismatch(format!("the header Mcp-Name is {:?}, the body says {name:?}", named.unwrap_or_default()))

@@ -105,7 +105,7 @@ impl Door {
     /// Nobody who may call.
     pub async fn who(&self, headers: &HeaderMap, from: IpAddr) -> Result<Who, HttpError> {
         if !self.demands() {
-            return Ok(Who { caller: Caller::named("http"), root: self.anonymous.clone(), until: None });
+            return Ok(Who { caller: Caller::anonymous(), root: self.anonymous.clone(), until: None });
         }
         let Some(token) = bearer(headers) else { return Err(self.unauthorized(false)) };
         if let Some((name, root, until)) = self.tokens.find(token) {

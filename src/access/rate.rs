@@ -1,4 +1,4 @@
-//! The rate: so many calls a second to one server; further ones wait their turn.
+//! The rate: so many calls a second to one server, or of one caller; further ones wait their turn.
 //!
 //! The generic cell rate algorithm (ITU-T I.371): one moment is kept, and each call moves it on by the time between two calls.
 
@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// A rate, and how much of it is taken.
 #[derive(Debug)]
-pub(super) struct Rate {
+pub struct Rate {
     /// From one call to the next.
     interval: Duration,
     /// How far ahead calls may be taken: a second's worth may go at once.
@@ -18,7 +19,7 @@ pub(super) struct Rate {
 
 impl Rate {
     /// `per_second`: above 0.
-    pub(super) fn new(per_second: f64) -> Self {
+    pub fn new(per_second: f64) -> Self {
         let interval =
             Duration::from_secs_f64(1.0 / per_second.max(f64::MIN_POSITIVE)).min(Duration::from_secs(86_400));
         // At most a million, by what settings accept.
@@ -30,7 +31,7 @@ impl Rate {
     ///
     /// # Errors
     /// It comes after the deadline, so late from now; none is taken.
-    pub(super) fn turn(&mut self, now: Instant, deadline: Instant) -> Result<Instant, Duration> {
+    pub fn turn(&mut self, now: Instant, deadline: Instant) -> Result<Instant, Duration> {
         let due = self.due.map_or(now, |due| due.max(now));
         // The clock may be younger than the time ahead.
         let turn = due.checked_sub(self.ahead).map_or(now, |turn| turn.max(now));

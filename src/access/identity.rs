@@ -1,0 +1,53 @@
+//! Whose rules count.
+
+use serde_json::{Map, Value};
+
+/// The argument by which an agent may say who it is, where the operator allows that.
+pub const AGENT_ID: &str = "agent_id";
+
+/// Longest name of an agent, in characters; it stands in log lines and in the audit trail.
+const LONGEST: usize = 100;
+
+/// Takes `agent_id` out of the arguments of a call and gives what it says, if anything. Only to be called where the operator has
+/// switched the argument on; whether it counts is for the caller to know: who is known by the transport is that one.
+///
+/// # Errors
+/// What was found in place of a name.
+pub fn take_agent_id(arguments: &mut Map<String, Value>) -> Result<Option<String>, String> {
+    match arguments.shift_remove(AGENT_ID) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(name)) if is_name(&name) => Ok(Some(name)),
+        Some(Value::String(_)) => Err("a text that is no name".into()),
+        Some(_) => Err("not a text".into()),
+    }
+}
+
+/// A name of a caller: not empty, at most a hundred characters, all of them visible.
+pub fn is_name(name: &str) -> bool {
+    !name.trim().is_empty() && name.chars().count() <= LONGEST && !name.chars().any(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn taken(value: Value) -> (Result<Option<String>, String>, Value) {
+        let Value::Object(mut arguments) = value else { panic!("not an object") };
+        (take_agent_id(&mut arguments), Value::Object(arguments))
+    }
+
+    #[test]
+    fn it_is_taken_out_whatever_it_is() {
+        let rest = json!({"code": "1"});
+        let with = |id: Value| json!({"agent_id": id, "code": "1"});
+        assert_eq!(taken(with(json!("researcher"))), (Ok(Some("researcher".into())), rest.clone()));
+        assert_eq!(taken(with(Value::Null)), (Ok(None), rest.clone()));
+        assert_eq!(taken(rest.clone()), (Ok(None), rest.clone()));
+        for wrong in [json!(""), json!(" "), json!("a\nb"), json!("x".repeat(101)), json!(7), json!({})] {
+            let (result, left) = taken(with(wrong.clone()));
+            assert!(result.is_err() && left == rest, "{wrong}");
+        }
+    }
+}

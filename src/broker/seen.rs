@@ -1,0 +1,100 @@
+//! What one caller sees of all there is: what its rules keep from it is not there, in names, lists, docs, counts and suggestions alike.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::names::Names;
+use super::shared::Shared;
+use crate::access::View;
+use crate::catalog::ServerCatalog;
+use crate::gateway::{GatewayError, ServerSummary};
+
+/// The servers and tools of one view.
+pub struct Seen {
+    shared: Arc<Shared>,
+    view: Arc<View>,
+    names: Arc<Names>,
+    /// What was made of each catalog for this view, and from which.
+    catalogs: Mutex<HashMap<String, (Arc<ServerCatalog>, Arc<ServerCatalog>)>>,
+}
+
+impl Seen {
+    pub fn new(shared: Arc<Shared>, view: Arc<View>) -> Self {
+        let names = if view.is_of_everything() {
+            Arc::clone(shared.names())
+        } else {
+            Arc::new(shared.names().retain(|server| view.shows_server(server)))
+        };
+        Self { shared, view, names, catalogs: Mutex::default() }
+    }
+
+    /// What there is for everybody together.
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    /// The names of the servers that are there.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// The servers that are there, with how they fare.
+    pub fn servers(&self) -> Vec<ServerSummary> {
+        let servers = self.shared.gateway().servers();
+        servers.into_iter().filter(|server| self.names.alias(&server.name).is_some()).collect()
+    }
+
+    /// How many tools of a server are there, as far as is known.
+    pub fn tools(&self, server: &ServerSummary) -> Option<usize> {
+        if self.view.shows_all(&server.name) {
+            return server.state.tools();
+        }
+        self.known_catalog(&server.name).map(|catalog| catalog.tools().len())
+    }
+
+    /// What is wrong with a server; its code alone where the words could name a tool that is not there.
+    pub fn error(&self, server: &ServerSummary) -> Option<String> {
+        let error = server.error()?;
+        if self.view.shows_all(&server.name) {
+            return Some(error);
+        }
+        let last = server.last_error.as_ref().map(|last| last.code.to_owned());
+        Some(last.unwrap_or_else(|| "it failed".to_owned()))
+    }
+
+    /// The catalog of a server that is there; see [`Shared::catalog`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn catalog(&self, server: &str) -> Result<Arc<ServerCatalog>, GatewayError> {
+        Ok(self.visible(self.shared.catalog(server).await?))
+    }
+
+    /// The catalog of a server that was read before; starts nothing.
+    pub fn known_catalog(&self, server: &str) -> Option<Arc<ServerCatalog>> {
+        self.shared.known_catalog(server).map(|catalog| self.visible(catalog))
+    }
+
+    fn visible(&self, whole: Arc<ServerCatalog>) -> Arc<ServerCatalog> {
+        if self.view.shows_all(&whole.name) {
+            return whole;
+        }
+        let mut catalogs = self.catalogs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((from, seen)) = catalogs.get(&whole.name)
+            && Arc::ptr_eq(from, &whole)
+        {
+            return Arc::clone(seen);
+        }
+        let mut seen =
+            whole.retain(|tool| !self.view.decide(&whole.name, &tool.name, tool.annotations.as_ref()).is_denied());
+        // It speaks of all its tools.
+        seen.instructions = None;
+        let seen = Arc::new(seen);
+        catalogs.insert(whole.name.clone(), (whole, Arc::clone(&seen)));
+        seen
+    }
+}

@@ -1,0 +1,89 @@
+//! By what right, and on whose account, something of a server's own is used directly.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tokio::time::{Instant, sleep_until};
+
+use super::Bridge;
+use crate::access::{Decision, Ruled, View};
+use crate::audit::{Account, Kind, Record};
+use crate::broker::{self, Shared};
+use crate::execution::Caller;
+use crate::gateway::Granted;
+use crate::upstream::ClientHandle;
+
+/// What one request of a client may see, and where its line goes.
+pub(super) struct Permit {
+    pub shared: Arc<Shared>,
+    pub view: Arc<View>,
+    account: Account,
+}
+
+/// Why a use that is allowed is not made after all.
+pub(super) struct Withheld {
+    pub message: String,
+    pub code: &'static str,
+}
+
+impl Bridge {
+    /// What this caller may see now.
+    pub(super) fn permit(&self, caller: &Caller) -> Permit {
+        let shared = self.runs.shared();
+        let view = shared.view(caller.who());
+        // A request by itself is a run of one call.
+        let run = shared.trail().map_or_else(String::new, |_| uuid::Uuid::new_v4().to_string());
+        let account = Account::new(caller.who(), &run, shared.trail().cloned());
+        Permit { shared, view, account }
+    }
+}
+
+impl Permit {
+    pub fn granted(&self, ruled: &Ruled) -> Granted {
+        Granted { account: self.account.clone(), decision: ruled.decision.word(), rule: ruled.rule.clone() }
+    }
+
+    /// Waits until a call may be made: the client has said yes where it is to be asked, and it is the caller's turn.
+    pub async fn wait(
+        &self,
+        ruled: &Ruled,
+        client: &ClientHandle,
+        (server, tool): (&str, &str),
+        arguments: &Map<String, Value>,
+        deadline: Instant,
+    ) -> Result<(), Withheld> {
+        let withheld = |message: String, hint: Option<String>, code| Withheld {
+            message: hint.map_or(message.clone(), |hint| format!("{message}; {hint}")),
+            code,
+        };
+        if ruled.decision == Decision::Ask {
+            let asked = broker::approve(Some(client), self.view.caller(), server, tool, arguments, deadline).await;
+            asked.map_err(|refusal| withheld(refusal.message, refusal.hint, refusal.code))?;
+        }
+        let turn = self.shared.access().quotas().call_turn(&self.view, deadline);
+        if let Some(turn) =
+            turn.map_err(|error| withheld(error.to_string(), Some(error.hint().into()), error.code()))?
+        {
+            sleep_until(turn).await;
+        }
+        Ok(())
+    }
+
+    /// Records a use that is not made: who asked for it hears why, or that there is no such thing.
+    pub fn note(&self, kind: Kind, server: &str, name: &str, ruled: &Ruled, code: &str, passed: &Map<String, Value>) {
+        self.account.write(Record {
+            kind,
+            server: server.to_owned(),
+            name: name.to_owned(),
+            decision: ruled.decision.word(),
+            rule: ruled.rule.clone(),
+            outcome: if ruled.is_denied() { "denied".to_owned() } else { code.to_owned() },
+            duration: Duration::ZERO,
+            request_bytes: 0,
+            result_bytes: 0,
+            calls: None,
+            passed: self.account.passed(passed),
+        });
+    }
+}
