@@ -49,15 +49,15 @@ impl Bridge {
             .expect("the bridge starts");
         let mut lines = BufReader::new(child.stderr.take().expect("its stderr")).lines().map_while(Result::ok);
         let mut said = String::new();
-        let address = lines.by_ref().find_map(|line| {
+        let url = lines.by_ref().find_map(|line| {
             said += &format!("{line}\n");
-            let start = line.find("http://127.0.0.1:")?;
-            Some(line[start..].split_whitespace().next()?.trim_end_matches('/').to_owned())
+            let port = line.split_once("http://127.0.0.1:")?.1.split(|c: char| !c.is_ascii_digit()).next()?;
+            Some(format!("http://127.0.0.1:{port}/mcp"))
         });
-        let Some(address) = address else { panic!("the bridge did not say where it listens:\n{said}") };
+        let Some(url) = url else { panic!("the bridge did not say where it listens:\n{said}") };
         // Read on: a bridge whose stderr is full stands still.
         std::thread::spawn(move || lines.for_each(|line| eprintln!("{line}")));
-        Self { url: format!("{}/mcp", address.trim_end_matches("/mcp")), child, home }
+        Self { url, child, home }
     }
 
     /// With the fixture server of this era behind it, its names as they are.

@@ -12,7 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::Bridge;
 use super::converse::is_stateless;
 use super::session::Session;
-use crate::upstream::{Client, ClientError, ClientHandle};
+use crate::execution::Caller;
+use crate::upstream::{Client, ClientError, ClientHandle, Party};
 
 /// Messages that wait to be passed on. A server that tells more while the client does not read is not listened to.
 const WAITING: usize = 256;
@@ -49,8 +50,8 @@ impl Question {
 /// The near end, held by what works on the request.
 struct Line {
     capabilities: Value,
-    /// Of the newer era.
-    stateless: bool,
+    /// Who makes a request of the newer era; one of the older belongs to its session.
+    caller: Option<Caller>,
     session: Arc<Session>,
     said: mpsc::Sender<Said>,
 }
@@ -59,7 +60,8 @@ struct Line {
 pub(super) fn line(bridge: &Bridge, context: &RequestContext<RoleServer>) -> (ClientHandle, mpsc::Receiver<Said>) {
     let (said, heard) = mpsc::channel(WAITING);
     let capabilities = serde_json::to_value(context.client_capabilities()).unwrap_or_default();
-    let line = Line { capabilities, stateless: is_stateless(context), session: Arc::clone(&bridge.session), said };
+    let caller = is_stateless(context).then(|| bridge.caller.clone());
+    let line = Line { capabilities, caller, session: Arc::clone(&bridge.session), said };
     (ClientHandle(Arc::new(line)), heard)
 }
 
@@ -76,7 +78,7 @@ impl Client for Line {
         Box::pin(async move {
             let method = method.to_owned();
             if !able(&self.capabilities, &method) {
-                return Err(if self.stateless { missing(&method) } else { ClientError::Unable { method } });
+                return Err(if self.caller.is_some() { missing(&method) } else { ClientError::Unable { method } });
             }
             let (reply, answer) = oneshot::channel();
             let asked = method.clone();
@@ -88,8 +90,11 @@ impl Client for Line {
         })
     }
 
-    fn session(&self) -> usize {
-        Arc::as_ptr(&self.session).addr()
+    fn party(&self) -> Party {
+        match &self.caller {
+            Some(caller) => Party::Caller(caller.name().into()),
+            None => Party::Session(Arc::as_ptr(&self.session).addr()),
+        }
     }
 
     fn notify(&self, method: &str, params: Option<Box<RawValue>>) {

@@ -16,7 +16,7 @@ use super::handler::Runs;
 use super::line::{Question, able};
 use super::logs::Level;
 use crate::execution::Caller;
-use crate::upstream::{Client, ClientError, ClientHandle, Listener, News};
+use crate::upstream::{Client, ClientError, ClientHandle, Listener, News, Party};
 
 /// News that wait for a client; what does not fit is dropped. Lists are read again whole, so the next one says the same.
 const WAITING: usize = 256;
@@ -216,8 +216,8 @@ impl Client for Whole {
         })
     }
 
-    fn session(&self) -> usize {
-        Arc::as_ptr(&self.session).addr()
+    fn party(&self) -> Party {
+        Party::Session(Arc::as_ptr(&self.session).addr())
     }
 
     fn notify(&self, method: &str, params: Option<Box<RawValue>>) {

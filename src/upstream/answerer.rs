@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rmcp::model::{
     ClientCapabilities, ClientConfig, ClientResult, CustomResult, ErrorCode, ErrorData, Extensions, Implementation,
-    ProtocolVersion, ServerNotification, ServerRequest,
+    ProtocolVersion, RequestId, ServerNotification, ServerRequest,
 };
 use rmcp::service::{InboundStreamOrigin, NotificationContext, RequestContext, RoleClient, Service};
 use serde_json::Value;
@@ -17,16 +17,16 @@ pub(super) struct Answerer {
 }
 
 impl Answerer {
-    /// Whose question it is. A question that came within the answer to a request is its client's; any other one is clear only where
+    /// Whose question it is, and which request's. A question that came within the answer to a request is its client's; any other one is clear only where
     /// a single client's requests are on their way, or none is and there is only one client.
-    fn client(&self, extensions: &Extensions) -> Option<ClientHandle> {
+    fn client(&self, extensions: &Extensions) -> Option<(Option<RequestId>, ClientHandle)> {
         if let Some(InboundStreamOrigin::OutboundRequest(id)) = extensions.get() {
-            return self.tap.flights.of_request(id);
+            return Some((Some(id.clone()), self.tap.flights.of_request(id)?));
         }
         match self.tap.flights.only() {
-            Ok(client) => Some(client),
+            Ok((id, client)) => Some((Some(id), client)),
             Err(true) => None,
-            Err(false) => self.tap.audience().only_client(),
+            Err(false) => Some((None, self.tap.audience().only_client()?)),
         }
     }
 }
@@ -74,10 +74,11 @@ impl Answerer {
         if !super::tap::is_question(&method) {
             return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method, None));
         }
-        let Some(client) = self.client(&context.extensions) else {
+        let Some((request, client)) = self.client(&context.extensions) else {
             let message = format!("{method} cannot be passed on: it is not clear which client it is for");
             return Err(ErrorData::new(ErrorCode::INVALID_REQUEST, message, None));
         };
+        let _asks = request.map(|id| self.tap.flights.asks(id));
         let params = params.and_then(|params| serde_json::value::to_raw_value(&params).ok());
         let answer = context.ct.run_until_cancelled(client.0.request(&method, params)).await;
         let answer = answer.unwrap_or(Err(ClientError::Gone)).map_err(|error| refusal(&error))?;

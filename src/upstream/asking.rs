@@ -135,6 +135,10 @@ impl Connection {
         if !self.is_stateless() {
             return self.ask_once(asking, None, deadline).await;
         }
+        if matches!(asking.method, "resources/subscribe" | "resources/unsubscribe") {
+            self.watch(&asking);
+            return Ok(RawValue::NULL.to_owned());
+        }
         // Each request says what its own client can.
         let able = asking.client.as_ref().map(|client| passed_on(&client.0.capabilities())).unwrap_or_default();
         asking.meta.insert(CAPABILITIES.into(), able.into());

@@ -20,13 +20,22 @@ pub trait Client: Send + Sync {
         params: Option<Box<RawValue>>,
     ) -> BoxFuture<'a, Result<Box<RawValue>, ClientError>>;
 
-    /// Tells sessions apart: the same for all requests of one, and different for those of another.
-    fn session(&self) -> usize {
-        std::ptr::from_ref(self).cast::<()>().addr()
+    /// Tells clients apart: the same for all requests of one, and different for those of another.
+    fn party(&self) -> Party {
+        Party::Session(std::ptr::from_ref(self).cast::<()>().addr())
     }
 
     /// Sends a notification (`notifications/message`, `notifications/progress`, ...). A client that is gone misses it.
     fn notify(&self, method: &str, params: Option<Box<RawValue>>);
+}
+
+/// Whose requests belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// The address of a session, as long as that lives.
+    Session(usize),
+    /// The newer era has no sessions: all requests of one caller.
+    Caller(Arc<str>),
 }
 
 /// Why the client gave no answer.

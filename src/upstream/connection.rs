@@ -16,6 +16,7 @@ use super::config::Era;
 use super::error::METHOD_NOT_FOUND;
 use super::handshake::{AUTOPSY, handshake_failed, known_version, knows_no_initialize};
 use super::lifeline::Lifeline;
+use super::listen::Watched;
 use super::listing::Lists;
 use super::open::Began;
 use super::request::{Failure, Line};
@@ -47,6 +48,8 @@ pub(super) struct Connection {
     unlisted: Mutex<Option<(Instant, UpstreamError)>>,
     tool_count: AtomicUsize,
     pub(super) lists: Lists,
+    /// Resources that a server of the newer era tells of.
+    pub(super) watched: Watched,
 }
 
 /// A tool list and the number of `list_changed` notifications it already knows of.
@@ -132,6 +135,7 @@ impl Connection {
             unlisted: Mutex::default(),
             tool_count: AtomicUsize::new(usize::MAX),
             lists: Lists::default(),
+            watched: Watched::default(),
         };
         connection.ask_for_logs().await;
         Ok(connection)

@@ -2,6 +2,7 @@
 //! back.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rmcp::model::{ProgressToken, RequestId};
@@ -16,15 +17,22 @@ struct Flight {
     /// The token that rmcp gave the request; the client's own is known to its [`ClientHandle`].
     token: Option<ProgressToken>,
     client: ClientHandle,
+    /// Questions to the client that wait for an answer.
+    asked: usize,
+    number: u64,
 }
 
 /// Those of one connection.
 #[derive(Default)]
-pub(super) struct Flights(Mutex<HashMap<RequestId, Flight>>);
+pub(super) struct Flights {
+    flights: Mutex<HashMap<RequestId, Flight>>,
+    count: AtomicU64,
+}
 
 impl Flights {
     pub(super) fn left(&self, id: RequestId, token: Option<ProgressToken>, client: ClientHandle) {
-        self.flights().insert(id, Flight { token, client });
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        self.flights().insert(id, Flight { token, client, asked: 0, number });
     }
 
     pub(super) fn landed(&self, id: &RequestId) {
@@ -41,17 +49,40 @@ impl Flights {
         self.flights().values().find(|flight| flight.token.as_ref() == Some(token)).map(|flight| flight.client.clone())
     }
 
-    /// The client whose requests alone are on their way: `Err(true)` when there are several clients, `Err(false)` when there is
-    /// none.
-    pub(super) fn only(&self) -> Result<ClientHandle, bool> {
+    /// The client whose requests alone are on their way, by the newest of them that does not wait for its client already: `Err(true)`
+    /// when there are several clients, `Err(false)` when there is none.
+    pub(super) fn only(&self) -> Result<(RequestId, ClientHandle), bool> {
         let flights = self.flights();
-        let mut clients = flights.values().map(|flight| &flight.client);
-        let first = clients.next().ok_or(false)?;
-        let session = first.0.session();
-        if clients.all(|client| client.0.session() == session) { Ok(first.clone()) } else { Err(true) }
+        let (id, newest) = flights.iter().max_by_key(|(_, flight)| (flight.asked == 0, flight.number)).ok_or(false)?;
+        let party = newest.client.0.party();
+        let one = flights.values().all(|flight| flight.client.0.party() == party);
+        if one { Ok((id.clone(), newest.client.clone())) } else { Err(true) }
+    }
+
+    /// The client of this request is being asked, until the value is dropped.
+    pub(super) fn asks(&self, id: RequestId) -> Asks<'_> {
+        self.count_asked(&id, |asked| asked + 1);
+        Asks { flights: self, id }
+    }
+
+    fn count_asked(&self, id: &RequestId, change: fn(usize) -> usize) {
+        if let Some(flight) = self.flights().get_mut(id) {
+            flight.asked = change(flight.asked);
+        }
     }
 
     fn flights(&self) -> MutexGuard<'_, HashMap<RequestId, Flight>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) struct Asks<'a> {
+    flights: &'a Flights,
+    id: RequestId,
+}
+
+impl Drop for Asks<'_> {
+    fn drop(&mut self) {
+        self.flights.count_asked(&self.id, |asked| asked.saturating_sub(1));
     }
 }

@@ -1,13 +1,18 @@
 //! What a server of the newer era says by itself: it says it on a stream that is asked for (`subscriptions/listen`, SEP-2575), and
 //! that is asked for again when it ends. What comes on it passes the tap, like all notifications.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rmcp::model::{
     ClientRequest, ServerPeerInfo, SubscriptionFilter, SubscriptionsListenRequest, SubscriptionsListenRequestParams,
 };
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
+use super::asking::Asking;
+use super::connection::Connection;
 use super::request::{Failure, Line};
 use super::trouble::Trouble;
 
@@ -28,7 +33,27 @@ pub(super) fn offered(server: &ServerPeerInfo) -> Option<SubscriptionFilter> {
     (filter != SubscriptionFilter::new()).then_some(filter)
 }
 
-/// Keeps the stream open until the connection ends, or the server refuses it.
+/// The streams of single resources, by URI; each ends with its place here.
+pub(super) type Watched = Mutex<HashMap<String, AbortOnDropHandle<()>>>;
+
+impl Connection {
+    /// Begins or ends to watch the resource that a `resources/subscribe` or `resources/unsubscribe` is about: what the older era has
+    /// instead.
+    pub(super) fn watch(&self, asking: &Asking) {
+        let uri = asking.subject().to_owned();
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        if asking.method == "resources/unsubscribe" {
+            watched.remove(&uri);
+        } else if watched.get(&uri).is_none_or(AbortOnDropHandle::is_finished) {
+            let mut filter = SubscriptionFilter::new();
+            filter.resource_subscriptions = Some(vec![uri.clone()]);
+            let listening = listen(self.line.clone(), self.server.clone(), filter);
+            watched.insert(uri, AbortOnDropHandle::new(tokio::spawn(listening)));
+        }
+    }
+}
+
+/// Keeps the stream open until the connection ends, or the server has shown that it knows none.
 pub(super) async fn listen(line: Line, server: String, filter: SubscriptionFilter) {
     let mut pause = FIRST_PAUSE;
     loop {

@@ -46,7 +46,7 @@ mod websocket;
 pub use asking::Asking;
 pub use audience::{Audience, Listener, News};
 pub use change::Changes;
-pub use client::{Client, ClientError, ClientHandle};
+pub use client::{Client, ClientError, ClientHandle, Party};
 pub use error::{Kind, Proof, UpstreamError};
 pub use listing::Listing;
 pub use oauth::{Kept, Login, LoginError, Logins, UseKeyring, logout};

@@ -345,7 +345,7 @@ impl Tap {
                 tracing::debug!(server = self.server, params = shown(), "log message");
                 let Some(params) = params else { return };
                 match self.flights.only() {
-                    Ok(client) => client.0.notify(method, Some(params.to_owned())),
+                    Ok((_, client)) => client.0.notify(method, Some(params.to_owned())),
                     Err(false) => self.audience.tell(&self.server, &News::Log(params.to_owned())),
                     // It may be about one client's call, and is not for the others.
                     Err(true) => {}
@@ -363,7 +363,7 @@ impl Tap {
             other => {
                 tracing::debug!(server = self.server, method = other, "a notification of a kind that is not ours");
                 let client = match self.flights.only() {
-                    Ok(client) => Some(client),
+                    Ok((_, client)) => Some(client),
                     Err(true) => None,
                     Err(false) => self.audience.only_client(),
                 };
