@@ -142,7 +142,7 @@ fn rules_are_followed_and_a_bad_file_changes_nothing() {
     assert!(told.contains("rules.json:1:19: the entry of \"default\" has no \"tools\""), "{told}");
     assert!(capabilities(&mut client).contains("mcp_mail"));
     let home = rules(home, &json!({"default": {"servers": ["git_hub", "git-hub"], "tools": ["get_issue"]}}));
-    client.logged_each(&["access rules reloaded", "names server \"git_hub\", which is an alias"]);
+    client.logged_each(&["access rules reloaded", "name server \"git_hub\", which is an alias"]);
     let now = capabilities(&mut client);
     assert!(now.contains("mcp_git_hub") && !now.contains("mail"), "{now}");
     client.signal(nix::sys::signal::Signal::SIGHUP);
