@@ -141,7 +141,7 @@ impl Executor {
         let recorded = Recorded::begin(&behalf, &request);
         let mut report = match self.allowed(&behalf, &mut request) {
             Ok(_running) => self.given(caller, &behalf, &request, &cancel).await,
-            Err(report) => report,
+            Err(report) => *report,
         };
         report.notes.splice(0..0, request.notes);
         report.duration_ms = asked.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
