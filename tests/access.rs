@@ -147,6 +147,13 @@ async fn what_is_denied_is_not_there_for_any_question() {
     assert_eq!((&denied["arguments"], denied["caller"].as_str()), (&json!({"id": 7}), Some("a")));
     // echo -n '{"id":7}' | sha256sum
     assert_eq!(denied["arguments_sha256"], "a3c90e3b7448d23d9eacebd0ebf15cae100e21f9b2c688f3f9d238edcd26d67f");
+    let guide = markdown::read("GUIDE.md");
+    let shown = markdown::blocks(&guide).into_iter().find(|block| block.comment == "audit").expect("the example");
+    let shown: Value = serde_json::from_str(&shown.text).expect("JSON");
+    let names = |line: &Value| {
+        line.as_object().expect("a line").keys().filter(|it| *it != "arguments").cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(names(&shown), names(&denied), "the guide shows a line as it is");
     assert!(world.stubs[1].starts() == 0 && world.stubs[0].received("tools/call").len() == 1);
     assert_eq!(verify(&world.file).expect("a trail").faults, Vec::new());
 }
@@ -195,7 +202,7 @@ impl Client for Person {
             assert_eq!(method, "elicitation/create");
             let params = serde_json::from_str(params.expect("parameters").get()).expect("JSON");
             self.asked.lock().expect("the list").push(params);
-            let _answered = self.answers.acquire().await.expect("a person");
+            self.answers.acquire().await.expect("a person").forget();
             Ok(to_raw_value(&self.answer).expect("JSON"))
         }
         .boxed()

@@ -13,7 +13,7 @@ use mcp_bridge::settings::{DEGRADABLE, SOURCES, VARIABLES};
 use mcp_bridge::upstream::UpstreamError;
 
 /// Folders whose names begin codes; `request` is `execution`'s second enum.
-const CODE_FAMILIES: [&str; 21] = [
+const CODE_FAMILIES: [&str; 22] = [
     "access",
     "audit",
     "settings",
@@ -29,6 +29,7 @@ const CODE_FAMILIES: [&str; 21] = [
     "catalog",
     "cli",
     "server",
+    "http",
     "output",
     "telemetry",
     "control",

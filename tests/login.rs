@@ -121,6 +121,20 @@ fn a_login_lasts_is_renewed_and_ends() {
     assert_eq!(mode & 0o077, 0);
     let first = std::fs::read_to_string(file).expect("tokens");
 
+    // However much is logged, no token is.
+    let mut loud = world.bridge(&["tools", "r"]);
+    let loud = loud.env("MCP_BRIDGE_LOG_LEVEL", "trace").output().expect("the bridge runs");
+    let said = text(&loud.stderr);
+    assert!(said.contains("TRACE") || said.contains("DEBUG"), "{said}");
+    let now = std::fs::read_to_string(file).expect("tokens");
+    for kept in [&first, &now] {
+        let kept: serde_json::Value = serde_json::from_str(kept).expect("JSON");
+        for name in ["access_token", "refresh_token"] {
+            let token = kept["token_response"][name].as_str().unwrap_or_else(|| panic!("{name} in {kept}"));
+            assert!(token.len() > 8 && !said.contains(token), "{name} in {said}");
+        }
+    }
+
     // Each use is another process; the token is good for 31 s, so all but the quickest renew it.
     let used = world.run(&["tools", "r"]);
     assert!(text(&used.stdout).contains("mcp_r.renewals"), "{}", text(&used.stderr));

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use futures::future::join_all;
 use http_stub::remote;
-use mcp_bridge::upstream::config::{RemoteKind, ServerConfig, Transport};
+use mcp_bridge::upstream::config::{Era, RemoteKind, ServerConfig, Transport};
 use mcp_bridge::upstream::{UpstreamError, Upstreams};
 use peer::{Peer, certificates};
 use serde_json::{Value, json};
@@ -124,6 +124,70 @@ async fn the_node_sdk_and_a_proxy() {
     let time = json!({"source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Tokyo"});
     let time = call(&upstreams, "convert_time", time).await.expect("a result through the proxy");
     assert_eq!(time["structuredContent"]["time_difference"], "+9.0h");
+}
+
+/// Servers of other makers, in every era that each knows: how it must begin, how many tools it has, and what one call says offline.
+#[tokio::test]
+async fn servers_of_other_makers() {
+    let Some(folder) = real::folder() else { return };
+    let files = tempfile::tempdir().expect("a folder");
+    let book = json!({"path": files.path().join("book.xlsx")});
+    let nowhere = json!({"url": "http://127.0.0.1:9/"});
+    let both = &[Era::Any, Era::Initialize, Era::Discover][..];
+    let older = &[Era::Any, Era::Initialize][..];
+    let rows = [
+        ("duckduckgo", both, 3, "fetch_content", nowhere.clone(), "127.0.0.1"),
+        ("duckduckgo-sse", older, 3, "fetch_content", nowhere, "127.0.0.1"),
+        ("excel", both, 46, "create_workbook", book, "book.xlsx"),
+        ("map", older, 2, "show-map", json!({"west": 13.0, "south": 52.0, "east": 14.0, "north": 53.0}), "52"),
+    ];
+    let tried = rows.into_iter().map(async |(name, eras, tools, tool, input, words)| {
+        let place = folder.clone();
+        let peer = tokio::task::spawn_blocking(move || Peer::published(&place, name)).await.expect(name);
+        for era in eras {
+            let mut config = remote(&peer.url, RemoteKind::Unstated, &[]);
+            config.era = *era;
+            let upstreams = upstreams(config);
+            let listed = upstreams.tools("r").await.unwrap_or_else(|error| panic!("{name}, {era:?}: {error}"));
+            assert_eq!(listed.tools.len(), tools, "{name}, {era:?}");
+            let answer = call(&upstreams, tool, input.clone()).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert!(text(&answer).contains(words), "{name}, {era:?}: {answer}");
+            upstreams.shutdown().await;
+        }
+    });
+    join_all(tried).await;
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_token() {
+    let Some(folder) = real::folder() else { return };
+    let peer = Peer::published(&folder, "notion");
+    for headers in [&[][..], &[("Authorization", "Bearer wrong-token-2")]] {
+        let error = upstreams(remote(&peer.url, RemoteKind::Unstated, headers)).tools("r").await.expect_err("refused");
+        assert!(matches!(error, UpstreamError::Unauthorized { status: 401 | 403, .. }), "{error}");
+        assert!(!format!("{error} {error:?}").contains("wrong-token-2"), "{error:?}");
+        assert!(error.hint().contains("mcp-bridge login r"), "{}", error.hint());
+    }
+    let headers = [("Authorization", "Bearer notion-token-1")];
+    let with_token = upstreams(remote(&peer.url, RemoteKind::Unstated, &headers));
+    assert_eq!(with_token.tools("r").await.expect("its list").tools.len(), 24);
+}
+
+#[tokio::test]
+async fn a_server_that_looks_at_the_name_it_is_reached_by() {
+    let Some(folder) = real::folder() else { return };
+    let peer = Peer::published(&folder, "playwright");
+    let error = upstreams(remote(&peer.url, RemoteKind::Unstated, &[])).tools("r").await.expect_err("refused");
+    assert_eq!(error.code(), "upstream.unauthorized");
+    assert!(error.to_string().contains("HTTP status 403 (Access is only allowed at localhost:"), "{error}");
+    assert!(error.hint().starts_with("host not allowed: "), "{}", error.hint());
+    // By the name that it wants, over both of its transports.
+    let url = peer.url.replace("127.0.0.1", "localhost");
+    for url in [url.clone(), url.replace("/mcp", "/sse")] {
+        let upstreams = upstreams(remote(&url, RemoteKind::Unstated, &[]));
+        assert_eq!(upstreams.tools("r").await.unwrap_or_else(|error| panic!("{url}: {error}")).tools.len(), 25);
+        upstreams.shutdown().await;
+    }
 }
 
 #[tokio::test]

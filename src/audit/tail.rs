@@ -18,7 +18,8 @@ pub(super) struct Tail {
 
 /// Looks at the files as they were left.
 pub(super) fn tail(paths: &Paths) -> Tail {
-    let (numbers, is_there) = (paths.numbers(), paths.active().exists());
+    let (numbers, length) = (paths.numbers(), paths.active().metadata().map(|meta| meta.len()).ok());
+    let is_there = length.is_some();
     match State::read(paths) {
         Found::State(known) => {
             // A bridge that was killed when it had begun the next file, and had not noted that.
@@ -32,7 +33,7 @@ pub(super) fn tail(paths: &Paths) -> Tail {
             let turned = u64::from(has_turned || !is_there);
             Tail { state: State { file: state.file + turned, ..state }, broken }
         }
-        Found::Nothing if !is_there && numbers.is_empty() => {
+        Found::Nothing if length.unwrap_or(0) == 0 && numbers.is_empty() => {
             Tail { state: State { file: 1, first: 1, ..nothing() }, broken: None }
         }
         Found::Nothing | Found::Spoiled => {

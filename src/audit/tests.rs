@@ -117,6 +117,7 @@ async fn a_trail_is_its_owners_alone_and_only_a_file() {
         let mode = fs::metadata(folder.path().join(name)).expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
+    assert_eq!((kinds(&file), faults(&file)), (vec!["head".to_owned(), "call".to_owned()], Vec::new()));
     assert_eq!(Trail::open(options(&file)).expect_err("it is taken").code(), "audit.locked");
     let link = folder.path().join("link");
     std::os::unix::fs::symlink("/dev/null", &link).expect("a link");

@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 
 use super::bridge::Bridge;
 use super::{Exit, paint};
-use crate::access::{self, Access, AccessError, Rules};
+use crate::access::{self, Access, AccessError, ITSELF, Ruled, Rules};
 use crate::audit::{Account, Kind, Options, Record, Trail};
 use crate::broker::Shared;
 use crate::execution::Caller;
@@ -68,19 +68,33 @@ pub(super) fn tell_strangers(shared: &Shared) {
 /// Records that a caller asked for a server which is there, but not for it.
 pub(super) fn note_hidden(shared: &Shared, caller: &Caller, asked: &str) {
     let view = shared.view(caller.who());
-    let Some(server) = shared.names().resolve(asked).filter(|server| !view.shows_server(server)) else { return };
-    let ruled = view.decide(server, "", None);
-    Account::new(caller.who(), "", shared.trail().cloned()).write(Record {
-        kind: Kind::Run,
+    if let Some(server) = shared.names().resolve(asked).filter(|server| !view.shows_server(server)) {
+        note(shared, caller, Kind::Run, (server, ""), view.decide(server, "", None));
+    }
+}
+
+/// Records that a caller asked for a tool of the bridge itself which is not there for it.
+pub(super) fn note_own(shared: &Shared, caller: &Caller, tool: &str) {
+    let ruled = shared.view(caller.who()).decide_own(tool);
+    if ruled.is_denied() {
+        note(shared, caller, Kind::Call, (ITSELF, tool), ruled);
+    }
+}
+
+fn note(shared: &Shared, caller: &Caller, kind: Kind, (server, name): (&str, &str), ruled: Ruled) {
+    // A run that was refused has an id too.
+    let run = uuid::Uuid::new_v4().to_string();
+    Account::new(caller.who(), &run, shared.trail().cloned()).write(Record {
+        kind,
         server: server.to_owned(),
-        name: String::new(),
+        name: name.to_owned(),
         decision: ruled.decision.word(),
         rule: ruled.rule,
         outcome: "denied".into(),
         duration: Duration::ZERO,
         request_bytes: 0,
         result_bytes: 0,
-        calls: Some(0),
+        calls: None,
         passed: None,
     });
 }

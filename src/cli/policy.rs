@@ -70,8 +70,8 @@ async fn test(env: Environment, settings: Settings, rules: &Rules, used: &Use) -
         let annotations = annotations(env, settings, &view, used).await;
         view.decide(&used.server, &used.name, annotations.as_ref())
     };
-    let entry = if view.account() == used.caller { "" } else { " (by the entry of those who have none)" };
-    let entry = if view.account() == DEFAULT { entry } else { "" };
+    let by_default = view.account() == DEFAULT && used.caller != DEFAULT;
+    let entry = if by_default { " (by the entry of those who have none)" } else { "" };
     println!("{}: {}{entry}", ruled.decision.word(), ruled.rule);
     exit(&ruled)
 }

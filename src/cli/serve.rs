@@ -257,6 +257,10 @@ impl Runs for Served {
         !self.bridge.executor.shared().view(caller.who()).decide_own(tool).is_denied()
     }
 
+    fn refused(&self, caller: &Caller, tool: &str) {
+        guard::note_own(&self.bridge.executor.shared(), caller, tool);
+    }
+
     fn resolve(&self, caller: &Caller, request: &mut RunRequest) -> Result<(), RequestError> {
         self.bridge.resolve(caller, request)
     }

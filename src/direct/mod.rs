@@ -109,6 +109,27 @@ impl Direct {
         list
     }
 
+    /// The one of these that a client means. Where it may be a server's that was too slow for the list, that server is waited for.
+    pub async fn find(&self, shared: &Arc<Shared>, kind: Kind, shown: &str) -> (Arc<List>, Option<Entry>) {
+        let list = self.list(shared, kind).await;
+        if let Some(entry) = list.find(shown) {
+            let entry = entry.clone();
+            return (list, Some(entry));
+        }
+        let servers = shared.names().list();
+        let named = servers.iter().filter(|server| self.prefixes.begin(server, shown));
+        let mut came = false;
+        for server in named {
+            came |= asked(shared, server, kind).await.is_ok();
+        }
+        if !came {
+            return (list, None);
+        }
+        let list = self.list(shared, kind).await;
+        let entry = list.find(shown).cloned();
+        (list, entry)
+    }
+
     /// Whether this caller is offered the servers' own tools now.
     pub async fn offers_tools(&self, shared: &Arc<Shared>, view: &View) -> bool {
         match self.expose {

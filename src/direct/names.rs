@@ -25,6 +25,11 @@ impl Prefixes {
         self.0.get(server).map_or(server, String::as_str)
     }
 
+    /// Whether this name may be one of this server's.
+    pub fn begin(&self, server: &str, name: &str) -> bool {
+        name.strip_prefix(&*allowed(self.of(server))).is_some_and(|rest| rest.starts_with(BETWEEN))
+    }
+
     /// The servers that are given a prefix and do not exist, each with the nearest that does.
     pub fn strangers<'a>(&'a self, known: &'a [String]) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
         let unknown = self.0.keys().filter(|server| !known.contains(server));

@@ -1,7 +1,5 @@
 //! On whose behalf a run is: whether it may begin, within which bounds, and its line in the audit trail.
 
-use std::time::Duration;
-
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
@@ -67,10 +65,10 @@ impl Recorded {
 
     pub fn end(mut self, report: &Report) {
         self.ended = true;
-        let code = report.error.as_ref().and_then(|error| error.code.as_deref());
-        // Of a program's own failure the status says enough; of a run that never was, the code.
-        let refused = report.status == Status::Error && code.is_some_and(|code| !code.starts_with("guest."));
-        let outcome = code.filter(|_| refused).unwrap_or(report.status.word());
+        // Of a program's own failure, which has a traceback, the status says enough; of a run that never was, the code.
+        let refused =
+            report.error.as_ref().filter(|error| report.status == Status::Error && error.traceback.is_empty());
+        let outcome = refused.and_then(|error| error.code.as_deref()).unwrap_or(report.status.word());
         let calls = report.calls.as_ref().map_or(0, |calls| calls.count);
         let result_bytes =
             report.stdout.len() + report.stderr.len() + report.result.as_ref().map_or(0, crate::output::json_len);
@@ -85,7 +83,7 @@ impl Recorded {
             decision: self.ruled.decision.word(),
             rule: self.ruled.rule.clone(),
             outcome: outcome.to_owned(),
-            duration: self.begun.elapsed().max(Duration::ZERO),
+            duration: self.begun.elapsed(),
             request_bytes: self.request_bytes,
             result_bytes,
             calls: Some(calls),

@@ -23,6 +23,7 @@ use super::session::asked_level;
 use super::tasks::{self, Ended};
 use super::tool;
 use crate::chain::{Chain, ChainError};
+use crate::direct;
 use crate::execution::{Caller, Live, RequestError, RunRequest};
 use crate::output::{ErrorReport, Mode, Report, Status, render};
 
@@ -47,6 +48,11 @@ impl Bridge {
             Ok(caller) => caller,
             Err(error) => return self.not_begun(&error),
         };
+        let is_own = call.name == tool::NAME || direct::is_lookup(&call.name);
+        if is_own && !self.runs.offers(&caller, &call.name) {
+            self.runs.refused(&caller, &call.name);
+            return Err(ServerError::NoTool { name: shown(&call.name), nearest: None }.about_parameter());
+        }
         if expose.has_code() && call.name == tool::NAME {
             Round::is_first(Some(round.params())).map_err(|error| error.about_parameter())?;
             return self.run_python(caller, arguments, context).await;
@@ -86,7 +92,7 @@ impl Bridge {
             let response = bridge.outcome(caller, request, takes_tasks, &cancelled).await;
             raw(&ServerResult::from(response))
         };
-        let work = Work { outcome: outcome.boxed(), said, cancel };
+        let work = Work { outcome: outcome.boxed(), said, cancel, is_direct: false };
         self.go_on(format!("tools/call {}", tool::NAME), work, live, context).await
     }
 
@@ -125,7 +131,7 @@ impl Bridge {
         let stateless = is_stateless(context);
         let ears = Ears {
             context,
-            passes_progress: live.is_none(),
+            is_direct: work.is_direct,
             level: if stateless { asked_level(context) } else { self.session.level() },
             wants_logs: self.direct.expose().has_direct() && (!stateless || asked_level(context).is_some()),
         };

@@ -29,6 +29,8 @@ pub(super) struct Work {
     pub said: mpsc::Receiver<Said>,
     /// Ends it; it still has an outcome.
     pub cancel: CancellationToken,
+    /// Whether it is the use of one server, whose progress and other notifications are then the request's.
+    pub is_direct: bool,
 }
 
 /// How far it came.
@@ -41,8 +43,7 @@ pub(super) enum Spoken {
 /// What this request wants to hear.
 pub(super) struct Ears<'a> {
     pub context: &'a RequestContext<RoleServer>,
-    /// Whether servers' progress is this request's progress.
-    pub passes_progress: bool,
+    pub is_direct: bool,
     /// Log lines of this level and above; `None`: all.
     pub level: Option<Level>,
     pub wants_logs: bool,
@@ -80,6 +81,8 @@ pub(super) async fn converse(ears: &Ears<'_>, mut work: Work) -> Spoken {
                 while let Ok(Said::Note { method, params }) = work.said.try_recv() {
                     teller.tell(&method, params).await;
                 }
+                // What nobody waits for any more is withdrawn, which the answer need not wait for.
+                tokio::spawn(async move { while asking.next().await.is_some() {} });
                 return Spoken::Ended(outcome);
             }
             () = ears.context.ct.cancelled(), if !cancelled => {
@@ -103,14 +106,15 @@ impl Teller<'_> {
         match method {
             "notifications/progress" => {
                 let progress = params["progress"].as_f64().unwrap_or(f64::NAN);
-                let Some(token) = self.token.as_ref().filter(|_| self.ears.passes_progress && progress > self.reached)
-                else {
+                let Some(token) = self.token.as_ref().filter(|_| self.ears.is_direct && progress > self.reached) else {
                     return;
                 };
                 self.reached = progress;
                 params["progressToken"] = serde_json::to_value(token).unwrap_or_default();
             }
             "notifications/message" if !self.ears.wants(&params) => return,
+            "notifications/message" => {}
+            _ if !self.ears.is_direct => return,
             _ => {}
         }
         notify(&self.ears.context.peer, method, params).await;

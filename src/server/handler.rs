@@ -48,6 +48,8 @@ pub trait Runs: Send + Sync + 'static {
     fn identify(&self, caller: &Caller, arguments: &mut Map<String, Value>) -> Result<Caller, RequestError>;
     /// Whether calls may say who makes them.
     fn takes_agent_id(&self) -> bool;
+    /// A caller asked for a tool of the bridge itself that is not there for it.
+    fn refused(&self, caller: &Caller, tool: &str);
     /// Whether a tool of the bridge itself is there for this caller.
     fn offers(&self, caller: &Caller, tool: &str) -> bool;
     /// The bridges above this one, and itself.
@@ -286,6 +288,10 @@ impl ServerHandler for Bridge {
             let _ = self.subscription(uri, false).await;
         }
         Ok(())
+    }
+
+    async fn on_roots_list_changed(&self, _context: rmcp::service::NotificationContext<RoleServer>) {
+        self.runs.shared().gateway().upstreams().roots_changed().await;
     }
 
     async fn on_initialized(&self, context: rmcp::service::NotificationContext<RoleServer>) {

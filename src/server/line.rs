@@ -81,8 +81,11 @@ impl Client for Line {
                 return Err(if self.caller.is_some() { missing(&method) } else { ClientError::Unable { method } });
             }
             let (reply, answer) = oneshot::channel();
+            let asked = method.clone();
             let question = Said::Question(Question { method, params, reply });
-            self.said.send(question).await.map_err(|_| ClientError::Gone)?;
+            // Nobody hears any more: its request was answered, as that of a run that became a task is.
+            let answered = || ClientError::Unable { method: format!("{asked} any more: its request was answered") };
+            self.said.send(question).await.map_err(|_| answered())?;
             answer.await.unwrap_or(Err(ClientError::Gone))
         })
     }

@@ -70,9 +70,9 @@ impl Bridge {
                 Err(error) => raw(&refused(&format!("{error}; {}", error.hint()), error.code())),
             };
         }
-        let list = self.direct.list(shared, Kind::Tools).await;
-        let ruled = list.find(name).map(|tool| (tool, direct::ruled(view, Kind::Tools, tool)));
-        let Some((tool, ruled)) = ruled.filter(|(tool, ruled)| {
+        let (list, tool) = self.direct.find(shared, Kind::Tools, name).await;
+        let ruled = tool.map(|tool| (direct::ruled(view, Kind::Tools, &tool), tool));
+        let Some((ruled, tool)) = ruled.filter(|(ruled, tool)| {
             let is_there = !ruled.is_denied();
             if !is_there {
                 permit.note(audit::Kind::Call, &tool.server, &tool.own, ruled, "", &arguments);
@@ -85,8 +85,7 @@ impl Bridge {
         };
         let asking = Asking::tool(&tool.own, arguments).in_round(round.params());
         let about = format!("tools/call {name}");
-        let server = tool.server.clone();
-        self.pass(about, permit, server, asking, ruled, context).await
+        self.pass(about, permit, tool.server, asking, ruled, context).await
     }
 
     pub(super) async fn prompt(
@@ -164,11 +163,11 @@ impl Bridge {
     async fn find_prompt(&self, name: &str) -> Result<(Permit, Entry, Ruled), ErrorData> {
         let permit = self.permit(&self.caller);
         if self.direct.expose().has_direct() {
-            let list = self.direct.list(&permit.shared, Kind::Prompts).await;
-            if let Some(prompt) = list.find(name) {
-                let ruled = direct::ruled(&permit.view, Kind::Prompts, prompt);
+            let (_, prompt) = self.direct.find(&permit.shared, Kind::Prompts, name).await;
+            if let Some(prompt) = prompt {
+                let ruled = direct::ruled(&permit.view, Kind::Prompts, &prompt);
                 if !ruled.is_denied() {
-                    return Ok((permit, prompt.clone(), ruled));
+                    return Ok((permit, prompt, ruled));
                 }
                 permit.note(audit::Kind::Prompt, &prompt.server, &prompt.own, &ruled, "", &Map::new());
             }
@@ -259,7 +258,7 @@ impl Bridge {
             }
         };
         let outcome = through(chain, outcome).boxed();
-        self.go_on(about, Work { outcome, said, cancel }, None, context).await
+        self.go_on(about, Work { outcome, said, cancel, is_direct: true }, None, context).await
     }
 }
 

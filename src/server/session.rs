@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use futures::future::BoxFuture;
 use rmcp::service::{RequestContext, SubscriptionSink};
 use rmcp::{Peer, RoleServer};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -41,7 +43,7 @@ struct State {
 }
 
 enum Heard {
-    Note(&'static str, Value),
+    Note(String, Value),
     Question(Question),
 }
 
@@ -114,7 +116,7 @@ impl Session {
             Heard::Note(method, params) => {
                 for stream in streams {
                     // One that did not ask for this, or ended, does not get it.
-                    let _ = match method {
+                    let _ = match method.as_str() {
                         "notifications/tools/list_changed" => stream.notify_tool_list_changed().await,
                         "notifications/prompts/list_changed" => stream.notify_prompt_list_changed().await,
                         "notifications/resources/list_changed" => stream.notify_resource_list_changed().await,
@@ -125,7 +127,7 @@ impl Session {
                     };
                 }
                 if let Some((_, peer)) = client {
-                    notify(&peer, method, params).await;
+                    notify(&peer, &method, params).await;
                 }
             }
             Heard::Question(question) => match client {
@@ -178,45 +180,51 @@ impl Listener for Ear {
                 ("notifications/message", params)
             }
         };
-        self.session.push(Heard::Note(method, params));
+        self.session.push(Heard::Note(method.to_owned(), params));
     }
 
     fn client(&self) -> Option<ClientHandle> {
         self.session.state().client.as_ref()?;
-        Some(ClientHandle(Arc::new(Whole(Arc::clone(&self.session)))))
+        Some(ClientHandle(Arc::new(Whole { session: Arc::clone(&self.session), hears: self.hears })))
     }
 }
 
 /// The client of a session, outside of any request.
-struct Whole(Arc<Session>);
+struct Whole {
+    session: Arc<Session>,
+    hears: bool,
+}
 
 impl Client for Whole {
     fn capabilities(&self) -> Value {
-        self.0.state().client.as_ref().map(|(capabilities, _)| capabilities.clone()).unwrap_or_default()
+        self.session.state().client.as_ref().map(|(capabilities, _)| capabilities.clone()).unwrap_or_default()
     }
 
     fn request<'a>(
         &'a self,
         method: &'a str,
-        params: Option<Box<serde_json::value::RawValue>>,
-    ) -> futures::future::BoxFuture<'a, Result<Box<serde_json::value::RawValue>, ClientError>> {
+        params: Option<Box<RawValue>>,
+    ) -> BoxFuture<'a, Result<Box<RawValue>, ClientError>> {
         Box::pin(async move {
             let method = method.to_owned();
             if !able(&self.capabilities(), &method) {
                 return Err(ClientError::Unable { method });
             }
             let (reply, answer) = tokio::sync::oneshot::channel();
-            self.0.push(Heard::Question(Question { method, params, reply }));
+            self.session.push(Heard::Question(Question { method, params, reply }));
             answer.await.unwrap_or(Err(ClientError::Gone))
         })
     }
 
     fn party(&self) -> Party {
-        Party::Session(Arc::as_ptr(&self.0).addr())
+        Party::Session(Arc::as_ptr(&self.session).addr())
     }
 
-    fn notify(&self, _: &str, _: Option<Box<serde_json::value::RawValue>>) {
-        // What is said to all is heard by the session itself.
+    fn notify(&self, method: &str, params: Option<Box<RawValue>>) {
+        if self.hears {
+            let params = params.and_then(|params| serde_json::from_str(params.get()).ok()).unwrap_or_default();
+            self.session.push(Heard::Note(method.to_owned(), params));
+        }
     }
 }
 

@@ -128,7 +128,7 @@ fn for_era(mut result: Value, stateless: bool, cacheable: bool) -> Value {
     let Value::Object(fields) = &mut result else { return result };
     if !stateless {
         if fields.get("resultType").is_some_and(|kind| kind == "complete") {
-            fields.shift_remove("resultType");
+            ["resultType", "ttlMs", "cacheScope"].iter().for_each(|key| drop(fields.shift_remove(*key)));
         }
         return result;
     }
@@ -149,7 +149,11 @@ mod tests {
     #[test]
     fn a_result_is_dressed_for_the_clients_era() {
         let new = json!({"tools": [], "resultType": "complete"});
-        assert_eq!(for_era(new.clone(), false, true), json!({"tools": []}));
+        let kept = json!({"tools": [], "resultType": "complete", "ttlMs": 5, "cacheScope": "public"});
+        assert_eq!(
+            [for_era(new.clone(), false, true), for_era(kept, false, true)],
+            [json!({"tools": []}), json!({"tools": []})]
+        );
         assert_eq!(
             for_era(new, true, true),
             json!({"tools": [], "resultType": "complete", "ttlMs": 0, "cacheScope": "private"})

@@ -89,7 +89,7 @@ fn place(text: &str) -> Option<String> {
 
 /// `127.0.0.1:8000`, `[::1]:8000`, `localhost:8000`; a port alone is one of 127.0.0.1.
 pub fn address(text: &str) -> Option<SocketAddr> {
-    if let Ok(port) = text.trim_start_matches(':').parse::<u16>() {
+    if let Ok(port) = text.strip_prefix(':').unwrap_or(text).parse::<u16>() {
         return Some(SocketAddr::from(([127, 0, 0, 1], port)));
     }
     if let Some(port) = text.strip_prefix("localhost:") {

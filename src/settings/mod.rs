@@ -8,6 +8,7 @@ mod environment;
 mod error;
 mod guard;
 mod http;
+mod http_variables;
 mod parse;
 mod survival;
 #[cfg(test)]

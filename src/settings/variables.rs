@@ -1,7 +1,9 @@
 //! The table of settings: the only place where a variable's name, default and meaning are written down.
 
+use super::http_variables::HTTP;
+
 /// One environment variable.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Variable {
     pub name: &'static str,
     /// What an unset variable means, in the variable's own syntax. Empty: see `help`.
@@ -13,13 +15,25 @@ pub struct Variable {
 
 const MEMORY: &str = "48m or more: a number of bytes, or a number with k, m or g (512m, 1g, 1.5GiB)";
 const FOLDER: &str = "4k or more: a number of bytes, or a number with k, m or g (64m, 1g, 1.5GiB)";
-const OUTPUT: &str = "1k or more: a number of bytes, or a number with k, m or g (100k, 64m, 1.5MiB)";
+pub(super) const OUTPUT: &str = "1k or more: a number of bytes, or a number with k, m or g (100k, 64m, 1.5MiB)";
+pub(super) const DURATION: &str = "seconds, or a number with ms, s, m or h (30, 30s, 1.5m)";
 const BYTES: &str = "a number of bytes, or a number with k, m or g (64m, 1g, 1.5GiB)";
-const DURATION: &str = "seconds, or a number with ms, s, m or h (30, 30s, 1.5m)";
 const FLAG: &str = "1, true, yes, on, or 0, false, no, off";
 
 /// Every setting, in the order in which `mcp-bridge settings` prints them.
-pub const VARIABLES: &[Variable] = &[
+pub const VARIABLES: &[Variable] = &joined::<{ GENERAL.len() + HTTP.len() }>();
+
+const fn joined<const N: usize>() -> [Variable; N] {
+    let mut all = [UNDECLARED; N];
+    let mut n = 0;
+    while n < N {
+        all[n] = if n < GENERAL.len() { GENERAL[n] } else { HTTP[n - GENERAL.len()] };
+        n += 1;
+    }
+    all
+}
+
+const GENERAL: &[Variable] = &[
     Variable {
         name: "MCP_BRIDGE_RUNTIME",
         default: "auto",
@@ -352,102 +366,6 @@ pub const VARIABLES: &[Variable] = &[
         help: "How log lines are written.",
     },
     Variable {
-        name: "MCP_BRIDGE_HTTP",
-        default: "127.0.0.1:8000",
-        accepts: "an address and a port, or a port of 127.0.0.1",
-        help: "Where `mcp-bridge start` listens.",
-    },
-    Variable {
-        name: "MCP_BRIDGE_HTTP_AUTH",
-        default: "auto",
-        accepts: "auto, required or off",
-        help: "Whether callers over HTTP must say who they are; auto: as soon as there is a token or JWTs are configured. Without it only loopback addresses are listened at.",
-    },
-    Variable {
-        name: "MCP_BRIDGE_HTTP_HOSTS",
-        default: "",
-        accepts: "names without ports, with commas between",
-        help: "What else the bridge is called in the `Host` of requests, beside its own address and localhost.",
-    },
-    Variable {
-        name: "MCP_BRIDGE_HTTP_ORIGINS",
-        default: "",
-        accepts: "origins such as https://app.example.com, with commas between",
-        help: "Pages that may use the bridge from a browser, beside those on localhost.",
-    },
-    Variable {
-        name: "MCP_BRIDGE_HTTP_URL",
-        default: "",
-        accepts: "an http or https URL without a path",
-        help: "What clients call the bridge from outside, for the metadata that leads them to the authorization server. Default: where it listens.",
-    },
-    Variable {
-        name: "MCP_BRIDGE_HTTP_TLS_CERT",
-        default: "",
-        accepts: "a path",
-        help: "Certificate chain in PEM form; with it the bridge speaks HTTPS.",
-    },
-    Variable {
-        name: "MCP_BRIDGE_HTTP_TLS_KEY",
-        default: "",
-        accepts: "a path",
-        help: "The key of that certificate, in PEM form.",
-    },
-    Variable {
-        name: "MCP_BRIDGE_HTTP_JWT_ISSUER",
-        default: "",
-        accepts: "the URL of an authorization server",
-        help: "Whose JWTs let callers in (`iss`). Needs the audience and the keys.",
-    },
-    Variable {
-        name: "MCP_BRIDGE_HTTP_JWT_AUDIENCE",
-        default: "",
-        accepts: "one word",
-        help: "For whom the JWTs must be (`aud`).",
-    },
-    Variable {
-        name: "MCP_BRIDGE_HTTP_JWT_KEYS",
-        default: "",
-        accepts: "a URL or a path",
-        help: "What JWTs are checked with: the URL of a JWKS, or a file with a JWKS, a public key in PEM form, or a secret of 32 bytes or more.",
-    },
-    Variable {
-        name: "MCP_BRIDGE_HTTP_BODY",
-        default: "48m",
-        accepts: OUTPUT,
-        help: "Largest body of a request, and message of a WebSocket.",
-    },
-    Variable {
-        name: "MCP_BRIDGE_HTTP_CONNECTIONS",
-        default: "2048",
-        accepts: "a whole number from 1 to 1000000",
-        help: "Connections at the same time; further ones are closed.",
-    },
-    Variable {
-        name: "MCP_BRIDGE_HTTP_SESSIONS",
-        default: "1024",
-        accepts: "a whole number from 1 to 1000000",
-        help: "MCP sessions at the same time. Beyond it a caller's own that was unused longest ends.",
-    },
-    Variable {
-        name: "MCP_BRIDGE_HTTP_SESSION_IDLE",
-        default: "30m",
-        accepts: DURATION,
-        help: "How long an MCP session may be unused before it ends.",
-    },
-    Variable {
-        name: "MCP_BRIDGE_HTTP_RATE",
-        default: "off",
-        accepts: "requests a second, a number from 0.001; or off",
-        help: "Requests a second from one address; further ones are refused with 429.",
-    },
-    Variable {
-        name: "MCP_BRIDGE_HTTP_GRACE",
-        default: "10",
-        accepts: DURATION,
-        help: "How long requests under way may go on after SIGTERM.",
-    },
-    Variable {
         name: "MCP_BRIDGE_EXPOSE",
         default: "code",
         accepts: "code, tools, both or auto",
@@ -511,6 +429,7 @@ pub const VARIABLES: &[Variable] = &[
 
 /// The declaration of `name`; names are literals of this crate, so a miss is a fault of ours that a test finds.
 pub(super) fn variable(name: &'static str) -> &'static Variable {
-    const UNDECLARED: Variable = Variable { name: "", default: "", accepts: "", help: "" };
     VARIABLES.iter().find(|v| v.name == name).unwrap_or(&UNDECLARED)
 }
+
+const UNDECLARED: Variable = Variable { name: "", default: "", accepts: "", help: "" };

@@ -22,8 +22,8 @@ use super::listing::Lists;
 use super::open::Began;
 use super::request::{Failure, Line};
 use super::secrets::Secrets;
-use super::tools::{self, ServerTools, ToolInfo};
-use super::{MAX_LINE, UpstreamError, listen, outgoing};
+use super::tools::{self, ServerTools};
+use super::{MAX_LINE, UpstreamError, listen, outgoing, through};
 use crate::chain::Chain;
 
 /// Pages of one `tools/list`. The largest server known has 98 tools on one page; this stops one that never ends.
@@ -274,7 +274,7 @@ impl Connection {
                 }
             }
         }
-        let tools = self.not_our_own(tools)?;
+        let tools = through::not_our_own(&self.line.chain, &self.server, tools)?;
         if unreadable > 0 {
             tracing::warn!(server = self.server, unreadable, "tool definitions that cannot be used were left out");
         }
@@ -289,27 +289,6 @@ impl Connection {
             protocol: info.map(|info| info.protocol_version.to_string()),
             tools,
         })
-    }
-
-    /// Without the tools by which this bridge would call itself: what stands between may serve others beside them.
-    fn not_our_own(&self, tools: Vec<ToolInfo>) -> Result<Vec<ToolInfo>, UpstreamError> {
-        let leads_back = |tool: &ToolInfo| {
-            self.line.chain.ends_in(&Chain::in_meta(tool.raw.get("_meta").and_then(Value::as_object)))
-        };
-        let (own, others): (Vec<_>, Vec<_>) = tools.into_iter().partition(leads_back);
-        if own.is_empty() {
-            return Ok(others);
-        }
-        if others.is_empty() {
-            return Err(UpstreamError::Circle { server: self.server.clone() });
-        }
-        let names: Vec<&str> = own.iter().map(|tool| tool.name.as_str()).collect();
-        tracing::warn!(
-            server = self.server,
-            tools = names.join(", "),
-            "tools that lead back to this bridge were left out"
-        );
-        Ok(others)
     }
 
     /// Asks whether the server lives. Any answer says that it does, "method not found" included.

@@ -89,6 +89,10 @@ pub enum UpstreamError {
     #[error("server `{server}` refused {} with HTTP status {status}{}", shown(*.proof), challenged(.challenge))]
     Unauthorized { server: String, status: u16, challenge: Option<String>, proof: Proof },
 
+    /// What a login left could not be read or renewed; the server was not asked.
+    #[error("server `{server}` was not asked, as the login to it could not be used: {reason}")]
+    LoginUnusable { server: String, reason: String },
+
     /// The user's own command that prints headers; the server was not asked.
     #[error("server `{server}` was not asked, as its `headersHelper` {reason}")]
     HelperFailed { server: String, reason: String },
@@ -132,6 +136,7 @@ impl UpstreamError {
             Self::Interrupted { .. } => "upstream.interrupted",
             Self::HttpStatus { .. } => "upstream.http_status",
             Self::Unauthorized { .. } => "upstream.unauthorized",
+            Self::LoginUnusable { .. } => "upstream.login_unusable",
             Self::HelperFailed { .. } => "upstream.helper_failed",
             Self::UnknownVersion { .. } => "upstream.unknown_version",
             Self::NotMcp { .. } => "upstream.not_mcp",
@@ -203,6 +208,9 @@ impl UpstreamError {
                     "run `headersHelper` of the entry of `{server}` in a terminal and see whether what it prints is still valid"
                 )
             }
+            Self::LoginUnusable { server, .. } => {
+                format!("try again; if it stays so, log in again: mcp-bridge login {server}")
+            }
             Self::HelperFailed { server, .. } => {
                 format!(
                     "run `headersHelper` of the entry of `{server}` in a terminal: it must print a JSON object of strings, and end"
@@ -262,6 +270,7 @@ impl UpstreamError {
             | Self::Interrupted { .. }
             | Self::HttpStatus { .. }
             | Self::Unauthorized { .. }
+            | Self::LoginUnusable { .. }
             | Self::HelperFailed { .. }
             | Self::UnknownVersion { .. }
             | Self::UnusableAddress { .. }
@@ -281,6 +290,7 @@ impl UpstreamError {
             | Self::PingTimeout { .. }
             | Self::NotReading { .. }
             | Self::Unreachable { .. }
+            | Self::LoginUnusable { .. }
             | Self::Interrupted { .. }
             | Self::HttpStatus { status: 429 | 502 | 503 | 504, .. } => true,
             _ => false,

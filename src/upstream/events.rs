@@ -10,6 +10,9 @@ use tokio::io::AsyncRead;
 
 use super::lines::{Line, Lines};
 
+/// An id goes back to the server in a header; nobody takes one that is longer there.
+const LONGEST_ID: usize = 4096;
+
 /// One event.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Event {
@@ -102,7 +105,7 @@ fn take(event: &mut Event, line: &[u8]) -> bool {
             None => event.data = Some(value.to_vec()),
         },
         b"event" => event.kind = Some(text()),
-        b"id" if !value.contains(&0) => event.id = Some(text()),
+        b"id" if !value.contains(&0) && value.len() <= LONGEST_ID => event.id = Some(text()),
         b"retry" => match text().parse() {
             Ok(milliseconds) => event.retry = Some(milliseconds),
             Err(_) => return false,

@@ -55,9 +55,12 @@ pub(super) async fn handshake_failed(
     UpstreamError::Handshake { server, reason }
 }
 
+/// The last draft before the first revision: what it says to us is the same, and the official SDKs take it too.
+const DRAFT: &str = "2024-10-07";
+
 /// Whether we know how a server talks that chose this revision.
 pub(super) fn known_version(server: &str, chosen: &ProtocolVersion) -> Result<(), UpstreamError> {
-    if ProtocolVersion::KNOWN_VERSIONS.contains(chosen) {
+    if ProtocolVersion::KNOWN_VERSIONS.contains(chosen) || chosen.as_str() == DRAFT {
         return Ok(());
     }
     // A server may say anything; a revision is a date.

@@ -13,7 +13,6 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::asking::Asking;
 use super::connection::Connection;
-use super::error::METHOD_NOT_FOUND;
 use super::request::{Failure, Line};
 use super::trouble::Trouble;
 
@@ -54,7 +53,7 @@ impl Connection {
     }
 }
 
-/// Keeps the stream open until the connection ends, or the server has shown that it knows none.
+/// Keeps the stream open until the connection ends, or the server refuses it.
 pub(super) async fn listen(line: Line, server: String, filter: SubscriptionFilter) {
     let mut pause = FIRST_PAUSE;
     loop {
@@ -62,7 +61,10 @@ pub(super) async fn listen(line: Line, server: String, filter: SubscriptionFilte
         let params = SubscriptionsListenRequestParams::new(filter.clone());
         let request = ClientRequest::SubscriptionsListenRequest(SubscriptionsListenRequest::new(params));
         match line.request(request, begun + LONGEST).await {
-            Err(Failure::Refused(error)) if error.code.0 == METHOD_NOT_FOUND => return,
+            Err(Failure::Refused(error)) => {
+                tracing::debug!(server, code = error.code.0, "the server refuses to be listened to");
+                return;
+            }
             // What HTTP servers without the method say.
             Err(Failure::Trouble(Trouble::Status { status: 400 | 404 | 405 | 501, .. })) => return,
             Err(Failure::Closed | Failure::NotSent) => return,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rmcp::model::RootsListChangedNotification;
 use rmcp::model::{ClientRequest, ProtocolVersion};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -43,6 +44,15 @@ impl Connection {
         if let Ok(request) = serde_json::from_value::<ClientRequest>(wire) {
             // A server that refuses it says what it says.
             let _ = self.line.request(request, Instant::now() + LEVEL_LIMIT).await;
+        }
+    }
+
+    /// Tells a server of the older era that roots changed; one of the newer asks when it wants to know.
+    pub(super) async fn roots_changed(&self) {
+        if !self.is_stateless() {
+            let note = RootsListChangedNotification { method: Default::default(), extensions: Default::default() };
+            // A server that is gone asks anew when it is back.
+            let _ = self.line.peer.send_notification(note.into()).await;
         }
     }
 

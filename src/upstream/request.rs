@@ -11,8 +11,8 @@ use tokio::time::{Instant, timeout_at};
 use super::asking::CAPABILITIES;
 use super::exchanges::Answer;
 use super::tap::Tap;
-use super::through;
 use super::trouble::Trouble;
+use super::{http, through};
 use crate::chain::Chain;
 
 /// Where requests go, and where their answers are looked for.
@@ -73,7 +73,9 @@ impl From<ServiceError> for Failure {
             ServiceError::McpError(error) => Self::Refused(error),
             ServiceError::TransportSend(error) => match error.error.downcast_ref::<io::Error>() {
                 Some(cause) if cause.kind() == io::ErrorKind::WouldBlock => Self::NotReading,
-                _ => Self::NotSent,
+                Some(_) => Self::NotSent,
+                // Sending a request over HTTP lasts until its answer begins: it may have arrived.
+                None => http::session_trouble(error.error.as_ref()).map_or(Self::Closed, Self::Trouble),
             },
             _ => Self::Closed,
         }

@@ -151,6 +151,7 @@ impl Secrets {
             | E::Interrupted { reason: text, .. }
             | E::UnusableAddress { reason: text, .. }
             | E::Unanswered { reason: text, .. }
+            | E::LoginUnusable { reason: text, .. }
             | E::HelperFailed { reason: text, .. }
             | E::UnknownVersion { found: text, .. } => clean(text),
             E::SpawnFailed { command, reason, .. } => [command, reason].into_iter().for_each(clean),

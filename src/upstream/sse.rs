@@ -137,8 +137,11 @@ impl Transport<RoleClient> for SseTransport {
             tap.theirs.done(replies(&message));
             let Err(trouble) = posted else { return Ok(()) };
             match tap.troubled(asked(&message), trouble) {
-                // Told as an answer. If nobody reads any more, nobody waits either.
-                Some(answer) => messages.send(answer).await.map_err(|_| io::ErrorKind::BrokenPipe.into()),
+                // Told as an answer. If nobody reads any more, the end of the connection is one.
+                Some(answer) => {
+                    let _ = messages.send(answer).await;
+                    Ok(())
+                }
                 None => Err(io::ErrorKind::BrokenPipe.into()),
             }
         }

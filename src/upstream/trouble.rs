@@ -17,6 +17,8 @@ pub(super) enum Trouble {
     Status { status: u16, body: String, retry_after: Option<String> },
     /// 401 or 403. `challenge`: the server's `WWW-Authenticate`; of a 403 without one, what it said.
     Denied { status: u16, challenge: Option<String>, proof: Proof },
+    /// The login could not be used or renewed: nothing left.
+    Login(String),
     /// The user's command that prints headers; the end of the sentence "`headersHelper` ...".
     Helper(String),
     /// The answer to a greeting, of so many bytes.
@@ -41,7 +43,12 @@ impl Trouble {
     /// Whether this connection is of no more use, so that the next call should make a new one.
     pub(super) fn ends_the_connection(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Broken(_) | Self::Denied { .. } | Self::Unusable(_) | Self::Helper(_) => true,
+            Self::Unreachable(_)
+            | Self::Login(_)
+            | Self::Broken(_)
+            | Self::Denied { .. }
+            | Self::Unusable(_)
+            | Self::Helper(_) => true,
             // A session that the server no longer knows is a 404 by the specification; some servers say 400.
             Self::Status { status, .. } => matches!(status, 400 | 404 | 405 | 410),
             Self::NotMcp(_) | Self::TooLarge(_) => false,
@@ -60,6 +67,7 @@ impl Trouble {
             Self::Denied { status, challenge, proof } => {
                 UpstreamError::Unauthorized { server, status, challenge, proof }
             }
+            Self::Login(reason) => UpstreamError::LoginUnusable { server, reason },
             Self::Helper(reason) => UpstreamError::HelperFailed { server, reason },
             Self::TooLarge(bytes) => {
                 let reason = format!("the server's answer is too large: {bytes} bytes; the limit is {MAX_LINE}");

@@ -185,11 +185,6 @@ impl Upstreams {
         self.server(server)?.connection().await?.items(listing, self.0.common.options.start_timeout).await
     }
 
-    /// The capabilities that a server declared; `None` while it is not connected.
-    pub fn capabilities(&self, server: &str) -> Option<Value> {
-        self.0.servers.get(server)?.server.live()?.capabilities()
-    }
-
     /// Whether the server is connected and of the newer era, in which each request stands by itself.
     pub fn is_stateless(&self, server: &str) -> bool {
         self.0.servers.get(server).and_then(|entry| entry.server.live()).is_some_and(|live| live.is_stateless())
@@ -205,6 +200,15 @@ impl Upstreams {
         self.audience().set_log_level(level);
         let live = self.0.servers.values().filter_map(|entry| entry.server.live());
         futures::future::join_all(live.map(|connection| async move { connection.ask_for_logs().await })).await;
+    }
+
+    /// Tells connected servers that the folders of the only client there is changed.
+    pub async fn roots_changed(&self) {
+        if self.audience().only_client().is_none() {
+            return;
+        }
+        let live = self.0.servers.values().filter_map(|entry| entry.server.live());
+        futures::future::join_all(live.map(|connection| async move { connection.roots_changed().await })).await;
     }
 
     /// By which every server can be ended, of this set and of those that come of it.

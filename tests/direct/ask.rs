@@ -55,7 +55,8 @@ fn a_servers_question_reaches_the_client_and_its_answer_the_server() {
 #[test]
 fn servers_are_told_what_this_client_can_and_one_that_cannot_is_not_asked() {
     for (client, server) in [(Era::Older, Era::Older), (Era::Newer, Era::Older), (Era::Older, Era::Newer)] {
-        let mut talker = Talker::able(client, &wide(server), json!({"sampling": {}}));
+        let home = wide(server);
+        let mut talker = Talker::able(client, &home, json!({"sampling": {}}));
         let mut known = talker.call("wide__capabilities", json!({}))["structuredContent"].take();
         assert!(known["elicitation"].take().is_null() && known["sampling"].is_object(), "{known}");
         let arguments = json!({"method": "elicitation/create", "params": {"message": "?", "requestedSchema": {"type": "object", "properties": {}}}});
@@ -67,7 +68,8 @@ fn servers_are_told_what_this_client_can_and_one_that_cannot_is_not_asked() {
 
 #[test]
 fn a_client_that_comes_back_with_foreign_state_gets_nothing() {
-    let mut talker = Talker::new(Era::Newer, &wide(Era::Older));
+    let home = wide(Era::Older);
+    let mut talker = Talker::new(Era::Newer, &home);
     let call = json!({"name": "wide__ask", "arguments": {"method": "roots/list"}});
     let id = talker.send("tools/call", call);
     let asks = talker.client.response(id)["result"].take();

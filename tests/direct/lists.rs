@@ -8,7 +8,9 @@ use crate::support::Home;
 
 #[test]
 fn a_server_that_fails_hides_no_other_and_is_announced_when_it_is_back() {
-    let home = with_wide(Home::new().env("MCP_BRIDGE_EXPOSE", "tools"), Era::Older, "wide");
+    // The breaker would leave it alone for a minute.
+    let home = Home::new().env("MCP_BRIDGE_EXPOSE", "tools").env("MCP_BRIDGE_BREAKER_THRESHOLD", "0");
+    let home = with_wide(home, Era::Older, "wide");
     let command = home.path().join("later.sh");
     let home = home.server("later", &json!({"command": command}));
     let mut client = home.serve();

@@ -27,12 +27,14 @@ fn progress_comes_in_order_under_the_clients_token_and_before_the_answer() {
 #[test]
 fn log_lines_reach_the_client_from_the_level_it_asked_for() {
     for server in Era::BOTH {
-        let mut talker = Talker::new(Era::Older, &wide(server));
+        let home = wide(server);
+        let mut talker = Talker::new(Era::Older, &home);
         talker.request("logging/setLevel", json!({"level": "error"}));
         talker.call("wide__log", json!({}));
         assert_eq!(levels(&mut talker), ["error", "critical", "alert", "emergency"], "{server:?}");
 
-        let mut talker = Talker::new(Era::Newer, &wide(server));
+        let home = wide(server);
+        let mut talker = Talker::new(Era::Newer, &home);
         talker.call("wide__log", json!({}));
         assert!(levels(&mut talker).is_empty(), "a request that names no level hears nothing");
         let meta = json!({"io.modelcontextprotocol/logLevel": "alert"});
@@ -63,7 +65,8 @@ fn a_cancelled_call_is_cancelled_at_the_server() {
 #[test]
 fn lists_that_changed_are_announced_and_read_anew() {
     for server in Era::BOTH {
-        let mut talker = Talker::new(Era::Older, &wide(server));
+        let home = wide(server);
+        let mut talker = Talker::new(Era::Older, &home);
         assert!(!talker.request("tools/list", json!({})).to_string().contains("late"));
         talker.call("wide__grow", json!({}));
         let wanted = ["tools", "prompts", "resources"].map(|kind| format!("notifications/{kind}/list_changed"));
@@ -79,7 +82,8 @@ fn lists_that_changed_are_announced_and_read_anew() {
 
 #[test]
 fn a_client_of_the_newer_era_listens_on_a_stream() {
-    let mut talker = Talker::new(Era::Newer, &wide(Era::Older));
+    let home = wide(Era::Older);
+    let mut talker = Talker::new(Era::Newer, &home);
     talker.request("tools/list", json!({}));
     let wanted = json!({"toolsListChanged": true, "resourceSubscriptions": ["wide://one"]});
     let id = talker.send("subscriptions/listen", json!({"notifications": wanted}));
@@ -99,7 +103,8 @@ fn a_client_of_the_newer_era_listens_on_a_stream() {
 
 #[test]
 fn who_subscribed_to_a_resource_hears_of_it_under_the_uri_it_knows() {
-    let mut talker = Talker::new(Era::Older, &wide(Era::Older));
+    let home = wide(Era::Older);
+    let mut talker = Talker::new(Era::Older, &home);
     for uri in ["wide://one", "mcp-bridge://servers/wide/same://thing"] {
         let own = uri.strip_prefix("mcp-bridge://servers/wide/").unwrap_or(uri);
         talker.request("resources/subscribe", json!({"uri": uri}));

@@ -89,7 +89,8 @@ fn prompts_resources_templates_and_completions_pass() {
 
 #[test]
 fn a_servers_own_error_is_passed_on_and_what_is_not_there_is_named() {
-    let mut talker = Talker::new(Era::Older, &wide(Era::Older));
+    let home = wide(Era::Older);
+    let mut talker = Talker::new(Era::Older, &home);
     let mut error = |method: &str, params: Value| {
         let id = talker.send(method, params);
         talker.client.response(id)["error"].take()

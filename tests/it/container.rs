@@ -52,7 +52,7 @@ impl Composition {
             .env("CONTAINER_HOST", &self.engine.host)
             .env("BRIDGE_IMAGE", self.image("bridge"))
             .env("MCP_BRIDGE_PORT", self.port.to_string())
-            .env("MCP_BRIDGE_TOKEN", token);
+            .env("BRIDGE_TOKEN", token);
         finish(command, "")
     }
 
@@ -109,7 +109,7 @@ fn the_composition_of_the_examples_answers_its_client() {
     assert!(refused.code != Some(0) && refused.said().contains("401"), "{refused:?}");
     let mut outside = Command::new("python3");
     let url = format!("http://127.0.0.1:{}/mcp", composition.port);
-    outside.arg(repo().join("examples/compose/client.py")).arg(url).env("MCP_BRIDGE_TOKEN", &token);
+    outside.arg(repo().join("examples/compose/client.py")).arg(url).env("BRIDGE_TOKEN", &token);
     assert!(finish(outside, "").exits(0).stdout.contains("best: Acme"));
 
     let container = format!("{}_bridge_1", composition.name);

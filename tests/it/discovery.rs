@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, Outcome, every_engine, finish, repo, stub_server};
+use crate::support::{Home, Outcome, every_engine, finish, on_engine, repo, stub_server};
 
 /// A home in which `start` of a stub can be seen: its only tool is named after the file that defines it.
 fn entry(home: &Home, tool: &str) -> Value {
@@ -215,6 +215,27 @@ fn the_file_named_by_the_operator_wins() {
         assert!(done.stderr.contains("warning: ") && done.stderr.contains("MCP_SERVERS_CONFIG"), "{}", done.stderr);
     }
     home.serve().logged("MCP_SERVERS_CONFIG");
+}
+
+mod files_and_folders_that_may_not_be_read_are_named {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    // By an ordinary user: root may read everything. Nothing is run.
+    on_engine!(embedded_user, |engine| {
+        let home = Home::on(engine)
+            .server("good", &json!({"command": "true"}))
+            .file(".config/mcp/servers/closed.json", "{}")
+            .file("MCPs/x.json", "{}");
+        for path in [".config/mcp/servers/closed.json", "MCPs"] {
+            std::fs::set_permissions(home.path().join(path), std::fs::Permissions::from_mode(0o000)).expect("closed");
+        }
+        let found = servers(&home, ".");
+        assert_eq!(found["servers"]["good"]["state"], "on", "{found:#}");
+        let codes: Vec<&Value> = found["problems"].as_array().expect("a list").iter().map(|it| &it["code"]).collect();
+        assert_eq!(codes, ["discovery.folder_unreadable", "discovery.unreadable"], "{found:#}");
+    });
 }
 
 #[test]

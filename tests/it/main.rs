@@ -3,6 +3,7 @@
 #[allow(dead_code, reason = "each test binary uses its own part")]
 mod support;
 
+mod access;
 mod arguments;
 mod circles;
 mod container;

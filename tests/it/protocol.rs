@@ -77,13 +77,16 @@ fn tool_with(servers: usize) -> Value {
 
 #[test]
 fn one_tool_the_same_for_no_server_and_a_thousand() {
-    let tool = tool_with(0);
+    let (mut tool, mut other) = (tool_with(0), tool_with(1000));
+    // But for the mark by which each bridge knows its own: no model sees it.
+    let marks = [tool["_meta"].take(), other["_meta"].take()].map(|meta| meta["mcp-bridge/chain"].clone());
+    assert!(marks[0].is_string() && marks[1].is_string() && marks[0] != marks[1], "{marks:?}");
     assert_eq!(tool["name"], "run_python");
     assert_eq!(tool["outputSchema"], mcp_bridge::output::output_schema());
     assert_eq!(tool["annotations"]["destructiveHint"], true);
     let declared: Vec<_> = tool["inputSchema"]["properties"].as_object().expect("properties").keys().collect();
     assert_eq!(declared, ["code", "servers", "timeout", "session", "reset", "files"]);
-    assert_eq!(tool_with(1000), tool);
+    assert_eq!(other, tool);
 }
 
 /// The exact count, with the o200k vocabulary.

@@ -1,10 +1,15 @@
 //! What goes wrong with HTTP itself: statuses, redirects, types of content, streams that are taken up again.
 
-use mcp_bridge::upstream::config::{RemoteKind, Secret, Transport};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use mcp_bridge::gateway::Gateway;
+use mcp_bridge::upstream::Upstreams;
+use mcp_bridge::upstream::config::{Policy, RemoteKind, Secret, Transport};
 
 use crate::case::{Case, START, check, gateway, row, used, works_again};
 use crate::http_stub::Request;
 use crate::peer::{Act, Peer, Wire, plain};
+use crate::stub::{no_arguments, options, soon};
 
 const HTTP: &[Wire] = &[Wire::Http];
 const SSE: &[Wire] = &[Wire::Sse];
@@ -124,8 +129,8 @@ async fn headers_do_not_leak_by_redirects() {
             let mut config = peer.config("r");
             let Transport::Remote { headers, .. } = &mut config.transport else { panic!("remote") };
             headers.insert("Authorization".into(), Secret::new("Bearer hunter22"));
-            let upstreams = mcp_bridge::upstream::Upstreams::new(vec![config], crate::stub::options());
-            let outcome = upstreams.call("r", "t", crate::stub::no_arguments(), crate::stub::soon()).await;
+            let upstreams = Upstreams::new(vec![config], options());
+            let outcome = upstreams.call("r", "t", no_arguments(), soon()).await;
             assert_eq!(outcome.expect_err("a redirect").code(), "upstream.http_status", "{status} over {wire:?}");
             assert_eq!(peer.asked("tools/call")[0].header("authorization"), "Bearer hunter22");
             upstreams.shutdown().await;
@@ -164,6 +169,40 @@ async fn a_stream_that_ends_at_once_is_not_taken_up_a_thousand_times_a_second() 
     peer.is_let_go().await;
 }
 
+/// A call that was on its way in a session which the server then forgot: it may have happened, so it is not made again.
+#[tokio::test]
+async fn a_call_of_a_forgotten_session_is_not_said_to_have_never_left() {
+    let calls = AtomicUsize::new(0);
+    let peer = Peer::start(Wire::Http, move |request: &Request| match request.asks() {
+        "initialize" => {
+            let body = plain(request).expect("an answer");
+            let head = "200 OK\r\ncontent-type: application/json\r\nmcp-session-id: s";
+            answer(&format!("{head}\r\ncontent-length: {}", body.len()), &body)
+        }
+        "tools/call" => match calls.fetch_add(1, Ordering::SeqCst) {
+            0 => Act::Silence,
+            1 => answer("404 Not Found\r\ncontent-length: 0", ""),
+            _ => Act::Plain,
+        },
+        _ => Act::Plain,
+    })
+    .await;
+    let upstreams = Upstreams::new(vec![peer.config("r")], options());
+    // The policy of every day, which repeats what never left.
+    let gateway = Gateway::new(upstreams.clone(), &Policy { health_check_interval: None, ..Policy::default() });
+    gateway.tools("r").await.expect("its list");
+    let (hanging, next) = tokio::join!(gateway.call("r", "t", no_arguments(), soon()), async {
+        peer.was_asked("tools/call", 1).await;
+        gateway.call("r", "t", no_arguments(), soon()).await
+    });
+    next.expect("asked again in a new session");
+    let error = hanging.expect_err("the session is gone");
+    assert_eq!((error.code(), error.may_have_happened()), ("upstream.interrupted", true), "{error}");
+    assert_eq!(peer.asked("tools/call").len(), 3, "the one that hung, and twice the other");
+    upstreams.shutdown().await;
+    peer.is_let_go().await;
+}
+
 /// An address that says nothing of its transport: Streamable HTTP is refused, and the older one hangs.
 #[tokio::test]
 async fn the_second_try_is_bounded_too() {
@@ -175,8 +214,8 @@ async fn the_second_try_is_bounded_too() {
     let mut config = peer.config("r");
     let Transport::Remote { kind, .. } = &mut config.transport else { panic!("remote") };
     *kind = RemoteKind::Unstated;
-    let options = mcp_bridge::upstream::Options { start_timeout: START, ..crate::stub::options() };
-    let upstreams = mcp_bridge::upstream::Upstreams::new(vec![config], options);
+    let options = mcp_bridge::upstream::Options { start_timeout: START, ..options() };
+    let upstreams = Upstreams::new(vec![config], options);
     let error = upstreams.tools("r").await.expect_err("no answer");
     assert_eq!((error.code(), error.to_string().contains("405")), ("upstream.http_status", true), "{error}");
     peer.is_let_go().await;

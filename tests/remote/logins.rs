@@ -1,16 +1,27 @@
 //! Logins against an authorization server of raw bytes: who the bridge says it is, and what is told of a refusal.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use mcp_bridge::upstream::config::{OAuth, Secret, ServerConfig, Transport};
-use mcp_bridge::upstream::{Login, LoginError, Logins, UseKeyring};
+use mcp_bridge::upstream::{Kept, Login, LoginError, Logins, Options, Upstreams, UseKeyring};
 use serde_json::{Value, json};
 
-use super::{HTTP, HttpStub, Reply, Request, plain, remote, reply, status};
+use super::{HTTP, HttpStub, Reply, Request, call, options, plain, remote, reply, status};
 
 const BACK: &str = "http://127.0.0.1:9/callback";
 
 /// A server that wants a login, and its authorization server, in one. `more` is added to what the latter publishes; `answer` is what it
 /// says to a registration and to the question for a token.
 async fn guarded(more: Value, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> HttpStub {
+    guarded_with(more, answer, plain).await
+}
+
+/// The same with what it says, as an MCP server, to who shows a token.
+async fn guarded_with(
+    more: Value,
+    answer: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    serve: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+) -> HttpStub {
     HttpStub::start(move |request| {
         let origin = format!("http://{}", request.header("host"));
         let json = |value: Value| reply(200, "application/json", value.to_string());
@@ -33,7 +44,7 @@ async fn guarded(more: Value, answer: impl Fn(&Request) -> Reply + Send + Sync +
                 "www-authenticate",
                 format!("Bearer resource_metadata=\"{origin}/.well-known/oauth-protected-resource/mcp\""),
             ),
-            "/mcp" => plain(request),
+            "/mcp" => serve(request),
             "/register" | "/token" => answer(request),
             _ => status(404),
         }
@@ -114,6 +125,61 @@ async fn a_refused_token_is_told_without_the_secret() {
     let text = told(&error);
     assert!(text.contains("invalid_client") && text.contains("no client with the secret ***"), "{text}");
     assert!(!text.contains("hunter22"), "{text}");
+}
+
+/// What the token endpoint gives for a code (`first`) and for a refresh token (`second`).
+fn token(access: &str, refresh: &str) -> Reply {
+    let tokens = json!({"access_token": access, "token_type": "Bearer", "expires_in": 3600, "refresh_token": refresh});
+    reply(200, "application/json", tokens.to_string())
+}
+
+#[tokio::test]
+async fn a_refused_token_is_renewed_and_none_is_ever_quoted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let renewals = AtomicUsize::new(0);
+    let tokens = move |_: &Request| match renewals.fetch_add(1, Ordering::SeqCst) {
+        0 => token("first-hunter22", "refresh-hunter33"),
+        1 => token("second-hunter44", "refresh-hunter55"),
+        // As a server might say that is badly written.
+        _ => reply(500, "text/plain", "cannot renew refresh-hunter55"),
+    };
+    let calls = AtomicUsize::new(0);
+    let server = guarded_with(json!({}), tokens, move |request| {
+        let shown = request.header("authorization");
+        match request.asks() {
+            "tools/call" if shown != "Bearer second-hunter44" => status(401),
+            "tools/call" => match calls.fetch_add(1, Ordering::SeqCst) {
+                0 => plain(request),
+                1 => reply(500, "text/plain", format!("bad {shown}")),
+                2 => status(403).with("www-authenticate", format!("Bearer was=\"{shown}\"")),
+                _ => status(401),
+            },
+            _ => plain(request),
+        }
+    })
+    .await;
+    let config = entry(&server, OAuth { client_id: Some("me".into()), ..OAuth::default() });
+    let login = begin(&config, &folder).await.expect("a login");
+    let state = query(login.address(), "state");
+    let kept = login.finish(&format!("{BACK}?code=c0de&state={state}")).await.expect("a token");
+    assert!(matches!(kept, Some(Kept::File { instead: None, .. })), "{kept:?}");
+
+    let logins = Some(Logins { folder: folder.path().to_owned(), keyring: UseKeyring::Never });
+    let upstreams = Upstreams::new(vec![config], Options { logins, ..options() });
+    call(&upstreams).await.expect("a result, with the second token");
+    for words in [
+        "status 500: bad Bearer ***",
+        "refused the token of your login with HTTP status 403 (Bearer was=\"Bearer ***\")",
+    ] {
+        let error = call(&upstreams).await.expect_err("an error");
+        let text = format!("{error} {error:?} {}", error.hint());
+        assert!(error.to_string().contains(words) && !text.contains("hunter"), "{text}");
+    }
+    // Refused once more, it cannot be renewed any more.
+    let error = call(&upstreams).await.expect_err("an error");
+    let text = format!("{error} {error:?} {}", error.hint());
+    assert!(error.code() == "upstream.login_unusable" && !text.contains("hunter"), "{text}");
+    assert!(!error.may_have_happened(), "{text}");
 }
 
 #[tokio::test]

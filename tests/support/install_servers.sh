@@ -27,31 +27,40 @@ npm_version=2026.8.31
 npm_servers="everything filesystem memory"
 # An authorization server, and the SDK that its guarded MCP server is made with.
 npm_logins="oidc-provider@9.13.3 @modelcontextprotocol/sdk@1.32.2"
-pypi_servers="mcp-server-time==2026.10.19 mcp-server-git==2026.10.19"
+# Reached over HTTP only: one without sessions, one that wants a token, one that looks at the name it is reached by.
+npm_remotes="@modelcontextprotocol/server-map@2.0.3 @notionhq/notion-mcp-server@2.5.2 @playwright/mcp@0.0.83"
+# The last two serve HTTP in both eras.
+pypi_servers="mcp-server-time==2026.10.19 mcp-server-git==2026.10.19 duckduckgo-mcp-server==0.7.0 excel-mcp-server==2.2.2"
 # Starts compose files on Podman.
 pypi_tools="podman-compose==1.6.0"
 # The last line of the SDK that has a WebSocket server, and a proxy that serves any stdio server over SSE.
 pypi_older="mcp[ws]==1.30.0 mcp-proxy==0.13.0"
+# A client that others build on.
+pypi_clients="fastmcp==4.1.2"
 # The inspector wants Node 22.19 or later, which Debian does not have: npm brings one. The conformance suite runs with it too.
 tools="@modelcontextprotocol/inspector@2.12.0 @modelcontextprotocol/conformance@0.2.0-alpha.12 node@24.9.0 js-tiktoken@1.0.21"
 # Rises when anything above or below changes, so that an older folder is filled anew.
 stamp="$dir/.installed"
-wanted="4 $npm_version $npm_servers $npm_logins $pypi_servers $pypi_tools $pypi_older $tools"
+wanted="6 $npm_version $npm_servers $npm_logins $npm_remotes $pypi_servers $pypi_tools $pypi_older $pypi_clients $tools"
 
 if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
-    packages=$npm_logins
+    packages="$npm_logins $npm_remotes"
     for name in $npm_servers; do
         packages="$packages @modelcontextprotocol/server-$name@$npm_version"
     done
     mkdir -p "$dir/npm"
+    # Nothing is browsed.
     # shellcheck disable=SC2086 # one word a package
-    npm install --prefix "$dir/npm" --no-audit --no-fund --loglevel=error $packages
+    PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm install --prefix "$dir/npm" --no-audit --no-fund --loglevel=error $packages
     [ -x "$dir/venv/bin/python" ] || python3 -m venv "$dir/venv"
     # shellcheck disable=SC2086
     "$dir/venv/bin/python" -m pip install --quiet --disable-pip-version-check $pypi_servers $pypi_tools
     [ -x "$dir/older/bin/python" ] || python3 -m venv "$dir/older"
     # shellcheck disable=SC2086
     "$dir/older/bin/python" -m pip install --quiet --disable-pip-version-check $pypi_older
+    [ -x "$dir/clients/bin/python" ] || python3 -m venv "$dir/clients"
+    # shellcheck disable=SC2086
+    "$dir/clients/bin/python" -m pip install --quiet --disable-pip-version-check $pypi_clients
     mkdir -p "$dir/tools"
     # shellcheck disable=SC2086
     npm install --prefix "$dir/tools" --no-audit --no-fund --loglevel=error $tools

@@ -1,10 +1,11 @@
 //! Real MCP servers that are reached over a network, as Rust tests use them.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Instant;
 
 /// A running server; gone with the value.
 pub struct Peer {
@@ -48,31 +49,71 @@ impl Peer {
         Self::waited_for(command, None, port, "sse", "running on")
     }
 
+    /// Servers as their makers publish them, told their port in words.
+    pub fn published(folder: &Path, name: &str) -> Self {
+        let port = free_port();
+        let node =
+            |script: &str| vec!["node".to_owned(), folder.join("npm/node_modules").join(script).display().to_string()];
+        let python = |script: &str| vec![folder.join("venv/bin").join(script).display().to_string()];
+        let (mut command, more, path, words) = match name {
+            "playwright" => (node("@playwright/mcp/cli.js"), "--headless --port", "mcp", "listening on"),
+            "notion" => {
+                let more = "--transport http --auth-token notion-token-1 --port";
+                (node("@notionhq/notion-mcp-server/bin/cli.mjs"), more, "mcp", "listening on")
+            }
+            "duckduckgo" => {
+                (python("duckduckgo-mcp-server"), "--transport streamable-http --port", "mcp", "running on")
+            }
+            "duckduckgo-sse" => (python("duckduckgo-mcp-server"), "--transport sse --port", "sse", "running on"),
+            "excel" => {
+                let more = "streamable-http --allow-unauthenticated --log-level INFO --port";
+                (python("excel-mcp-server"), more, "mcp", "started")
+            }
+            // It reads its port from the environment alone.
+            "map" => {
+                let script = node("@modelcontextprotocol/server-map/dist/index.js");
+                return Self::waited_for(script, Some("PORT"), port, "mcp", "listening on");
+            }
+            other => panic!("nobody publishes {other}"),
+        };
+        command.extend(more.split(' ').map(str::to_owned));
+        command.push(port.to_string());
+        Self::waited_for(command, None, port, path, words)
+    }
+
     fn on_a_free_port(command: Vec<String>, variable: &str, path: &str, words: &str) -> Self {
         let port = free_port();
         Self::waited_for(command, Some(variable), port, path, words)
     }
 
-    /// Servers that want to be told their port, and say on stderr when they listen.
+    /// Servers that want to be told their port, and say when they listen.
     fn waited_for(command: Vec<String>, variable: Option<&str>, port: u16, path: &str, words: &str) -> Self {
         let mut process = Command::new(&command[0]);
-        process.args(&command[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        process.args(&command[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if let Some(variable) = variable {
             process.env(variable, port.to_string());
         }
         let mut child = process.spawn().expect("the server starts");
-        let stderr = BufReader::new(child.stderr.take().expect("its stderr"));
         let (said, listening) = std::sync::mpsc::channel();
-        let words = words.to_owned();
-        // Read on: a server whose stderr is full stands still.
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                if line.to_lowercase().contains(&words) {
-                    let _ = said.send(());
+        let stdout: Box<dyn Read + Send> = Box::new(child.stdout.take().expect("its stdout"));
+        let stderr: Box<dyn Read + Send> = Box::new(child.stderr.take().expect("its stderr"));
+        for stream in [stdout, stderr] {
+            let (said, words) = (said.clone(), words.to_owned());
+            // Read on: a server whose output is full stands still.
+            std::thread::spawn(move || {
+                for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                    if line.to_lowercase().contains(&words) {
+                        let _ = said.send(());
+                    }
                 }
-            }
-        });
+            });
+        }
         listening.recv_timeout(super::stub::PATIENCE).expect("the server says that it listens");
+        // Some say so a moment before it is true.
+        let until = Instant::now() + super::stub::PATIENCE;
+        while TcpStream::connect(("localhost", port)).is_err() && Instant::now() < until {
+            std::thread::yield_now();
+        }
         Self { url: format!("http://127.0.0.1:{port}/{path}"), child, stdout: None, port, command }
     }
 

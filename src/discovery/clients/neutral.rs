@@ -3,6 +3,7 @@
 use crate::discovery::Scope;
 use crate::discovery::expand::Dialect;
 use crate::discovery::sources::{ANY, Base, ROW, Shape, Source, spot};
+use crate::discovery::syntax::Syntax;
 
 pub(super) static EXPLICIT: &[Source] = &[Source {
     id: "explicit",
@@ -11,6 +12,8 @@ pub(super) static EXPLICIT: &[Source] = &[Source {
     spots: &[spot(ANY, Base::Explicit, "")],
     shape: Shape::Lenient,
     dialect: Dialect::Neutral,
+    // Its owner is the bridge.
+    syntax: Syntax::Jsonc,
     ..ROW
 }];
 

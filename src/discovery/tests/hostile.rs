@@ -268,25 +268,3 @@ fn what_is_no_file_is_named_and_holds_up_nothing() {
     ];
     assert_eq!(named, want);
 }
-
-#[cfg(unix)]
-#[test]
-fn files_and_folders_that_may_not_be_read_are_named() {
-    use std::os::unix::fs::PermissionsExt;
-    if nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: root may read everything");
-        return;
-    }
-    let world = World::linux();
-    world.write("MCPs/good.json", r#"{"mcpServers": {"good": {"command": "good"}}}"#);
-    let closed = [world.write("MCPs/bad.json", "{}"), world.write(".config/mcp/servers/x.json", "{}")];
-    let folder = closed[1].parent().unwrap().to_owned();
-    for path in [&closed[0], &folder] {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
-    }
-    let scan = world.scan();
-    assert_eq!(scan.names_in_use(), ["good"]);
-    let codes: Vec<_> = scan.problems.iter().map(|problem| problem.code).collect();
-    assert_eq!(codes, ["discovery.folder_unreadable", "discovery.unreadable"]);
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
-}

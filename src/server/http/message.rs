@@ -1,7 +1,7 @@
 //! A JSON-RPC message as far as a transport needs to know it. The rest stays the text that was sent.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::Deserialize;
@@ -128,8 +128,9 @@ impl<'a> Message<'a> {
 
     /// One member of `params` that is a string.
     pub fn param(&self, name: &str) -> Option<String> {
-        let params: serde_json::Map<String, serde_json::Value> = serde_json::from_str(self.params?.get()).ok()?;
-        params.get(name)?.as_str().map(str::to_owned)
+        // The others may be large, and stay text.
+        let params: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(self.params?.get()).ok()?;
+        serde_json::from_str(params.get(name)?.get()).ok()
     }
 
     /// `params._meta`, if it is an object.

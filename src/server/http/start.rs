@@ -73,6 +73,8 @@ pub async fn listen(mut options: Options, template: Bridge, desk: Arc<dyn Desk>)
     if !address.ip().to_canonical().is_loopback() && may_be_anybody(&options)? {
         return Err(StartError::Open { address });
     }
+    // The first one stays; which one it is does not matter.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let tls = options.tls.as_ref().map(|(certificate, key)| tls::acceptor(certificate, key)).transpose()?;
     let failed = |error: std::io::Error| StartError::Address { address, reason: error.to_string() };
     let listener = TcpListener::bind(address).await.map_err(failed)?;

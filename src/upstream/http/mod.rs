@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::common::client_side_sse::ExponentialBackoff;
-use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::transport::streamable_http_client::{StreamableHttpClientTransportConfig, StreamableHttpError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,19 @@ pub(super) fn transport(
     resume.max_times = Some(RESUMES);
     config.retry_config = Arc::new(resume);
     StreamableHttpClientTransport::with_client(post::Poster { client, tap, stop, _life: Arc::new(life) }, config)
+}
+
+/// What an error of rmcp's worker means that is about the session and not about the connection: others go on with it, in another.
+pub(super) fn session_trouble(error: &(dyn std::error::Error + 'static)) -> Option<Trouble> {
+    match error.downcast_ref::<StreamableHttpError<reqwest::Error>>()? {
+        StreamableHttpError::SessionExpired | StreamableHttpError::ReinitializationFailed(_) => {
+            Some(Trouble::status(404, "it does not know the session, and gives no other", None))
+        }
+        StreamableHttpError::SessionRecoveryTimeout => {
+            Some(Trouble::Broken("the session in which the server was asked is over".into()))
+        }
+        _ => None,
+    }
 }
 
 /// What an error of the HTTP client means, in words that hold no address: its query may be a secret.

@@ -12,6 +12,7 @@ use rmcp::transport::auth::{AuthError, AuthorizationManager, OAuthClientConfig};
 use tokio::sync::Mutex;
 
 use super::config::OAuth;
+use super::http::causes;
 use super::secrets::Secrets;
 use super::trouble::Trouble;
 pub use login::{Login, LoginError, logout};
@@ -100,12 +101,12 @@ async fn manager(address: &str, entry: &OAuth) -> Result<AuthorizationManager, A
 
 fn bearer(token: &str) -> Result<HeaderValue, Trouble> {
     let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
-        .map_err(|_| Trouble::Unusable("its login holds a token that fits no header".into()))?;
+        .map_err(|_| Trouble::Login("it holds a token that fits no header".into()))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 /// The login could not be used or renewed; nothing of the call was sent.
 fn trouble(error: &AuthError) -> Trouble {
-    Trouble::Unreachable(format!("its login could not be used: {error}"))
+    Trouble::Login(causes(error))
 }

@@ -157,9 +157,8 @@ impl Store {
         let was_file = self.file.remove().map_err(|error| error.to_string())?;
         match self.keyring.remove().await {
             Ok(was_item) => Ok(was_file || was_item),
-            Err(KeyringError::Absent) => Ok(was_file),
             // Who uses only files has nothing to look for elsewhere.
-            Err(_) if self.used == UseKeyring::Never => Ok(was_file),
+            Err(error) if error == KeyringError::Absent || self.used == UseKeyring::Never => Ok(was_file),
             Err(error) => Err(format!("a login may still be in the keyring: {error}")),
         }
     }

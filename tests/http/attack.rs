@@ -1,0 +1,158 @@
+//! Requests that no client of good will sends. After each, others are served as before.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use serde_json::json;
+
+use super::bridge::{Bridge, home};
+use super::raw::{Request, connect, send};
+use super::sessions::open;
+
+fn lives(bridge: &Bridge) {
+    assert_eq!(bridge.get("/health").status, 200);
+}
+
+#[test]
+fn shapes_that_two_readers_read_differently_are_refused() {
+    let bridge = Bridge::start();
+    let head = "POST /tools/call HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+    let hidden = "0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let shapes = [
+        "Content-Length: 5\r\nContent-Length: 6\r\n",
+        "Content-Length: 5, 6\r\n",
+        "Content-Length: +5\r\n",
+        "Content-Length: -1\r\n",
+        "Content-Length: 99999999999999999999\r\n",
+        "Transfer-Encoding: gzip\r\n",
+        "Transfer-Encoding: chunked, identity\r\n",
+        "Transfer-Encoding: xchunked\r\nContent-Length: 4\r\n",
+        "Content-Length : 5\r\n",
+        " folded: header\r\n",
+        "Bad\u{0}Name: x\r\n",
+    ];
+    for shape in shapes {
+        let answer = send(bridge.port, format!("{head}{shape}\r\n{hidden}").as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 4") || answer.is_empty(), "{shape:?}: {answer}");
+        assert!(!answer.contains("mcp_bridge_http"), "{shape:?}: the hidden request was answered");
+    }
+    // Both lengths: the chunks count, and nothing may follow on that connection.
+    let both = format!("{head}Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n{hidden}");
+    let answer = send(bridge.port, both.as_bytes());
+    assert!(!answer.contains("mcp_bridge_http_requests"), "{answer}");
+    lives(&bridge);
+}
+
+#[test]
+fn heads_and_bodies_have_bounds() {
+    let bridge = Bridge::with(home(), &[], &[("MCP_BRIDGE_HTTP_BODY", "100k")]);
+    let get = "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    let many: String = (0..150).map(|n| format!("x-{n}: 1\r\n")).collect();
+    let long = format!("x: {}\r\n", "a".repeat(200_000));
+    for headers in [many, long] {
+        let answer = send(bridge.port, format!("{get}{headers}\r\n").as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 431") || answer.is_empty(), "{}", &answer[..answer.len().min(200)]);
+    }
+    let target =
+        send(bridge.port, format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "a".repeat(100_000)).as_bytes());
+    assert!(target.starts_with("HTTP/1.1 4") || target.is_empty());
+
+    let large = json!({"name": "stub__echo", "arguments": {"text": "x".repeat(200_000)}});
+    for path in ["/tools/call", "/mcp"] {
+        let answer = Request::new("POST", path).json(&large).ask(bridge.port);
+        assert_eq!((answer.status, answer.code().as_str()), (413, "http.too_large"), "{path}");
+    }
+    // Announced by nothing, counted as it comes.
+    let mut stream = connect(bridge.port);
+    let head =
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunk = format!("{:x}\r\n{}\r\n", 50_000, " ".repeat(50_000));
+    let _ = stream.write_all(head.as_bytes());
+    for _ in 0..3 {
+        let _ = stream.write_all(chunk.as_bytes());
+    }
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 413");
+    lives(&bridge);
+}
+
+#[test]
+fn json_that_means_two_things_or_has_no_bottom_is_refused() {
+    let bridge = Bridge::start();
+    let session = open(&bridge, "2025-11-25");
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let bodies = [
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/list"}"#.to_owned(),
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"run_python","arguments":{"code":"1","code":"2"}}}"#.to_owned(),
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{deep}}}"#),
+        deep,
+        "{".into(),
+        String::new(),
+        "\u{feff}{}".into(),
+    ];
+    for body in &bodies {
+        let request = Request::new("POST", "/mcp").with("Content-Type", "application/json").session(&session);
+        let answer = request.body(body.as_bytes()).ask(bridge.port);
+        assert_eq!((answer.status, answer.json()["error"]["code"].clone()), (400, json!(-32700)), "{:.80}", body);
+    }
+    for body in [
+        json!({}),
+        json!(7),
+        json!([]),
+        json!({"jsonrpc": "2.0", "id": null, "method": "ping"}),
+        json!({"jsonrpc": "1.0", "id": 1, "method": "ping"}),
+        json!({"jsonrpc": "2.0", "id": {}, "method": "ping"}),
+    ] {
+        let answer = Request::new("POST", "/mcp").json(&body).session(&session).ask(bridge.port);
+        assert_eq!((answer.status, answer.json()["error"]["code"].clone()), (400, json!(-32600)), "{body}");
+    }
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonx"] {
+        let answer = Request::new("POST", "/tools/call").json(&json!({})).with("Content-Type", kind).ask(bridge.port);
+        assert_eq!((answer.status, answer.code().as_str()), (415, "http.media_type"), "{kind}");
+    }
+    lives(&bridge);
+}
+
+#[test]
+fn a_thousand_that_wait_hold_up_nobody_and_the_slow_are_let_go() {
+    let bridge = Bridge::start();
+    // This process has descriptors for so many, or raises them.
+    let (_, hard) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).expect("a limit");
+    nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, hard.min(4096), hard).expect("a limit");
+    let mut idle: Vec<TcpStream> = (0..1000).map(|_| connect(bridge.port)).collect();
+    for slow in idle.iter_mut().step_by(2) {
+        slow.write_all(b"GET /health HTTP/1.1\r\nHost: local").expect("writing");
+    }
+    for _ in 0..20 {
+        lives(&bridge);
+    }
+    // Whoever never ends its head is cut off, with an answer or without.
+    let mut rest = Vec::new();
+    let cut = idle[0].read_to_end(&mut rest);
+    assert!(cut.is_ok_and(|_| rest.is_empty() || rest.starts_with(b"HTTP/1.1 408")), "{rest:?}");
+    lives(&bridge);
+}
+
+#[test]
+fn a_session_cannot_be_guessed() {
+    let bridge = Bridge::start();
+    let mine = open(&bridge, "2025-11-25");
+    let ask = |id: &str| Request::rpc(2, "ping", json!({})).session(id).ask(bridge.port).status;
+    let other = open(&bridge, "2025-11-25");
+    let common = mine.chars().zip(other.chars()).filter(|(one, two)| one == two).count();
+    assert!(mine.len() == 32 && common < 16, "{mine} {other}");
+    for guess in ["", "0", "null", "../..", &mine[..31], &mine.to_uppercase(), &format!("{mine}0"), "%00"] {
+        assert_eq!(ask(guess), 404, "{guess:?}");
+    }
+    assert_eq!(ask(&mine), 200);
+}
+
+#[test]
+fn an_address_that_asks_too_fast_is_told_to_wait() {
+    let bridge = Bridge::with(home(), &[], &[("MCP_BRIDGE_HTTP_RATE", "3")]);
+    let answers: Vec<_> = (0..30).map(|_| bridge.get("/health?live")).collect();
+    let refused = answers.iter().find(|answer| answer.status == 429).expect("one is refused");
+    assert_eq!((refused.code().as_str(), refused.header("retry-after")), ("http.rate", Some("1")));
+    assert_eq!(answers[0].status, 200);
+}

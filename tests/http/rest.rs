@@ -1,0 +1,60 @@
+//! Tools for whoever speaks no MCP.
+
+use serde_json::{Value, json};
+
+use super::bridge::Bridge;
+use super::raw::Request;
+
+#[test]
+fn tools_are_listed_and_called_by_server_and_name() {
+    let bridge = Bridge::start();
+    let listed = bridge.get("/tools").json();
+    let names: Vec<&str> =
+        listed["tools"].as_array().expect("tools").iter().filter_map(|tool| tool["name"].as_str()).collect();
+    assert_eq!(names, ["run_python", "stub__echo", "stub__wait", "stub__go", "stub__fail"]);
+    assert_eq!(listed["tools"][1]["inputSchema"]["required"], json!(["text"]));
+    assert_eq!(listed["unavailable"], json!([]));
+    let call =
+        |name: &str, arguments: Value| bridge.post("/tools/call", &json!({"name": name, "arguments": arguments}));
+    let echoed = call("stub__echo", json!({"text": "hé\n"}));
+    assert_eq!((echoed.status, &echoed.json()["structuredContent"]["arguments"]["text"]), (200, &json!("hé\n")));
+    assert_eq!(call("stub__fail", json!({})).json()["isError"], true);
+    assert_eq!(call("run_python", json!({"code": "1 + 1"})).json()["structuredContent"]["result"], 2);
+    assert_eq!(call("run_python", json!({})).json()["isError"], true);
+    for (name, arguments, status, code) in [
+        ("stub__ehco", json!({}), 404, "broker.tool_not_found"),
+        ("nobody__echo", json!({}), 404, "broker.tool_not_found"),
+        ("echo", json!({}), 404, "broker.tool_not_found"),
+    ] {
+        let answer = call(name, arguments);
+        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{name}");
+    }
+    let wrong = call("stub__echo", json!({"txt": "x"}));
+    assert!(wrong.status == 400 && wrong.code().starts_with("catalog."), "{wrong:?}");
+    let twice = br#"{"name":"stub__go","arguments":{"a":1,"a":2}}"#;
+    let request = Request::new("POST", "/tools/call").with("Content-Type", "application/json").body(twice);
+    assert_eq!(request.ask(bridge.port).code(), "http.body");
+    for body in [json!({}), json!([]), json!({"name": 7}), json!({"name": "stub__go", "arguments": []})] {
+        assert_eq!(bridge.post("/tools/call", &body).code(), "http.call", "{body}");
+    }
+}
+
+#[test]
+fn metrics_are_of_prometheus() {
+    let bridge = Bridge::start();
+    bridge.get("/tools");
+    let metrics = bridge.get("/metrics");
+    assert_eq!(metrics.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(metrics.body.contains("mcp_bridge_http_requests_total{path=\"/tools\",status=\"200\"} 1\n"));
+    assert!(metrics.body.contains("mcp_bridge_server_tools{server=\"stub\"} 4\n"), "{}", metrics.body);
+    let mut declared = Vec::new();
+    for line in metrics.body.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            declared.push(rest.split(' ').next().expect("a name"));
+        } else if !line.starts_with('#') {
+            let name = line.split(['{', ' ']).next().expect("a name");
+            assert!(declared.contains(&name), "{line}");
+            assert!(line.rsplit(' ').next().is_some_and(|value| value.parse::<f64>().is_ok()), "{line}");
+        }
+    }
+}

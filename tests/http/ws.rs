@@ -1,0 +1,112 @@
+//! MCP over WebSocket.
+
+use futures::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use super::bridge::{Bridge, PATIENCE, home};
+use super::raw::hello;
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+async fn connect(bridge: &Bridge, headers: &[(&'static str, &str)]) -> Result<Socket, Error> {
+    let mut request = format!("ws://127.0.0.1:{}/ws", bridge.port).into_client_request()?;
+    request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("mcp"));
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, HeaderValue::from_str(value).expect("a value"));
+    }
+    connect_async(request).await.map(|(socket, _)| socket)
+}
+
+async fn say(socket: &mut Socket, message: Value) {
+    socket.send(Message::text(message.to_string())).await.expect("sending");
+}
+
+/// The next message that answers this id.
+async fn answer(socket: &mut Socket, id: u64) -> Value {
+    loop {
+        let frame =
+            tokio::time::timeout(PATIENCE, socket.next()).await.expect("in time").expect("open").expect("a frame");
+        let Message::Text(text) = frame else { continue };
+        let message: Value = serde_json::from_str(text.as_str()).expect("JSON");
+        if message["id"] == id {
+            return message;
+        }
+    }
+}
+
+/// The code with which the bridge closes.
+async fn closed(socket: &mut Socket) -> Option<u16> {
+    while let Some(Ok(frame)) = tokio::time::timeout(PATIENCE, socket.next()).await.expect("in time") {
+        if let Message::Close(frame) = frame {
+            return frame.map(|frame| frame.code.into());
+        }
+    }
+    None
+}
+
+fn request(id: u64, method: &str, params: Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+}
+
+#[tokio::test]
+async fn a_conversation_and_an_id_that_is_used_twice() {
+    let bridge = Bridge::start();
+    let mut socket = connect(&bridge, &[]).await.expect("a socket");
+    say(&mut socket, request(1, "initialize", hello("2025-11-25"))).await;
+    assert_eq!(answer(&mut socket, 1).await["result"]["serverInfo"]["name"], "mcp-bridge");
+    say(&mut socket, json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
+    let wait = json!({"name": "run_python", "arguments": {"code": "await mcp_stub.wait()\n7"}});
+    say(&mut socket, request(2, "tools/call", wait)).await;
+    say(&mut socket, request(2, "ping", json!({}))).await;
+    assert_eq!(answer(&mut socket, 2).await["error"]["data"]["code"], "http.id_in_use");
+    say(&mut socket, request(3, "ping", json!({}))).await;
+    assert_eq!(answer(&mut socket, 3).await["result"], json!({}));
+    let _open = bridge.opens_the_gate();
+    assert_eq!(answer(&mut socket, 2).await["result"]["structuredContent"]["result"], 7);
+    for text in ["{", "[]", r#"{"a":1,"a":2}"#] {
+        socket.send(Message::text(text)).await.expect("sending");
+        let Some(Ok(Message::Text(text))) = socket.next().await else { panic!("no answer to {text:?}") };
+        assert!(text.contains("-32700") || text.contains("-32600"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_large_or_no_text_ends_it_with_a_reason() {
+    let mut bridge = Bridge::with(home(), &[], &[("MCP_BRIDGE_HTTP_BODY", "100k")]);
+    let mut socket = connect(&bridge, &[]).await.expect("a socket");
+    // The end may come before all was sent.
+    let _ = socket.send(Message::text("x".repeat(200_000))).await;
+    assert_eq!(closed(&mut socket).await, Some(1009));
+    let mut socket = connect(&bridge, &[]).await.expect("a socket");
+    socket.send(Message::binary(vec![1, 2, 3])).await.expect("sending");
+    assert_eq!(closed(&mut socket).await, Some(1003));
+    // Whoever goes without a word is no error of ours.
+    drop(connect(&bridge, &[]).await.expect("a socket"));
+    let mut socket = connect(&bridge, &[]).await.expect("a socket");
+    socket.close(None).await.expect("closing");
+    assert!(!bridge.log().contains("ERROR"), "{}", bridge.log());
+}
+
+#[tokio::test]
+async fn it_is_guarded_and_ends_with_what_let_it_in() {
+    let bridge = Bridge::start();
+    let status = |result: Result<Socket, Error>| match result {
+        Err(Error::Http(answer)) => answer.status().as_u16(),
+        Err(other) => panic!("{other}"),
+        Ok(_) => 101,
+    };
+    assert_eq!(status(connect(&bridge, &[("Origin", "http://evil.example.com")]).await), 403);
+    assert_eq!(status(connect(&bridge, &[("Host", "evil.example.com")]).await), 403);
+    assert_eq!(status(connect(&bridge, &[("Sec-WebSocket-Protocol", "graphql")]).await), 400);
+    assert_eq!(status(connect(&bridge, &[("Sec-WebSocket-Version", "8")]).await), 400);
+    let mut anonymous = connect(&bridge, &[]).await.expect("a socket");
+    let token = bridge.token("ann");
+    assert_eq!(closed(&mut anonymous).await, Some(1008));
+    assert_eq!(status(connect(&bridge, &[]).await), 401);
+    assert_eq!(status(connect(&bridge, &[("Authorization", &format!("Bearer {token}"))]).await), 101);
+}
