@@ -53,7 +53,7 @@ impl Connection {
     }
 }
 
-/// Keeps the stream open until the connection ends, or the server has shown that it knows none.
+/// Keeps the stream open until the connection ends, or the server refuses it.
 pub(super) async fn listen(line: Line, server: String, filter: SubscriptionFilter) {
     let mut pause = FIRST_PAUSE;
     loop {
