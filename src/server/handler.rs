@@ -6,12 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, CompleteRequestParams, CompleteResult,
-    GetPromptRequestParams, GetPromptResponse, GetPromptResult, GetTaskParams, GetTaskResult, ListPromptsRequestMethod,
-    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
-    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource,
-    ResourceContents, ServerConfig, SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
-    UpdateTaskParams,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, CompleteRequestMethod,
+    CompleteRequestParams, CompleteResult, ConstString, GetPromptRequestMethod, GetPromptRequestParams,
+    GetPromptResponse, GetPromptResult, GetTaskParams, GetTaskResult, ListPromptsRequestMethod, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource, ResourceContents, ServerConfig,
+    SetLevelRequestMethod, SubscribeRequestMethod, SubscribeRequestParams, SubscriptionFilter,
+    UnsubscribeRequestMethod, UnsubscribeRequestParams, UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -154,10 +155,7 @@ impl ServerHandler for Bridge {
         page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        if !self.direct.expose().has_direct() {
-            // None are declared, so there is no such method; rmcp would answer with an empty list.
-            return Err(ErrorData::method_not_found::<ListPromptsRequestMethod>());
-        }
+        self.declares::<ListPromptsRequestMethod>()?;
         let raw = self.listed(Kind::Prompts, Vec::new(), cursor(&page)).await?;
         Ok(leave(&context, raw, ListPromptsResult::default()))
     }
@@ -167,6 +165,7 @@ impl ServerHandler for Bridge {
         asked: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
+        self.declares::<GetPromptRequestMethod>()?;
         let round = Round { answers: asked.input_responses.clone(), state: asked.request_state.clone() };
         let raw = match self.take_up(format!("prompts/get {}", asked.name), &round, &context).await {
             Some(outcome) => outcome?,
@@ -180,6 +179,7 @@ impl ServerHandler for Bridge {
         asked: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
+        self.declares::<CompleteRequestMethod>()?;
         let raw = self.completion(&asked, &context).await?;
         Ok(leave(&context, raw, CompleteResult::default()))
     }
@@ -242,6 +242,7 @@ impl ServerHandler for Bridge {
         asked: SubscribeRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
+        self.declares::<SubscribeRequestMethod>()?;
         self.subscription(&asked.uri, true).await
     }
 
@@ -250,6 +251,7 @@ impl ServerHandler for Bridge {
         asked: UnsubscribeRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
+        self.declares::<UnsubscribeRequestMethod>()?;
         self.subscription(&asked.uri, false).await
     }
 
@@ -259,6 +261,7 @@ impl ServerHandler for Bridge {
         asked: rmcp::model::SetLevelRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
+        self.declares::<SetLevelRequestMethod>()?;
         let level = serde_json::to_value(asked.level).unwrap_or_default();
         let Some(level) = level.as_str().and_then(Level::named) else { return Ok(()) };
         self.session.set_level(level);
@@ -308,6 +311,13 @@ impl ServerHandler for Bridge {
         if self.direct.expose().has_code() {
             self.runs.prepare();
         }
+    }
+}
+
+impl Bridge {
+    /// What is passed on to servers is there only where something of theirs is offered: without that there is no such method.
+    fn declares<M: ConstString>(&self) -> Result<(), ErrorData> {
+        if self.direct.expose().has_direct() { Ok(()) } else { Err(ErrorData::method_not_found::<M>()) }
     }
 }
 
