@@ -162,11 +162,12 @@ async fn servers_of_other_makers() {
 async fn a_server_that_wants_a_token() {
     let Some(folder) = real::folder() else { return };
     let peer = Peer::published(&folder, "notion");
-    for headers in [&[][..], &[("Authorization", "Bearer wrong-token-2")]] {
+    let wrong = &[("Authorization", "Bearer wrong-token-2")][..];
+    for (headers, what_to_do) in [(&[][..], "mcp-bridge login r"), (wrong, "correct `Authorization`")] {
         let error = upstreams(remote(&peer.url, RemoteKind::Unstated, headers)).tools("r").await.expect_err("refused");
         assert!(matches!(error, UpstreamError::Unauthorized { status: 401 | 403, .. }), "{error}");
         assert!(!format!("{error} {error:?}").contains("wrong-token-2"), "{error:?}");
-        assert!(error.hint().contains("mcp-bridge login r"), "{}", error.hint());
+        assert!(error.hint().contains(what_to_do), "{}", error.hint());
     }
     let headers = [("Authorization", "Bearer notion-token-1")];
     let with_token = upstreams(remote(&peer.url, RemoteKind::Unstated, &headers));
