@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime};
 use rmcp::model::{ClientRequest, ListToolsRequest, PaginatedRequestParams, ServerPeerInfo, ServerResult};
 use rmcp::service::{RoleClient, RunningService, serve_client_with_lifecycle};
 use rmcp::transport::Transport;
-use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
