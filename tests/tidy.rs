@@ -18,7 +18,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("catalog", &["gateway", "upstream"]),
     ("broker", &["access", "audit", "catalog", "gateway", "guest", "output", "upstream"]),
     ("execution", &["access", "audit", "broker", "guest", "output", "sandbox", "settings", "uploads", "upstream"]),
-    ("server", &["access", "audit", "broker", "catalog", "direct", "execution", "gateway", "output", "upstream"]),
+    (
+        "server",
+        &["access", "audit", "broker", "catalog", "direct", "execution", "gateway", "output", "uploads", "upstream"],
+    ),
     ("direct", &["access", "broker", "catalog", "gateway", "upstream"]),
     ("discovery", &["upstream"]),
     ("reload", &["discovery"]),

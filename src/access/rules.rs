@@ -171,7 +171,8 @@ impl Entry {
         }
         match &self.own {
             Some(own) if !own.contains(tool) => self.ruled(Decision::Deny, "tools: names others of the bridge"),
-            _ => self.ruled(Decision::Allow, "the bridge's own"),
+            // Nothing has to give them.
+            _ => self.ruled(Decision::Allow, ITSELF),
         }
     }
 

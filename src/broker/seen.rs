@@ -14,9 +14,12 @@ pub struct Seen {
     shared: Arc<Shared>,
     view: Arc<View>,
     names: Arc<Names>,
-    /// What was made of each catalog for this view, and from which.
-    catalogs: Mutex<HashMap<String, (Arc<ServerCatalog>, Arc<ServerCatalog>)>>,
+    /// What was made of each catalog for this view.
+    catalogs: Mutex<HashMap<String, Made>>,
 }
+
+/// A whole catalog, and what is seen of it.
+type Made = (Arc<ServerCatalog>, Arc<ServerCatalog>);
 
 impl Seen {
     pub fn new(shared: Arc<Shared>, view: Arc<View>) -> Self {

@@ -35,6 +35,8 @@ pub(super) async fn run(env: Environment, settings: Settings, args: RunArgs) -> 
     let mut request = request;
     if let Err(error) = bridge.resolve(&caller, &mut request) {
         eprintln!("{}", paint::failure(&error.to_string(), &error.hint(), error.code()));
+        // That a server was asked for which is not this caller's is recorded.
+        bridge.shutdown().await;
         return Exit::Usage;
     }
     let cancel = CancellationToken::new();

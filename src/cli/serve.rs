@@ -6,6 +6,7 @@ use std::sync::Arc;
 #[cfg(unix)]
 use std::sync::{Mutex, Once, PoisonError};
 
+use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
@@ -29,6 +30,7 @@ use crate::gateway::ServerSummary;
 use crate::output::{Mode, Report};
 use crate::server::{self, Runs};
 use crate::settings::{self, Environment, OutputMode, Settings};
+use crate::uploads::UploadError;
 use crate::{access, broker};
 
 pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
@@ -271,5 +273,9 @@ impl Runs for Served {
 
     fn chain(&self) -> &Chain {
         &self.bridge.chain
+    }
+
+    fn upload<'a>(&'a self, caller: &'a Caller, uri: &'a str) -> BoxFuture<'a, Result<Bytes, UploadError>> {
+        self.bridge.executor.upload(caller, uri).boxed()
     }
 }

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::access::View;
 use crate::broker::Shared;
@@ -33,6 +34,9 @@ pub use visible::{ruled, shows};
 const LIST_WAIT: Duration = Duration::from_secs(10);
 /// The same for servers that failed when they were last tried: one that hangs must not make every list slow.
 const LIST_WAIT_FAILED: Duration = Duration::from_secs(1);
+
+/// How long a list that misses a server is good enough: one that is asked for again and again does not ask a broken server each time.
+const MISSED_FOR: Duration = Duration::from_secs(2);
 
 /// What clients are offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +75,8 @@ pub struct Direct {
 struct Kept {
     shared: Weak<Shared>,
     changes: u64,
+    /// When to ask again, where a server was missed.
+    again: Option<Instant>,
     list: Arc<List>,
 }
 
@@ -90,30 +96,43 @@ impl Direct {
 
     /// Everything of this kind that servers have. From the last time, unless a list changed since; else servers are started and asked.
     pub async fn list(&self, shared: &Arc<Shared>, kind: Kind) -> Arc<List> {
-        let place = &self.kept[kind as usize];
+        if let Some((list, true)) = self.known(shared, kind) {
+            return list;
+        }
         // Read before asking: what changes meanwhile asks for another list.
         let changes = shared.gateway().upstreams().audience().changes();
-        if let Some(kept) = place.read().unwrap_or_else(PoisonError::into_inner).as_ref()
-            && kept.changes == changes
-            && std::ptr::eq(kept.shared.as_ptr(), Arc::as_ptr(shared))
-        {
-            return Arc::clone(&kept.list);
-        }
         let asked = shared.names().list().into_iter().map(|server| async {
             let items = items(shared, &server, kind).await;
             (server, items)
         });
-        let list = Arc::new(List::new(kind, &self.prefixes, join_all(asked).await));
-        let kept = Kept { shared: Arc::downgrade(shared), changes, list: Arc::clone(&list) };
-        *place.write().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+        let found = join_all(asked).await;
+        let again = found.iter().any(|(_, items)| items.is_none()).then(|| Instant::now() + MISSED_FOR);
+        let found = found.into_iter().filter_map(|(server, items)| Some((server, items?))).collect();
+        let list = Arc::new(List::new(kind, &self.prefixes, found));
+        let kept = Kept { shared: Arc::downgrade(shared), changes, again, list: Arc::clone(&list) };
+        *self.kept[kind as usize].write().unwrap_or_else(PoisonError::into_inner) = Some(kept);
         list
+    }
+
+    /// The list from the last time, unless one changed since; and whether it is not time to ask again for what was missed.
+    fn known(&self, shared: &Arc<Shared>, kind: Kind) -> Option<(Arc<List>, bool)> {
+        let kept = self.kept[kind as usize].read().unwrap_or_else(PoisonError::into_inner);
+        let kept = kept.as_ref()?;
+        let holds = kept.changes == shared.gateway().upstreams().audience().changes()
+            && std::ptr::eq(kept.shared.as_ptr(), Arc::as_ptr(shared));
+        holds.then(|| (Arc::clone(&kept.list), kept.again.is_none_or(|again| Instant::now() < again)))
     }
 
     /// The one of these that a client means. Where it may be a server's that was too slow for the list, that server is waited for.
     pub async fn find(&self, shared: &Arc<Shared>, kind: Kind, shown: &str) -> (Arc<List>, Option<Entry>) {
+        // One that is known need not wait for servers that are not.
+        if let Some((list, _)) = self.known(shared, kind)
+            && let Some(entry) = list.find(shown).cloned()
+        {
+            return (list, Some(entry));
+        }
         let list = self.list(shared, kind).await;
-        if let Some(entry) = list.find(shown) {
-            let entry = entry.clone();
+        if let Some(entry) = list.find(shown).cloned() {
             return (list, Some(entry));
         }
         let servers = shared.names().list();
@@ -143,19 +162,19 @@ impl Direct {
     }
 }
 
-/// What one server has, within the time that a list may take.
-async fn items(shared: &Arc<Shared>, server: &str, kind: Kind) -> Vec<Value> {
+/// What one server has, if it says so within the time that a list may take.
+async fn items(shared: &Arc<Shared>, server: &str, kind: Kind) -> Option<Vec<Value>> {
     let failed = shared.gateway().server(server).is_some_and(|server| server.error().is_some());
     let wait = if failed { LIST_WAIT_FAILED } else { LIST_WAIT };
     match tokio::time::timeout(wait, asked(shared, server, kind)).await {
-        Ok(Ok(items)) => items,
+        Ok(Ok(items)) => Some(items),
         Ok(Err(error)) => {
             tracing::warn!(server, code = error.code(), "its {} are not offered: {error}", kind.word());
-            Vec::new()
+            None
         }
         Err(_) => {
             announce_later(Arc::clone(shared), server.to_owned(), kind);
-            Vec::new()
+            None
         }
     }
 }

@@ -24,11 +24,12 @@ impl Executor {
     }
 
     /// Holds a run to what its caller may: cuts its deadline, and counts it while the value lives.
-    pub(super) fn allowed(&self, behalf: &Behalf, request: &mut RunRequest) -> Result<Option<Running>, Report> {
+    pub(super) fn allowed(&self, behalf: &Behalf, request: &mut RunRequest) -> Result<Option<Running>, Box<Report>> {
         let view = &behalf.view;
         if view.decide_own(TOOL).is_denied() {
             let message = format!("{} may not run programs", view.caller());
-            return Err(refused("AccessDenied", &message, "ask the operator for it", "execution.denied"));
+            let hint = "ask the operator for it";
+            return Err(Box::new(refused("AccessDenied", &message, hint, "execution.denied")));
         }
         if let Some(most) = view.limits().timeout.filter(|most| *most < request.timeout) {
             request.timeout = most;
@@ -37,7 +38,7 @@ impl Executor {
             request.notes.push(note);
         }
         let begun = self.shared().access().quotas().begin_run(view);
-        begun.map_err(|error| refused("Busy", &error.to_string(), error.hint(), error.code()))
+        begun.map_err(|error| Box::new(refused("Busy", &error.to_string(), error.hint(), error.code())))
     }
 }
 

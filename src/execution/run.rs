@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::FutureExt;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -25,7 +26,7 @@ use crate::broker::{Behalf, Broker, Shared};
 use crate::guest::{self, Conduct, Ending, Guest, Start, Stop};
 use crate::output::{Cut, ErrorReport, Report, Status, Truncated, Verdict, VerdictKind, json_len, shrink};
 use crate::sandbox::{Backend, Ended, Handle, Limits, Weakness};
-use crate::uploads::{Store, Upload};
+use crate::uploads::{Store, Upload, UploadError};
 
 const SIGKILL: i32 = 9;
 /// A sandbox is taken apart so long after its run has ended, for that takes a processor as long as a short run does: the answer is out
@@ -140,12 +141,20 @@ impl Executor {
         let recorded = Recorded::begin(&behalf, &request);
         let mut report = match self.allowed(&behalf, &mut request) {
             Ok(_running) => self.given(caller, &behalf, &request, &cancel).await,
-            Err(report) => report,
+            Err(report) => *report,
         };
         report.notes.splice(0..0, request.notes);
         report.duration_ms = asked.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
         recorded.end(&report);
         report
+    }
+
+    /// A file that this caller has sent for a run, while it is kept.
+    ///
+    /// # Errors
+    /// The URI names none, or the folder cannot be read.
+    pub async fn upload(&self, caller: &Caller, uri: &str) -> Result<Bytes, UploadError> {
+        self.parts.uploads.read(caller.name(), uri).await
     }
 
     /// Waits until every sandbox is gone.

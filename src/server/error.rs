@@ -6,6 +6,7 @@ use serde_json::json;
 use super::tasks::KEPT_FOR;
 use crate::chain::ChainError;
 use crate::output::human_bytes;
+use crate::uploads::UploadError;
 
 /// Letters of an id that are said back: ours have 36, and a client may have sent anything.
 const SHOWN: usize = 60;
@@ -40,10 +41,10 @@ pub enum ServerError {
     NotParked { waits: u64 },
     #[error("{most} calls wait for answers of clients, which is as many as may")]
     TooManyParked { most: usize },
-    #[error("the rules want the user's word before `{tool}` is called, and it was not given")]
-    NotApproved { tool: String },
     #[error("there is no resource {uri:?}; accepted is {accepted}")]
     NoResource { uri: String, accepted: String },
+    #[error(transparent)]
+    Upload(#[from] UploadError),
 }
 
 fn meant(nearest: &Option<String>) -> String {
@@ -71,8 +72,8 @@ impl ServerError {
             Self::NoPage { .. } => "server.cursor_unknown",
             Self::NotParked { .. } => "server.not_waiting",
             Self::TooManyParked { .. } => "server.too_many_waiting",
-            Self::NotApproved { .. } => "server.not_approved",
             Self::NoResource { .. } => "server.resource_unknown",
+            Self::Upload(error) => error.code(),
         }
     }
 
@@ -91,7 +92,7 @@ impl ServerError {
                 "make the call again from the beginning, after looking whether it took effect".into()
             }
             Self::TooManyParked { .. } => "answer or give up what is open, then call again".into(),
-            Self::NotApproved { .. } => "do without it, or use a client that can ask its user (elicitation)".into(),
+            Self::Upload(error) => error.hint(),
             Self::NoResource { .. } => "`resources/list` and `resources/templates/list` name what there is".into(),
         }
     }

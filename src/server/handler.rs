@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, CompleteRequestParams, CompleteResult,
-    GetPromptRequestParams, GetPromptResponse, GetPromptResult, GetTaskParams, GetTaskResult, ListPromptsRequestMethod,
-    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
-    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource,
-    ResourceContents, ServerConfig, SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
-    UpdateTaskParams,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, CompleteRequestMethod,
+    CompleteRequestParams, CompleteResult, ConstString, GetPromptRequestMethod, GetPromptRequestParams,
+    GetPromptResponse, GetPromptResult, GetTaskParams, GetTaskResult, ListPromptsRequestMethod, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource, ResourceContents, ServerConfig,
+    SetLevelRequestMethod, SubscribeRequestMethod, SubscribeRequestParams, SubscriptionFilter,
+    UnsubscribeRequestMethod, UnsubscribeRequestParams, UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -24,12 +26,13 @@ use super::round::Round;
 use super::session::Session;
 use super::tasks::Tasks;
 use super::wire::leave;
-use super::{info, pages, tool};
+use super::{files, info, pages, tool};
 use crate::broker::Shared;
 use crate::chain::Chain;
 use crate::direct::{self, Direct, Kind};
 use crate::execution::{Caller, RequestError, RunRequest};
 use crate::output::{Mode, Report};
+use crate::uploads::UploadError;
 
 /// URI of the resource that says what the bridge can reach.
 pub const CAPABILITIES: &str = "mcp-bridge://capabilities";
@@ -56,6 +59,8 @@ pub trait Runs: Send + Sync + 'static {
     fn chain(&self) -> &Chain;
     /// The servers, as they are configured now.
     fn shared(&self) -> Arc<Shared>;
+    /// A file that this caller has sent for a run, by its URI.
+    fn upload<'a>(&'a self, caller: &'a Caller, uri: &'a str) -> BoxFuture<'a, Result<Bytes, UploadError>>;
 }
 
 /// The MCP server of one connection.
@@ -150,10 +155,7 @@ impl ServerHandler for Bridge {
         page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        if !self.direct.expose().has_direct() {
-            // None are declared, so there is no such method; rmcp would answer with an empty list.
-            return Err(ErrorData::method_not_found::<ListPromptsRequestMethod>());
-        }
+        self.declares::<ListPromptsRequestMethod>()?;
         let raw = self.listed(Kind::Prompts, Vec::new(), cursor(&page)).await?;
         Ok(leave(&context, raw, ListPromptsResult::default()))
     }
@@ -163,6 +165,7 @@ impl ServerHandler for Bridge {
         asked: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
+        self.declares::<GetPromptRequestMethod>()?;
         let round = Round { answers: asked.input_responses.clone(), state: asked.request_state.clone() };
         let raw = match self.take_up(format!("prompts/get {}", asked.name), &round, &context).await {
             Some(outcome) => outcome?,
@@ -176,6 +179,7 @@ impl ServerHandler for Bridge {
         asked: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
+        self.declares::<CompleteRequestMethod>()?;
         let raw = self.completion(&asked, &context).await?;
         Ok(leave(&context, raw, CompleteResult::default()))
     }
@@ -201,8 +205,9 @@ impl ServerHandler for Bridge {
         page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        let own = self.direct.expose().has_code().then(|| serde_json::to_value(pages::template()).unwrap_or_default());
-        let raw = self.listed(Kind::Templates, own.into_iter().collect(), cursor(&page)).await?;
+        let templates = [pages::template(), files::template()].map(|it| serde_json::to_value(it).unwrap_or_default());
+        let own = if self.direct.expose().has_code() { templates.to_vec() } else { Vec::new() };
+        let raw = self.listed(Kind::Templates, own, cursor(&page)).await?;
         Ok(leave(&context, raw, ListResourceTemplatesResult::default()))
     }
 
@@ -212,8 +217,8 @@ impl ServerHandler for Bridge {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let expose = self.direct.expose();
-        let ours = expose.has_code() && (pages::is_ours(&asked.uri) || !expose.has_direct());
-        if !ours {
+        let is_ours = pages::is_ours(&asked.uri) || files::is_one(&asked.uri);
+        if !expose.has_code() || (expose.has_direct() && !is_ours) {
             let round = Round { answers: asked.input_responses.clone(), state: asked.request_state.clone() };
             let raw = match self.take_up(format!("resources/read {}", asked.uri), &round, &context).await {
                 Some(outcome) => outcome?,
@@ -223,6 +228,9 @@ impl ServerHandler for Bridge {
         }
         let contents = if asked.uri == CAPABILITIES {
             ResourceContents::text(self.runs.capabilities(&self.caller), CAPABILITIES).with_mime_type("text/markdown")
+        } else if files::is_one(&asked.uri) {
+            let read = files::read(&*self.runs, &self.caller, &asked.uri).await;
+            read.map_err(|error| error.about_resource())?
         } else {
             pages::read(&self.tasks, &asked.uri).map_err(|error: ServerError| error.about_resource())?
         };
@@ -234,6 +242,7 @@ impl ServerHandler for Bridge {
         asked: SubscribeRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
+        self.declares::<SubscribeRequestMethod>()?;
         self.subscription(&asked.uri, true).await
     }
 
@@ -242,6 +251,7 @@ impl ServerHandler for Bridge {
         asked: UnsubscribeRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
+        self.declares::<UnsubscribeRequestMethod>()?;
         self.subscription(&asked.uri, false).await
     }
 
@@ -251,6 +261,7 @@ impl ServerHandler for Bridge {
         asked: rmcp::model::SetLevelRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
+        self.declares::<SetLevelRequestMethod>()?;
         let level = serde_json::to_value(asked.level).unwrap_or_default();
         let Some(level) = level.as_str().and_then(Level::named) else { return Ok(()) };
         self.session.set_level(level);
@@ -300,6 +311,13 @@ impl ServerHandler for Bridge {
         if self.direct.expose().has_code() {
             self.runs.prepare();
         }
+    }
+}
+
+impl Bridge {
+    /// What is passed on to servers is there only where something of theirs is offered: without that there is no such method.
+    fn declares<M: ConstString>(&self) -> Result<(), ErrorData> {
+        if self.direct.expose().has_direct() { Ok(()) } else { Err(ErrorData::method_not_found::<M>()) }
     }
 }
 

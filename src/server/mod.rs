@@ -6,6 +6,7 @@
 mod call;
 mod converse;
 mod error;
+mod files;
 mod handler;
 pub mod http;
 mod info;

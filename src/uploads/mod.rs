@@ -1,7 +1,8 @@
 //! Files that callers send for their programs: names checked, contents kept on the host for later runs.
 //!
 //! A file is known by the digest of its bytes, never by a path of the caller's, and each caller has a folder of its own: nothing in
-//! another's can be named. Must never read a file of the host on a caller's word. Called by `execution`; `cli` makes the store.
+//! another's can be named. Must never read a file of the host on a caller's word. Called by `execution`, and
+//! `server` shows them as resources; `cli` makes the store.
 
 mod digest;
 mod error;

@@ -19,14 +19,18 @@ pub(super) struct Answerer {
 impl Answerer {
     /// Whose question it is, and which request's. A question that came within the answer to a request is its client's; any other one is clear only where
     /// a single client's requests are on their way, or none is and there is only one client.
-    fn client(&self, extensions: &Extensions) -> Option<(Option<RequestId>, ClientHandle)> {
+    fn client(&self, method: &str, extensions: &Extensions) -> Result<(Option<RequestId>, ClientHandle), ErrorData> {
+        let nobody = || ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method.to_owned(), None);
         if let Some(InboundStreamOrigin::OutboundRequest(id)) = extensions.get() {
-            return Some((Some(id.clone()), self.tap.flights.of_request(id)?));
+            return Ok((Some(id.clone()), self.tap.flights.of_request(id).ok_or_else(nobody)?));
         }
         match self.tap.flights.only() {
-            Ok((id, client)) => Some((Some(id), client)),
-            Err(true) => None,
-            Err(false) => Some((None, self.tap.audience().only_client()?)),
+            Ok((id, client)) => Ok((Some(id), client)),
+            Err(true) => {
+                let message = format!("{method} cannot be passed on: it is not clear which client it is for");
+                Err(ErrorData::new(ErrorCode::INVALID_REQUEST, message, None))
+            }
+            Err(false) => Ok((None, self.tap.audience().only_client().ok_or_else(nobody)?)),
         }
     }
 }
@@ -74,10 +78,7 @@ impl Answerer {
         if !super::tap::is_question(&method) {
             return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method, None));
         }
-        let Some((request, client)) = self.client(&context.extensions) else {
-            let message = format!("{method} cannot be passed on: it is not clear which client it is for");
-            return Err(ErrorData::new(ErrorCode::INVALID_REQUEST, message, None));
-        };
+        let (request, client) = self.client(&method, &context.extensions)?;
         let _asks = request.map(|id| self.tap.flights.asks(id));
         let params = params.and_then(|params| serde_json::value::to_raw_value(&params).ok());
         let answer = context.ct.run_until_cancelled(client.0.request(&method, params)).await;

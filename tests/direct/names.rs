@@ -69,7 +69,8 @@ fn a_prefix_of_its_own_and_one_for_nobody() {
 
 #[test]
 fn tools_about_tools_find_what_there_is() {
-    let mut client = two("tools").serve();
+    let home = two("tools");
+    let mut client = home.serve();
     let mut look = |name: &str, arguments: Value| {
         client.request("tools/call", json!({"name": name, "arguments": arguments}))["structuredContent"].take()
     };
@@ -91,7 +92,8 @@ fn tools_about_tools_find_what_there_is() {
 
 #[test]
 fn what_two_servers_have_under_one_uri_is_led_by_each() {
-    let mut client = two("tools").serve();
+    let home = two("tools");
+    let mut client = home.serve();
     let listed = client.request("resources/list", json!({}));
     let led = ["first", "second"].map(|server| format!("mcp-bridge://servers/{server}/same://thing"));
     let uris = list(&listed, "resources", "uri");

@@ -20,19 +20,34 @@ const LESSONS: &[(&str, &[&str])] = &[
     ),
     (
         "a server that hangs at initialize",
-        &["tests/upstream.rs a_server_that_stays_silent_is_given_up_and_leaves_nothing", LESSON],
+        &[
+            "tests/upstream.rs a_server_that_stays_silent_is_given_up_and_leaves_nothing",
+            "tests/peers/starts.rs starts_over_stdio",
+            "tests/peers/starts.rs starts_over_http",
+            "tests/peers/starts.rs starts_over_sse",
+            "tests/peers/starts.rs starts_over_websocket",
+            LESSON,
+        ],
     ),
     (
         "a server that crashes is started again, with its last words",
         &["tests/upstream.rs a_crash_fails_the_calls_on_their_way_and_the_next_use_starts_again", LESSON],
     ),
-    ("initialize answered with an error leaks nothing", &["tests/upstream.rs a_handshake_that_fails_says_how", LESSON]),
+    (
+        "initialize answered with an error leaks nothing",
+        &[
+            "tests/upstream.rs a_handshake_that_fails_says_how",
+            "tests/peers/left.rs calls_without_an_answer_hold_nothing",
+            LESSON,
+        ],
+    ),
     ("five first calls start one server", &["tests/upstream.rs many_first_uses_start_a_server_once", LESSON]),
     // Bytes.
     (
         "no line limit",
         &[
             "tests/upstream.rs large_results_arrive_and_larger_ones_fail_by_name",
+            "tests/peers/calls.rs large_answers",
             "runtime-py/tests/test_calls.py test_large_arguments_and_results",
             LESSON,
         ],

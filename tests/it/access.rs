@@ -142,7 +142,7 @@ fn rules_are_followed_and_a_bad_file_changes_nothing() {
     assert!(told.contains("rules.json:1:19: the entry of \"default\" has no \"tools\""), "{told}");
     assert!(capabilities(&mut client).contains("mcp_mail"));
     let home = rules(home, &json!({"default": {"servers": ["git_hub", "git-hub"], "tools": ["get_issue"]}}));
-    client.logged_each(&["access rules reloaded", "names server \"git_hub\", which is an alias"]);
+    client.logged_each(&["access rules reloaded", "name server \"git_hub\", which is an alias"]);
     let now = capabilities(&mut client);
     assert!(now.contains("mcp_git_hub") && !now.contains("mail"), "{now}");
     client.signal(nix::sys::signal::Signal::SIGHUP);
@@ -157,7 +157,7 @@ fn rules_are_followed_and_a_bad_file_changes_nothing() {
 fn a_bridge_does_not_start_without_the_rules_and_the_trail_it_was_told_of() {
     let home = guarded(None, &json!({"deny": {}}));
     let said =
-        home.finish(&["serve"]).exits(2).complains(&["rules.json:1:19: \"deny\" cannot be the name of a caller"]);
+        home.finish(&["serve"]).exits(2).complains(&["rules.json:1:18: \"deny\" cannot be the name of a caller"]);
     assert_eq!(said.stdout, "");
     home.finish(&["policy", "check"]).exits(2).complains(&["access.reserved_name"]);
     let home = rules(home, &json!({"a": {"servers": ["mail", "mial"], "tools": {"mail": ["send"]}}}));

@@ -51,7 +51,7 @@ impl Composition {
             .args(arguments)
             .env("CONTAINER_HOST", &self.engine.host)
             .env("BRIDGE_IMAGE", self.image("bridge"))
-            .env("MCP_BRIDGE_PORT", self.port.to_string())
+            .env("BRIDGE_PORT", self.port.to_string())
             .env("BRIDGE_TOKEN", token);
         finish(command, "")
     }
@@ -96,7 +96,8 @@ fn the_composition_of_the_examples_answers_its_client() {
     assert_eq!(image.stdout.trim(), expected);
 
     let added = composition.compose(&["run", "--rm", "--no-deps", "-T", "bridge", "token", "add", "laptop"], "");
-    let token = added.exits(0).stdout.trim().to_owned();
+    // `podman-compose` tells before it what it has made.
+    let token = added.exits(0).stdout.lines().last().expect("a token").to_owned();
     composition.compose(&["up", "--detach", "bridge", "shop"], "").exits(0);
     let client = ["--profile", "client", "run", "--rm", "-T", "client"];
     let answer = composition.compose(&client, &token);
@@ -113,9 +114,9 @@ fn the_composition_of_the_examples_answers_its_client() {
     assert!(finish(outside, "").exits(0).stdout.contains("best: Acme"));
 
     let container = format!("{}_bridge_1", composition.name);
-    composition.podman(&["exec", &container, "mcp-bridge", "health"]).exits(0);
     let status = composition.podman(&["exec", &container, "cat", "/proc/1/status"]).exits(0).stdout;
     let line = |name: &str| status.lines().find_map(|it| it.strip_prefix(name)).unwrap_or_default().trim().to_owned();
     assert_eq!((line("Uid:").as_str(), line("CapBnd:").as_str()), ("10001\t10001\t10001\t10001", "0000000000000000"));
     assert_eq!(line("NoNewPrivs:"), "1");
+    composition.podman(&["exec", &container, "mcp-bridge", "health"]).exits(0);
 }

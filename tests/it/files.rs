@@ -39,6 +39,15 @@ assert os.getcwd() == '/workspace' and os.access('data.csv', os.W_OK)
     let link = json!({"type": "resource_link", "uri": uri, "name": "again.txt"});
     let again = client.report(json!({"code": READ, "files": [link], "timeout": 60}));
     assert_eq!(again["result"], json!({"again.txt": "hello"}), "{again:#}");
+    // Its client may read it, and nothing else below that URI.
+    let read = client.request("resources/read", json!({"uri": uri}));
+    assert_eq!(read["contents"][0]["text"], "hello", "{read}");
+    let blob = client.request("resources/read", json!({"uri": report["files"][2]["uri"]}));
+    assert_eq!(blob["contents"][0]["blob"], STANDARD.encode(&bytes));
+    for other in ["mcp-bridge://uploads/../trust.json", "mcp-bridge://uploads/ba7816bf8f01cfea414140de5dae2223"] {
+        let id = client.send("resources/read", json!({"uri": other}));
+        assert_eq!(client.response(id)["error"]["data"]["code"], "uploads.unknown", "{other}");
+    }
     // The next run has none of them.
     assert_eq!(client.value("import os\n[os.listdir(), list(runtime.files())]"), json!([[], []]));
 });

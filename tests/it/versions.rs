@@ -66,6 +66,9 @@ every_engine!(every_promised_python_runs_the_whole_guest, |engine: &Engine| {
         });
         assert_eq!(report["result"], expected, "{tag}: {report:#}");
         assert_eq!(report["stdout"], "one\ntwo\nthree\n", "{tag}");
+        let file = json!({"name": "größe.txt", "text": "é"});
+        let given = client.report(json!({"code": "[open(path).read() for path in runtime.files()]", "files": [file]}));
+        assert_eq!(given["result"], json!(["é"]), "{tag}: {given:#}");
         // Its own lines, none of ours, whatever the version's way of drawing them.
         let failed = client.report(json!({"code": "def f():\n    return 1 / 0\n\nf()"}));
         let traceback = failed["error"]["traceback"].as_str().expect("a traceback");

@@ -160,8 +160,8 @@ async fn a_stream_that_ends_at_once_is_not_taken_up_a_thousand_times_a_second() 
     let (found, _) = used(&gateway, "r", 2000).await;
     assert_eq!(found, "upstream.call_timeout, perhaps");
     // Two streams, that of the session and that of the call, and a first look at each.
-    let most = 2 * (begun.elapsed().as_millis() / 100 + 1) as usize;
     let found = peer.asked("GET").len();
+    let most = 2 * (begun.elapsed().as_millis() / 100 + 1) as usize;
     assert!(found >= 2 && found <= most, "{found} looks, at most {most}");
     peer.mend();
     works_again("taken up again", &gateway, "r").await;

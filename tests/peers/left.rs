@@ -25,7 +25,7 @@ async fn calls_without_an_answer_hold_nothing() {
         let peer = Peer::start(wire, all_but("tools/call", Act::Deaf)).await;
         let (gateway, upstreams) = gateway(&[("r", &peer)], START);
         gateway.tools("r").await.expect("its list");
-        let calls = join_all((0..30).map(|_| gateway.call("r", "t", no_arguments(), in_ms(2000))));
+        let calls = join_all((0..30).map(|_| gateway.call("r", "t", no_arguments(), in_ms(4000))));
         let (outcomes, ()) = tokio::join!(calls, peer.was_asked("tools/call", 30));
         for outcome in outcomes {
             assert_eq!(outcome.expect_err("no answer").code(), "upstream.call_timeout", "{wire:?}");
@@ -97,7 +97,8 @@ async fn a_list_of_many_large_pages_is_cut() {
 /// Health: one that is only quiet is left in peace, one that does not say that it lives is connected to again.
 #[tokio::test]
 async fn quiet_servers_are_told_from_dead_ones() {
-    let policy = Policy { health_check_interval: Some(Duration::from_millis(300)), ..Policy::default() };
+    // Ten of them pass before a server counts as unused, which its start may take a good part of.
+    let policy = Policy { health_check_interval: Some(Duration::from_secs(1)), ..Policy::default() };
     join_all(EVERY.iter().map(async |wire| {
         let quiet = Peer::start(*wire, |_: &Request| Act::Plain).await;
         let dead = Peer::start(*wire, all_but("ping", Act::Silence)).await;

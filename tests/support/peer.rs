@@ -108,13 +108,16 @@ impl Peer {
                 }
             });
         }
+        let url = format!("http://127.0.0.1:{port}/{path}");
+        // From here on it is gone with the value, if the rest fails too.
+        let peer = Self { url, child, stdout: None, port, command };
         listening.recv_timeout(super::stub::PATIENCE).expect("the server says that it listens");
         // Some say so a moment before it is true.
         let until = Instant::now() + super::stub::PATIENCE;
         while TcpStream::connect(("localhost", port)).is_err() && Instant::now() < until {
             std::thread::yield_now();
         }
-        Self { url: format!("http://127.0.0.1:{port}/{path}"), child, stdout: None, port, command }
+        peer
     }
 
     /// Waits until the tool `sleep` says that it has begun.

@@ -124,7 +124,7 @@ impl Client {
         let body = body(response, ERROR_BODY).await.ok().flatten().unwrap_or_default();
         let words = String::from_utf8_lossy(&body);
         if status == StatusCode::FORBIDDEN {
-            return (self.denied(status, said(&words)).await, body);
+            return (self.denied(status, said(&words)).await, Vec::new());
         }
         (Trouble::status(status.as_u16(), &words, retry_after), body)
     }
