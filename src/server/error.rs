@@ -104,7 +104,11 @@ impl ServerError {
 
     /// The same, for the wire: about a resource.
     pub(super) fn about_resource(&self) -> ErrorData {
-        ErrorData::resource_not_found(self.sentence(), self.data())
+        let mut data = self.data();
+        if let (Some(data), Self::NoResource { uri, .. }) = (&mut data, self) {
+            data["uri"] = uri.as_str().into();
+        }
+        ErrorData::resource_not_found(self.sentence(), data)
     }
 
     fn sentence(&self) -> String {

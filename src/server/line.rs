@@ -123,7 +123,7 @@ fn missing(method: &str) -> ClientError {
     let required: Map<String, Value> = needed(method).map(|name| (name.to_owned(), json!({}))).into_iter().collect();
     ClientError::Answered {
         code: -32021,
-        message: format!("{method} needs what the client did not declare"),
+        message: format!("the client cannot be asked {method}"),
         data: Some(json!({"requiredCapabilities": required})),
     }
 }

@@ -88,6 +88,21 @@ impl Bridge {
         self.pass(about, permit, tool.server, asking, ruled, context).await
     }
 
+    /// The arguments of a tool that are to stand in headers too (`x-mcp-header`, SEP-2243), and what these are called.
+    pub(super) async fn headed(&self, tool: &str) -> Vec<(String, String)> {
+        if !self.direct.expose().has_direct() {
+            return Vec::new();
+        }
+        let (shared, view) = self.seen();
+        let list = self.direct.list(&shared, Kind::Tools).await;
+        let tool = list.find(tool).filter(|tool| direct::shows(&view, Kind::Tools, tool));
+        let properties = tool.and_then(|tool| tool.item.pointer("/inputSchema/properties")?.as_object());
+        let headed = properties.into_iter().flatten().filter_map(|(argument, schema)| {
+            Some((argument.clone(), schema.get("x-mcp-header")?.as_str()?.to_owned()))
+        });
+        headed.collect()
+    }
+
     pub(super) async fn prompt(
         &self,
         name: &str,

@@ -86,3 +86,56 @@ impl Drop for Asks<'_> {
         self.flights.count_asked(&self.id, |asked| asked.saturating_sub(1));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::future::BoxFuture;
+    use serde_json::Value;
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::upstream::client::{Client, ClientError, Party};
+
+    struct Of(&'static str);
+
+    impl Client for Of {
+        fn capabilities(&self) -> Value {
+            Value::Null
+        }
+
+        fn request<'a>(
+            &'a self,
+            _: &'a str,
+            _: Option<Box<RawValue>>,
+        ) -> BoxFuture<'a, Result<Box<RawValue>, ClientError>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn party(&self) -> Party {
+            Party::Caller(self.0.into())
+        }
+
+        fn notify(&self, _: &str, _: Option<Box<RawValue>>) {}
+    }
+
+    #[test]
+    fn a_question_is_that_of_the_newest_request_that_waits_for_nobody() {
+        let flights = Flights::default();
+        let left = |id, caller| flights.left(RequestId::Number(id), None, ClientHandle(Arc::new(Of(caller))));
+        let only = || flights.only().map(|(id, _)| id);
+        assert_eq!(only(), Err(false));
+        left(1, "ann");
+        left(2, "ann");
+        assert_eq!(only(), Ok(RequestId::Number(2)));
+        let asks = flights.asks(RequestId::Number(2));
+        assert_eq!(only(), Ok(RequestId::Number(1)));
+        drop(asks);
+        assert_eq!(only(), Ok(RequestId::Number(2)));
+        left(3, "ben");
+        assert_eq!(only(), Err(true));
+        flights.landed(&RequestId::Number(3));
+        assert_eq!(only(), Ok(RequestId::Number(2)));
+    }
+}

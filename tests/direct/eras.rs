@@ -32,6 +32,14 @@ pub fn wide(era: Era) -> Home {
     with_wide(Home::new().env("MCP_BRIDGE_EXPOSE", "tools"), era, "wide")
 }
 
+/// A home with the server that has the conformance suite's fixtures, its names as they are.
+pub fn fixture(era: Era) -> Home {
+    let script = repo().join("tests/support/fixture_server.py");
+    let year = if era == Era::Older { "2025" } else { "2026" };
+    let entry = json!({"command": "python3", "args": [script, "--era", year], "env": {"PYTHONDONTWRITEBYTECODE": "1"}});
+    Home::new().env("MCP_BRIDGE_EXPOSE", "tools").env("MCP_BRIDGE_PREFIXES", "fixture=").server("fixture", &entry)
+}
+
 /// What a client says that it can.
 pub fn capabilities() -> Value {
     json!({"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {"listChanged": true}})

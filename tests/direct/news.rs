@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::eras::{Era, Talker, wide};
+use crate::eras::{Era, Talker, fixture, wide};
 use crate::pass::{every_pair, list};
 
 #[test]
@@ -117,4 +117,22 @@ fn who_subscribed_to_a_resource_hears_of_it_under_the_uri_it_knows() {
     assert!(talker.client.pending.is_empty(), "{:?}", talker.client.pending);
     let told = talker.call("wide__told", json!({})).to_string();
     assert!(told.contains("resources/unsubscribe"), "{told}");
+}
+
+/// Servers of the newer era tell of a resource on a stream, which the bridge asks for in the older client's place.
+#[test]
+fn a_client_of_the_older_era_watches_a_resource_of_any_server() {
+    for server in Era::BOTH {
+        let home = fixture(server);
+        let mut talker = Talker::new(Era::Older, &home);
+        let uri = "test://watched-resource";
+        talker.request("resources/subscribe", json!({"uri": uri}));
+        let told =
+            |talker: &Talker| talker.client.pending.iter().any(|it| it["method"] == "notifications/resources/updated");
+        // The stream is on its way; once it is there, each change is told.
+        while !told(&talker) {
+            talker.call("test_trigger_resource_change", json!({}));
+        }
+        assert_eq!(talker.client.told_method("notifications/resources/updated")["params"]["uri"], uri);
+    }
 }

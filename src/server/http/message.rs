@@ -133,6 +133,15 @@ impl<'a> Message<'a> {
         serde_json::from_str(params.get(name)?.get()).ok()
     }
 
+    /// One member of `params` that is an object.
+    pub fn object(&self, name: &str) -> Option<serde_json::Map<String, serde_json::Value>> {
+        let mut params: serde_json::Map<String, serde_json::Value> = serde_json::from_str(self.params?.get()).ok()?;
+        match params.remove(name) {
+            Some(serde_json::Value::Object(object)) => Some(object),
+            _ => None,
+        }
+    }
+
     /// `params._meta`, if it is an object.
     pub fn meta(&self) -> Option<serde_json::Map<String, serde_json::Value>> {
         #[derive(Deserialize)]

@@ -19,6 +19,7 @@ mod health;
 mod message;
 mod options;
 mod pace;
+mod params;
 mod reply;
 mod rest;
 mod router;

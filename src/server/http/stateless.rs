@@ -17,6 +17,7 @@ use super::error::HttpError;
 use super::events::{Guard, Reader, answer};
 use super::exchange::Exchange;
 use super::message::{Id, Kind, Message};
+use super::params;
 use super::reply::{self, Reply};
 use super::site::Site;
 use super::stream::Stream;
@@ -65,8 +66,12 @@ pub(super) async fn post(
         return Ok(reply::bytes(StatusCode::NOT_FOUND, reply::JSON, error));
     }
     agree(headers, message)?;
+    let service = site.service_once(&who);
+    if message.method == "tools/call" {
+        params::agree(&service, headers, message).await?;
+    }
     let stream = Arc::new(Stream::new(1));
-    let exchange = Exchange::of_one(site.service_once(&who), Arc::clone(&stream));
+    let exchange = Exchange::of_one(service, Arc::clone(&stream));
     let guard = Alone { exchange: Arc::clone(&exchange), stream: Arc::clone(&stream), id: id.clone() };
     // A bridge that ends need not wait for the end of a subscription.
     let busy = (message.method != "subscriptions/listen").then(|| site.busy.token());
@@ -123,7 +128,7 @@ fn agree(headers: &HeaderMap, message: &Message<'_>) -> Result<(), HttpError> {
 }
 
 /// A header that may stand there once.
-fn header<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, HttpError> {
+pub(super) fn header<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, HttpError> {
     let mut all = headers.get_all(name).iter();
     let wrong = |how: &str| HttpError::Mismatch { reason: format!("the header {name} {how}") };
     let Some(value) = all.next() else { return Ok(None) };
@@ -134,7 +139,7 @@ fn header<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Htt
 }
 
 /// The value of a header that may be wrapped as `=?base64?...?=`, because headers hold little but ASCII.
-fn plain(raw: &str) -> Option<String> {
+pub(super) fn plain(raw: &str) -> Option<String> {
     match raw.strip_prefix("=?base64?").and_then(|inner| inner.strip_suffix("?=")) {
         Some(inner) => String::from_utf8(base64::engine::general_purpose::STANDARD.decode(inner).ok()?).ok(),
         None => Some(raw.to_owned()),
