@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 /// The argument by which an agent may say who it is, where the operator allows that.
 pub const AGENT_ID: &str = "agent_id";
 
+/// How names begin that somebody has proven to have; nobody can give them to himself.
+const PROVEN: [&str; 2] = ["token:", "jwt:"];
+
 /// Longest name of an agent, in characters; it stands in log lines and in the audit trail.
 const LONGEST: usize = 100;
 
@@ -16,7 +19,9 @@ const LONGEST: usize = 100;
 pub fn take_agent_id(arguments: &mut Map<String, Value>) -> Result<Option<String>, String> {
     match arguments.shift_remove(AGENT_ID) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(name)) if is_name(&name) => Ok(Some(name)),
+        Some(Value::String(name)) if is_name(&name) && !PROVEN.iter().any(|kind| name.starts_with(kind)) => {
+            Ok(Some(name))
+        }
         Some(Value::String(_)) => Err("a text that is no name".into()),
         Some(_) => Err("not a text".into()),
     }
@@ -45,7 +50,9 @@ mod tests {
         assert_eq!(taken(with(json!("researcher"))), (Ok(Some("researcher".into())), rest.clone()));
         assert_eq!(taken(with(Value::Null)), (Ok(None), rest.clone()));
         assert_eq!(taken(rest.clone()), (Ok(None), rest.clone()));
-        for wrong in [json!(""), json!(" "), json!("a\nb"), json!("x".repeat(101)), json!(7), json!({})] {
+        for wrong in
+            [json!(""), json!(" "), json!("a\nb"), json!("x".repeat(101)), json!(7), json!({}), json!("token:ci")]
+        {
             let (result, left) = taken(with(wrong.clone()));
             assert!(result.is_err() && left == rest, "{wrong}");
         }

@@ -101,7 +101,11 @@ impl Bridge {
     pub fn reconfigure(&self, found: &Discovery) -> Changes {
         let shared = self.executor.shared();
         let (gateway, changes) = shared.gateway().reconfigured(configs(found));
+        let audience = gateway.upstreams().audience().clone();
         self.executor.share(shared.with(gateway).with_further_names(found.aliases()));
+        if !changes.is_empty() {
+            audience.lists_changed();
+        }
         changes
     }
 

@@ -137,6 +137,7 @@ impl Following {
         let shared = self.bridge.executor.shared();
         if shared.access().replace(rules) {
             tracing::info!("access rules reloaded");
+            shared.gateway().upstreams().audience().lists_changed();
             tell_strangers(&shared);
         } else if by_hand {
             tracing::info!("access rules reloaded: nothing changed");

@@ -12,7 +12,7 @@ use super::bridge::{self, Bridge};
 use super::desk::Desk;
 use super::follow::follow;
 use super::serve::{Served, direct, log_found, mode, opens_in_trouble};
-use super::{Exit, paint, token};
+use super::{Exit, guard, paint, token};
 use crate::discovery::{Key, Problem, gateway_keys};
 use crate::execution::Caller;
 use crate::server::http::{self, Demand, JwtOptions};
@@ -179,6 +179,7 @@ pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
             let who = if listening.demands { "callers need a token" } else { "anybody on this machine may call" };
             tracing::info!("MCP at {scheme}://{}/mcp; {who}", listening.address);
             let opening = opens_in_trouble(&served).abort_handle();
+            let rules = guard::follow(&bridge, &settings);
             let following = follow(&bridge, env, settings, found);
             let draining = listening.draining.clone();
             let signals = tokio::spawn(async move {
@@ -187,7 +188,7 @@ pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
             });
             listening.serve().await;
             signals.abort();
-            following.iter().chain([&opening]).for_each(AbortHandle::abort);
+            following.iter().chain([&opening]).chain(&rules).for_each(AbortHandle::abort);
             Exit::Success
         }
         Err(error) => {

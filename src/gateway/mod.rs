@@ -1,6 +1,6 @@
 //! Will the call survive: every call to a server passes here, through layers whose order one function states.
 //!
-//! [`Gateway::call`] is that function. Each layer is one file; what they know of a server is its `Gate`. Must never know what
+//! [`Gateway::ask`] is that function. Each layer is one file; what they know of a server is its `Gate`. Must never know what
 //! the tools mean to a model (that is `catalog`), nor speak to a process or socket (that is `upstream`). Called by `catalog`
 //! and `broker`.
 

@@ -160,7 +160,7 @@ pub(super) struct Ear {
 
 impl Listener for Ear {
     fn hear(&self, server: &str, news: &News) {
-        if !self.hears || !self.runs.shared().view(self.caller.name()).shows_server(server) {
+        if !self.hears || !self.runs.shared().view(self.caller.who()).shows_server(server) {
             return;
         }
         let (method, params) = match news {
@@ -181,6 +181,13 @@ impl Listener for Ear {
             }
         };
         self.session.push(Heard::Note(method.to_owned(), params));
+    }
+
+    fn lists_changed(&self) {
+        let lists = ["tools", "prompts", "resources"].into_iter().filter(|_| self.hears);
+        for list in lists {
+            self.session.push(Heard::Note(format!("notifications/{list}/list_changed"), Value::Null));
+        }
     }
 
     fn client(&self) -> Option<ClientHandle> {

@@ -29,6 +29,9 @@ pub trait Listener: Send + Sync {
     /// Must not wait: it is told between two messages of a server.
     fn hear(&self, server: &str, news: &News);
 
+    /// Servers came or went, or what may be used of them is another.
+    fn lists_changed(&self);
+
     /// The client, where it can be asked outside of its own requests.
     fn client(&self) -> Option<ClientHandle>;
 }
@@ -110,6 +113,12 @@ impl Audience {
         for listener in self.listeners() {
             listener.hear(server, news);
         }
+    }
+
+    /// Tells everybody that all lists are to be read again.
+    pub fn lists_changed(&self) {
+        self.0.changes.fetch_add(1, Ordering::AcqRel);
+        self.listeners().iter().for_each(|listener| listener.lists_changed());
     }
 
     /// The only client there is.

@@ -13,6 +13,7 @@ mod raw;
 #[path = "../support/real.rs"]
 mod real;
 mod rest;
+mod rules;
 mod sessions;
 mod stateless;
 mod ws;

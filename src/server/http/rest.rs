@@ -20,8 +20,8 @@ use super::stream::{Ready, Stream};
 /// Every tool that this caller may call.
 pub(super) async fn tools(site: &Arc<Site>, who: &Who) -> Reply {
     let (tools, unavailable) = site.desk.tools(&who.caller).await;
-    let own = serde_json::to_value(site.own_tool()).unwrap_or_default();
-    let tools: Vec<Value> = std::iter::once(own).chain(tools).collect();
+    let own = site.own_tool(who).map(|tool| serde_json::to_value(tool).unwrap_or_default());
+    let tools: Vec<Value> = own.into_iter().chain(tools).collect();
     reply::json(StatusCode::OK, &json!({"tools": tools, "unavailable": unavailable}))
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn call(site: &Arc<Site>, who: &Who, request: Request<Incoming>
         hint: "send {\"name\": \"server__tool\", \"arguments\": {...}}".into(),
     })?;
     let arguments = call.arguments.unwrap_or_default();
-    let result = if call.name == site.own_tool().name {
+    let result = if site.own_tool(who).is_some_and(|tool| tool.name == call.name) {
         run(site, who, &call.name, &arguments).await?
     } else {
         site.desk.call(&who.caller, &call.name, arguments).await?.get().to_owned()

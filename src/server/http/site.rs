@@ -91,9 +91,11 @@ impl Site {
         self.serving(who, Arc::default())
     }
 
-    /// `run_python`, as MCP lists it.
-    pub fn own_tool(&self) -> rmcp::model::Tool {
-        definition(self.template.runs.chain())
+    /// `run_python`, as MCP lists it, where this caller is offered it.
+    pub fn own_tool(&self, who: &Who) -> Option<rmcp::model::Tool> {
+        let (runs, tool) = (&self.template.runs, definition(self.template.runs.chain()));
+        let is_offered = self.template.direct.expose().has_code() && runs.offers(&who.caller, &tool.name);
+        is_offered.then_some(tool)
     }
 
     /// The service for one request by itself. What becomes a task of it belongs to the caller, who asks for it in another request.

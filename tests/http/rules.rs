@@ -1,0 +1,76 @@
+//! Rules, direct tools and the audit trail together, as a team meets them: callers known by their tokens.
+
+use serde_json::{Value, json};
+
+use super::bridge::{Bridge, eventually, home, run, text};
+use super::raw::{Request, hello};
+
+/// The trail's lines of this kind.
+fn trail(bridge: &Bridge, kind: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(bridge.home.path().join("audit.jsonl")).unwrap_or_default();
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["kind"] == kind).collect()
+}
+
+fn names(listed: &Value) -> Vec<&str> {
+    let tools = listed["tools"].as_array().or_else(|| listed["result"]["tools"].as_array()).expect("tools");
+    tools.iter().filter_map(|tool| tool["name"].as_str()).collect()
+}
+
+#[test]
+fn each_caller_has_its_own_part_of_the_servers_and_the_trail_says_who_did_what() {
+    let home = home();
+    let rules = home.path().join("rules.json");
+    let write = |tools: Value| {
+        let rules_now = json!({"access_rules": {
+            "token:reader": {"servers": ["stub"], "tools": tools},
+            "token:all": {"servers": "*", "tools": "*"},
+        }});
+        std::fs::write(&rules, rules_now.to_string()).expect("rules");
+    };
+    write(json!({"stub": ["echo"]}));
+    let [reader, all] =
+        ["reader", "all"].map(|name| text(&run(home.path(), &["token", "add", name]).stdout).trim().to_owned());
+    let (path, audit) = (rules.display().to_string(), home.path().join("audit.jsonl").display().to_string());
+    let env = [("MCP_BRIDGE_ACCESS", path.as_str()), ("MCP_BRIDGE_AUDIT", audit.as_str())];
+    let bridge = Bridge::with(home, &["--expose", "both"], &env);
+
+    // The same part by MCP and by REST.
+    let opened = Request::rpc(1, "initialize", hello("2025-11-25")).bearer(&reader).ask(bridge.port);
+    let session = opened.header("mcp-session-id").expect("a session").to_owned();
+    let rpc = |id: u64, method: &str, params: Value| {
+        Request::rpc(id, method, params).session(&session).bearer(&reader).ask(bridge.port).json()
+    };
+    let listed = rpc(2, "tools/list", json!({}));
+    let own = ["run_python", "list_servers", "get_server_tools", "search_tools"];
+    assert_eq!(names(&listed), [&own[..], &["stub__echo"]].concat());
+    let rest = Request::new("GET", "/tools").bearer(&reader).ask(bridge.port).json();
+    assert_eq!(names(&rest), ["run_python", "stub__echo"]);
+    let everything = Request::new("GET", "/tools").bearer(&all).ask(bridge.port).json();
+    assert!(names(&everything).contains(&"stub__fail"), "{everything}");
+
+    // What is denied is not there, in any way to ask for it, and the trail knows.
+    let echoed = rpc(3, "tools/call", json!({"name": "stub__echo", "arguments": {"text": "x"}}));
+    assert_eq!(echoed["result"]["structuredContent"]["arguments"]["text"], "x", "{echoed}");
+    let hidden = rpc(4, "tools/call", json!({"name": "stub__fail", "arguments": {}}));
+    let unknown = rpc(5, "tools/call", json!({"name": "stub__none", "arguments": {}}));
+    assert_eq!((&hidden["error"]["code"], &unknown["error"]["code"]), (&json!(-32602), &json!(-32602)));
+    let called = Request::new("POST", "/tools/call").json(&json!({"name": "stub__fail", "arguments": {}}));
+    assert_eq!(called.bearer(&reader).ask(bridge.port).status, 404);
+    let code = "await mcp_stub.fail()";
+    let ran = rpc(6, "tools/call", json!({"name": "run_python", "arguments": {"code": code}}));
+    assert_eq!(ran["result"]["structuredContent"]["error"]["type"], "ToolNotFound", "{ran}");
+    eventually("five lines", || (trail(&bridge, "call").len() == 4 && trail(&bridge, "run").len() == 1).then_some(()));
+    let calls = trail(&bridge, "call");
+    let said: Vec<_> = calls.iter().map(|line| [&line["caller"], &line["tool"], &line["outcome"]]).collect();
+    let (by, denied) = (json!("token:reader"), json!("denied"));
+    let (echo, fail, ok) = (json!("echo"), json!("fail"), json!("ok"));
+    assert_eq!(said, [[&by, &echo, &ok], [&by, &fail, &denied], [&by, &fail, &denied], [&by, &fail, &denied]]);
+    assert!(calls.iter().all(|line| line["arguments_sha256"].is_string()), "{calls:#?}");
+
+    // Other rules count at once.
+    write(json!({"stub": ["echo", "go"]}));
+    eventually("the other rules", || names(&rpc(7, "tools/list", json!({}))).contains(&"stub__go").then_some(()));
+    let verified = run(bridge.home.path(), &["audit", "verify", &audit]);
+    assert!(verified.status.success(), "{verified:?}");
+}
