@@ -56,7 +56,10 @@ impl Seen {
         if self.view.shows_all(&server.name) {
             return server.state.tools();
         }
-        self.known_catalog(&server.name).map(|catalog| catalog.tools().len())
+        let known = self.shared.gateway().upstreams().known_tools(&server.name)?;
+        let ruled =
+            known.tools.iter().map(|tool| self.view.decide(&server.name, &tool.name, tool.annotations.as_ref()));
+        Some(ruled.filter(|ruled| !ruled.is_denied()).count())
     }
 
     /// What is wrong with a server; its code alone where the words could name a tool that is not there.

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::bridge::Bridge;
 use crate::access::Decision;
-use crate::audit::Account;
-use crate::broker::{Behalf, Broker, Names, Shared};
+use crate::audit::{Account, Health, Trail};
+use crate::broker::{Behalf, Broker, Names, Seen, Shared};
 use crate::execution::Caller;
 use crate::gateway::{BreakerState, ServerSummary};
 use crate::guest::{Answer, Operation, Refusal, ToolCall};
@@ -30,10 +30,12 @@ pub(super) struct Desk {
 
 impl http::Desk for Desk {
     fn servers(&self, caller: &Caller) -> Vec<ServerFacts> {
-        let shared = self.bridge.executor.shared();
-        let view = shared.view(caller.who());
-        let all = shared.gateway().servers().into_iter();
-        all.filter(|server| view.shows_server(&server.name)).map(facts).collect()
+        let seen = self.bridge.seen(caller);
+        seen.servers().into_iter().map(|server| facts(&seen, server)).collect()
+    }
+
+    fn trail(&self) -> Option<Health> {
+        self.bridge.executor.shared().trail().map(Trail::health)
     }
 
     fn tools<'a>(&'a self, caller: &'a Caller) -> BoxFuture<'a, (Vec<Value>, Vec<Value>)> {
@@ -112,6 +114,8 @@ fn refused(refusal: Refusal) -> HttpError {
     let status = match refusal.kind {
         "ServerNotFound" | "ToolNotFound" => 404,
         "InvalidArguments" | "InvalidRequest" => 400,
+        "CallDenied" => 403,
+        "CallLimit" => 429,
         "ServerUnavailable" => 503,
         "CallTimeout" => 504,
         _ => 502,
@@ -120,18 +124,18 @@ fn refused(refusal: Refusal) -> HttpError {
     HttpError::Tool { status, code: refusal.code, message: refusal.message, hint }
 }
 
-fn facts(seen: ServerSummary) -> ServerFacts {
+fn facts(seen: &Seen, server: ServerSummary) -> ServerFacts {
     /// Of a server's last words enough to know what it is about.
     const LONGEST: usize = 1000;
-    let failed = matches!(seen.state, ServerState::Failed { .. });
+    let failed = matches!(server.state, ServerState::Failed { .. });
     ServerFacts {
-        state: seen.state.word().to_owned(),
-        breaker: seen.breaker.word().to_owned(),
-        tools: seen.state.tools(),
-        error: seen.error().map(|error| error.chars().take(LONGEST).collect()),
-        next_try_s: seen.next_try().map(|wait| wait.as_secs_f64()),
-        down: failed || !matches!(seen.breaker, BreakerState::Closed),
-        name: seen.name,
+        state: server.state.word().to_owned(),
+        breaker: server.breaker.word().to_owned(),
+        tools: seen.tools(&server),
+        error: seen.error(&server).map(|error| error.chars().take(LONGEST).collect()),
+        next_try_s: server.next_try().map(|wait| wait.as_secs_f64()),
+        down: failed || !matches!(server.breaker, BreakerState::Closed),
+        name: server.name,
     }
 }
 

@@ -49,6 +49,10 @@ fn each_caller_has_its_own_part_of_the_servers_and_the_trail_says_who_did_what()
     let everything = Request::new("GET", "/tools").bearer(&all).ask(bridge.port).json();
     assert!(names(&everything).contains(&"stub__fail"), "{everything}");
 
+    // A server has as many tools as the caller may use.
+    let health = Request::new("GET", "/health").bearer(&reader).ask(bridge.port).json();
+    assert_eq!((&health["servers"][0]["tools"], &health["audit"]["missing"]), (&json!(1), &json!(0)), "{health}");
+
     // What is denied is not there, in any way to ask for it, and the trail knows.
     let echoed = rpc(3, "tools/call", json!({"name": "stub__echo", "arguments": {"text": "x"}}));
     assert_eq!(echoed["result"]["structuredContent"]["arguments"]["text"], "x", "{echoed}");

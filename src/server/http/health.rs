@@ -9,6 +9,7 @@ use super::auth::Who;
 use super::counts::gauge;
 use super::reply::{self, Reply};
 use super::site::{ServerFacts, Site};
+use crate::audit::Health;
 
 /// `?live` asks only whether the process answers. Else 503 says that it takes no new requests. What the servers are called, and what is
 /// wrong with them, is for callers who may use them.
@@ -18,7 +19,8 @@ pub(super) fn health(site: &Arc<Site>, who: Option<&Who>, query: &str) -> Reply 
     }
     let draining = site.draining.is_cancelled();
     let servers = who.map(|who| site.desk.servers(&who.caller));
-    let down = servers.iter().flatten().any(|server| server.down);
+    let trail = who.and_then(|_| site.desk.trail());
+    let down = servers.iter().flatten().any(|server| server.down) || trail.iter().any(|trail| trail.trouble.is_some());
     let word = match (draining, down) {
         (true, _) => "draining",
         (false, true) => "degraded",
@@ -27,6 +29,9 @@ pub(super) fn health(site: &Arc<Site>, who: Option<&Who>, query: &str) -> Reply 
     let mut body = json!({"status": word, "version": env!("CARGO_PKG_VERSION")});
     if let Some(servers) = servers {
         body["servers"] = servers.iter().map(told).collect::<Value>();
+    }
+    if let Some(Health { missing, breaks, trouble }) = trail {
+        body["audit"] = json!({"missing": missing, "breaks": breaks, "trouble": trouble});
     }
     let status = if draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     reply::json(status, &body)
@@ -62,6 +67,10 @@ pub(super) fn metrics(site: &Arc<Site>, who: &Who) -> Reply {
         Some(usize::from(server.breaker != "closed"))
     });
     family("mcp_bridge_server_tools", "Tools that the server has listed.", |server| server.tools);
+    if let Some(trail) = site.desk.trail() {
+        let missing = usize::try_from(trail.missing).unwrap_or(usize::MAX);
+        text += &gauge("mcp_bridge_audit_missing", "Lines that the audit trail could not take.", missing);
+    }
     reply::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text)
 }
 

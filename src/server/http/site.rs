@@ -15,6 +15,7 @@ use super::error::HttpError;
 use super::options::Options;
 use super::pace::Pace;
 use super::sessions::Sessions;
+use crate::audit::Health;
 use crate::execution::Caller;
 use crate::server::{Bridge, Tasks, definition};
 
@@ -22,6 +23,8 @@ use crate::server::{Bridge, Tasks, definition};
 pub trait Desk: Send + Sync + 'static {
     /// The servers that this caller may see, with how they fare. Starts none.
     fn servers(&self, caller: &Caller) -> Vec<ServerFacts>;
+    /// How the audit trail fares, where there is one.
+    fn trail(&self) -> Option<Health>;
     /// Their tools as `server__tool`, definitions as the servers wrote them; and which servers could not list theirs, and why.
     fn tools<'a>(&'a self, caller: &'a Caller) -> BoxFuture<'a, (Vec<Value>, Vec<Value>)>;
     /// Calls `server__tool`; the `CallToolResult` as the server sent it.
