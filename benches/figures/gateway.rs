@@ -49,8 +49,6 @@ impl Target {
         let address = format!("127.0.0.1:{port}");
         let mut command = home.command(&["start", "--http", &address, "--expose", "tools"]);
         command.env("MCP_BRIDGE_POOL", "0");
-        // The load comes from one address on purpose.
-        command.env("MCP_BRIDGE_HTTP_RATE", "0");
         if audited {
             command.env("MCP_BRIDGE_AUDIT", home.path().join("audit.jsonl"));
         }
