@@ -1,7 +1,8 @@
 """The bridge as the official conformance suite's client under test: `client.py BRIDGE ADDRESS`.
 
 The server at ADDRESS becomes the only one the bridge knows. Where the scenario is about access, a login is made first, by a browser that
-agrees to everything. Then a program lists the server's tools and calls each, with arguments made from its schema or given by the scenario.
+agrees to everything. Then a program lists the server's tools and calls each, with arguments made from its schema or given by the scenario. Where the
+scenario asks its user, the program is that of a client which answers with the defaults of the form.
 """
 
 import json
@@ -37,6 +38,39 @@ for name, arguments in calls:
         print(name, "failed:", error)
 '''
 
+# In these the server asks the client's user.
+ASKS = ["elicitation-sep1034-client-defaults", "sep-2322-client-request-state"]
+
+
+def filled_in(form):
+    fields = form.get("properties", {})
+    return {name: field.get("default", {"boolean": True, "string": "text"}.get(field.get("type"), 1)) for name, field in fields.items()}
+
+
+def run_as_client(command, code):
+    """Calls `run_python` over stdio, and says yes to every question meanwhile."""
+    with subprocess.Popen(command, env=env, cwd=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def send(**message):
+            process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+            process.stdin.flush()
+
+        about = {"name": "user", "version": "1"}
+        send(id=1, method="initialize", params={"protocolVersion": "2025-11-25", "capabilities": {"elicitation": {"form": {}}}, "clientInfo": about})
+        for line in process.stdout:
+            message = json.loads(line)
+            if message.get("method") == "elicitation/create":
+                send(id=message["id"], result={"action": "accept", "content": filled_in(message["params"].get("requestedSchema", {}))})
+            elif message.get("id") == 1:
+                send(method="notifications/initialized")
+                send(id=2, method="tools/call", params={"name": "run_python", "arguments": {"code": code}})
+            elif message.get("id") == 2:
+                print(json.dumps(message, indent=1))
+                process.stdin.close()
+                return 1 if message.get("result", {}).get("isError", True) else 0
+    return 1
+
+
 bridge, address = sys.argv[1], sys.argv[-1]
 scenario = os.environ.get("MCP_CONFORMANCE_SCENARIO", "")
 context = json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT", "{}"))
@@ -68,6 +102,8 @@ with tempfile.TemporaryDirectory() as home:
 
     if scenario.startswith("auth/") and login():
         sys.exit(1)
+    if scenario in ASKS:
+        sys.exit(run_as_client([bridge, "serve"], program))
     for _ in range(2):
         run = subprocess.run([bridge, "run", "-s", "r", "-c", program], env=env, cwd=home, timeout=60, capture_output=True, text=True)
         print(run.stdout, run.stderr)
