@@ -46,11 +46,6 @@ impl Access {
         self.rules.subscribe()
     }
 
-    /// Whether anything is kept from anybody.
-    pub fn has_rules(&self) -> bool {
-        self.rules.borrow().is_some()
-    }
-
     /// The rules themselves.
     pub fn rules(&self) -> Option<Arc<Rules>> {
         self.rules.borrow().clone()

@@ -59,6 +59,23 @@ pub struct Record {
 }
 
 impl Record {
+    /// Of a use that is not made: refused by the rules, or for the reason that `code` names.
+    pub fn not_made(kind: Kind, server: &str, name: &str, decision: &'static str, rule: &str, code: &str) -> Self {
+        Self {
+            kind,
+            server: server.to_owned(),
+            name: name.to_owned(),
+            decision,
+            rule: rule.to_owned(),
+            outcome: if decision == "deny" { "denied".to_owned() } else { code.to_owned() },
+            duration: Duration::ZERO,
+            request_bytes: 0,
+            result_bytes: 0,
+            calls: None,
+            passed: None,
+        }
+    }
+
     /// The line of the log. Never a value of arguments or results.
     pub(super) fn log(&self, caller: &str) {
         let duration_ms = self.duration.as_secs_f64() * 1000.0;

@@ -102,19 +102,8 @@ impl Broker {
 
     /// Records a call that is not made.
     fn note(&self, server: &str, tool: &str, ruled: &Ruled, arguments: &Map<String, Value>, refusal: &Refusal) {
-        self.account.write(Record {
-            kind: Kind::Call,
-            server: server.to_owned(),
-            name: tool.to_owned(),
-            decision: ruled.decision.word(),
-            rule: ruled.rule.clone(),
-            outcome: if ruled.is_denied() { "denied".to_owned() } else { refusal.code.to_owned() },
-            duration: Duration::ZERO,
-            request_bytes: 0,
-            result_bytes: 0,
-            calls: None,
-            passed: self.account.passed(arguments),
-        });
+        let record = Record::not_made(Kind::Call, server, tool, ruled.decision.word(), &ruled.rule, refusal.code);
+        self.account.write(Record { passed: self.account.passed(arguments), ..record });
     }
 
     /// The call's own timeout, else the server's, else the default; never past the run's end.

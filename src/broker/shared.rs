@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::access::{Access, View};
-use crate::audit::Trail;
+use crate::audit::{Account, Trail};
 use crate::catalog::{ServerCatalog, ToolDefinition};
 use crate::gateway::{Gateway, GatewayError};
 use crate::upstream::{ServerTools, ToolInfo};
@@ -66,6 +66,13 @@ impl Shared {
     /// Where uses are recorded, if anywhere.
     pub fn trail(&self) -> Option<&Trail> {
         self.trail.as_ref()
+    }
+
+    /// Where the lines of a run that begins now go, or of a request that stands alone.
+    pub fn account(&self, caller: &str) -> Account {
+        // Random bytes are fetched from the system: not where nobody reads them.
+        let run = self.trail.as_ref().map_or_else(String::new, |_| uuid::Uuid::new_v4().to_string());
+        Account::new(caller, &run, self.trail.clone())
     }
 
     pub fn names(&self) -> &Arc<Names> {

@@ -10,8 +10,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::bridge::Bridge;
-use crate::access::Decision;
-use crate::audit::{Account, Health, Trail};
+use crate::audit::{Health, Trail};
 use crate::broker::{Behalf, Broker, Names, Seen, Shared};
 use crate::execution::Caller;
 use crate::gateway::{BreakerState, ServerSummary};
@@ -49,10 +48,12 @@ impl http::Desk for Desk {
             for (name, list) in names.iter().zip(lists) {
                 match list {
                     Ok(list) => tools.extend(list.tools.iter().filter_map(|tool| {
-                        let ruled = view.decide(name, &tool.name, tool.annotations.as_ref());
+                        if view.decide(name, &tool.name, tool.annotations.as_ref()).is_denied() {
+                            return None;
+                        }
                         let mut raw = tool.raw.clone();
                         *raw.get_mut("name")? = Value::from(format!("{name}{BETWEEN}{}", tool.name));
-                        (ruled.decision != Decision::Deny).then_some(raw)
+                        Some(raw)
                     })),
                     Err(error) => unavailable.push(json!({
                         "server": name, "code": error.code(), "error": error.to_string(), "hint": error.hint(),
@@ -96,9 +97,7 @@ pub(super) async fn call(
     tool: String,
     arguments: Map<String, Value>,
 ) -> Result<Box<RawValue>, Refusal> {
-    let run = uuid::Uuid::new_v4().to_string();
-    let account = Account::new(caller.who(), &run, shared.trail().cloned());
-    let behalf = Behalf { view: shared.view(caller.who()), account, client };
+    let behalf = Behalf { view: shared.view(caller.who()), account: shared.account(caller.who()), client };
     let broker = Broker::new(Arc::clone(shared), &behalf, None, Instant::now() + timeout);
     let call = ToolCall { server, tool, exact: false, args: Vec::new(), kwargs: arguments };
     Arc::new(broker).answer(Operation::CallTool(call)).await

@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
 use super::bridge::Bridge;
 use super::{Exit, paint};
 use crate::access::{self, Access, AccessError, ITSELF, Ruled, Rules};
-use crate::audit::{Account, Kind, Options, Record, Trail};
+use crate::audit::{Kind, Options, Record, Trail};
 use crate::broker::Shared;
 use crate::execution::Caller;
 use crate::reload;
@@ -69,7 +68,7 @@ pub(super) fn tell_strangers(shared: &Shared) {
 pub(super) fn note_hidden(shared: &Shared, caller: &Caller, asked: &str) {
     let view = shared.view(caller.who());
     if let Some(server) = shared.names().resolve(asked).filter(|server| !view.shows_server(server)) {
-        note(shared, caller, Kind::Run, (server, ""), view.decide(server, "", None));
+        note(shared, caller, Kind::Run, (server, ""), &view.decide(server, "", None));
     }
 }
 
@@ -77,26 +76,13 @@ pub(super) fn note_hidden(shared: &Shared, caller: &Caller, asked: &str) {
 pub(super) fn note_own(shared: &Shared, caller: &Caller, tool: &str) {
     let ruled = shared.view(caller.who()).decide_own(tool);
     if ruled.is_denied() {
-        note(shared, caller, Kind::Call, (ITSELF, tool), ruled);
+        note(shared, caller, Kind::Call, (ITSELF, tool), &ruled);
     }
 }
 
-fn note(shared: &Shared, caller: &Caller, kind: Kind, (server, name): (&str, &str), ruled: Ruled) {
-    // A run that was refused has an id too.
-    let run = uuid::Uuid::new_v4().to_string();
-    Account::new(caller.who(), &run, shared.trail().cloned()).write(Record {
-        kind,
-        server: server.to_owned(),
-        name: name.to_owned(),
-        decision: ruled.decision.word(),
-        rule: ruled.rule,
-        outcome: "denied".into(),
-        duration: Duration::ZERO,
-        request_bytes: 0,
-        result_bytes: 0,
-        calls: None,
-        passed: None,
-    });
+fn note(shared: &Shared, caller: &Caller, kind: Kind, (server, name): (&str, &str), ruled: &Ruled) {
+    let record = Record::not_made(kind, server, name, ruled.decision.word(), &ruled.rule, "denied");
+    shared.account(caller.who()).write(record);
 }
 
 /// Follows the file of rules, if there is one: at changes, unless that is switched off, and at SIGHUP.

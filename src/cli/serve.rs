@@ -42,33 +42,12 @@ pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
     };
     let served = Arc::new(Served::new(&bridge, &settings));
     let closing = CancellationToken::new();
-    let server = server::Bridge {
-        runs: Arc::clone(&served) as Arc<dyn Runs>,
-        direct: Arc::new(direct(&settings, &bridge)),
-        parked: Arc::default(),
-        session: Arc::default(),
-        caller: guard::caller(&settings),
-        timeout: settings.timeout,
-        max_timeout: settings.max_timeout,
-        mode: mode(settings.output_mode),
-        task_after: settings.task_after,
-        closing: closing.clone(),
-        hung_up: CancellationToken::new(),
-        tasks: Arc::default(),
-    };
-    let opening = opens_in_trouble(&served).abort_handle();
-    let rules = guard::follow(&bridge, &settings);
-    let following = follow(&bridge, env, settings, found);
-    let stop = closing.clone();
-    let signals = tokio::spawn(async move {
-        bridge::terminated().await;
-        stop.cancel();
-    });
-    let ended = server::serve(server).await;
+    let service = served.service(&settings, guard::caller(&settings), &closing);
+    let attending = served.attend(env, settings, found, &closing);
+    let ended = server::serve(service).await;
     closing.cancel();
     served.close();
-    signals.abort();
-    following.iter().chain([&opening]).chain(&rules).for_each(AbortHandle::abort);
+    attending.iter().for_each(AbortHandle::abort);
     bridge.shutdown().await;
     match ended {
         Ok(()) => Exit::Success,
@@ -107,6 +86,49 @@ impl Served {
         }
     }
 
+    /// What answers this caller, until `closing`.
+    pub(super) fn service(
+        self: &Arc<Self>,
+        settings: &Settings,
+        caller: Caller,
+        closing: &CancellationToken,
+    ) -> server::Bridge {
+        server::Bridge {
+            runs: Arc::clone(self) as Arc<dyn Runs>,
+            direct: Arc::new(direct(settings, &self.bridge)),
+            parked: Arc::default(),
+            session: Arc::default(),
+            caller,
+            timeout: settings.timeout,
+            max_timeout: settings.max_timeout,
+            mode: mode(settings.output_mode),
+            task_after: settings.task_after,
+            closing: closing.clone(),
+            hung_up: CancellationToken::new(),
+            tasks: Arc::default(),
+        }
+    }
+
+    /// What goes on beside the answering, in tasks of its own: a signal to end cancels `end`, the door opens in trouble, the file of
+    /// rules and the config files are followed.
+    pub(super) fn attend(
+        self: &Arc<Self>,
+        env: Environment,
+        settings: Settings,
+        found: Discovery,
+        end: &CancellationToken,
+    ) -> Vec<AbortHandle> {
+        let end = end.clone();
+        let signals = tokio::spawn(async move {
+            bridge::terminated().await;
+            end.cancel();
+        });
+        let opening = opens_in_trouble(self);
+        let rules = guard::follow(&self.bridge, &settings);
+        let files = follow(&self.bridge, env, settings, found);
+        [signals.abort_handle(), opening.abort_handle()].into_iter().chain(rules).chain(files).collect()
+    }
+
     /// Opens the door, once. Runs do without one.
     fn open(&self) {
         #[cfg(unix)]
@@ -131,7 +153,7 @@ impl Served {
 }
 
 /// Opens the door when a server fails: there is something to tell.
-pub(super) fn opens_in_trouble(served: &Arc<Served>) -> tokio::task::JoinHandle<()> {
+fn opens_in_trouble(served: &Arc<Served>) -> tokio::task::JoinHandle<()> {
     let served = Arc::clone(served);
     tokio::spawn(async move {
         // Not the set of servers: it would be kept until then.
@@ -196,7 +218,7 @@ pub(super) fn log_found(found: &Discovery) {
 }
 
 /// What clients are offered; prefixes for servers that are not there are said.
-pub(super) fn direct(settings: &Settings, bridge: &Bridge) -> Direct {
+fn direct(settings: &Settings, bridge: &Bridge) -> Direct {
     let expose = match settings.expose {
         settings::Expose::Code => Expose::Code,
         settings::Expose::Tools => Expose::Tools,

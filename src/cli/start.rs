@@ -10,13 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::bridge::{self, Bridge};
 use super::desk::Desk;
-use super::follow::follow;
-use super::serve::{Served, direct, log_found, mode, opens_in_trouble};
-use super::{Exit, guard, paint, token};
+use super::serve::{Served, log_found};
+use super::{Exit, paint, token};
 use crate::discovery::{Key, Problem, gateway_keys};
 use crate::execution::Caller;
 use crate::server::http::{self, Demand, JwtOptions};
-use crate::server::{self, Runs};
 use crate::settings::{Environment, Http, HttpAuth, Settings, VARIABLES};
 
 #[derive(Args, Debug)]
@@ -158,37 +156,16 @@ pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
     bridge.executor.shared().gateway().upstreams().audience().offers_everything();
     let served = Arc::new(Served::new(&bridge, &settings));
     let closing = CancellationToken::new();
-    let template = server::Bridge {
-        runs: Arc::clone(&served) as Arc<dyn Runs>,
-        direct: Arc::new(direct(&settings, &bridge)),
-        parked: Arc::default(),
-        session: Arc::default(),
-        caller: Caller::anonymous(),
-        timeout: settings.timeout,
-        max_timeout: settings.max_timeout,
-        mode: mode(settings.output_mode),
-        task_after: settings.task_after,
-        closing: closing.clone(),
-        hung_up: CancellationToken::new(),
-        tasks: Arc::default(),
-    };
+    let template = served.service(&settings, Caller::anonymous(), &closing);
     let desk = Arc::new(Desk { bridge: Arc::clone(&bridge), max_timeout: settings.max_timeout });
     let exit = match http::listen(options(&settings), template, desk).await {
         Ok(listening) => {
             let scheme = if settings.http.tls.is_some() { "https" } else { "http" };
             let who = if listening.demands { "callers need a token" } else { "anybody on this machine may call" };
             tracing::info!("MCP at {scheme}://{}/mcp; {who}", listening.address);
-            let opening = opens_in_trouble(&served).abort_handle();
-            let rules = guard::follow(&bridge, &settings);
-            let following = follow(&bridge, env, settings, found);
-            let draining = listening.draining.clone();
-            let signals = tokio::spawn(async move {
-                bridge::terminated().await;
-                draining.cancel();
-            });
+            let attending = served.attend(env, settings, found, &listening.draining);
             listening.serve().await;
-            signals.abort();
-            following.iter().chain([&opening]).chain(&rules).for_each(AbortHandle::abort);
+            attending.iter().for_each(AbortHandle::abort);
             Exit::Success
         }
         Err(error) => {

@@ -19,8 +19,7 @@ impl Executor {
     pub(super) fn behalf(&self, caller: &Caller, request: &RunRequest) -> Behalf {
         let shared = self.shared();
         let view = shared.view(caller.who());
-        let account = Account::new(caller.who(), &uuid::Uuid::new_v4().to_string(), shared.trail().cloned());
-        Behalf { view, account, client: request.client.clone() }
+        Behalf { view, account: shared.account(caller.who()), client: request.client.clone() }
     }
 
     /// Holds a run to what its caller may: cuts its deadline, and counts it while the value lives.

@@ -3,7 +3,6 @@
 use std::io;
 
 use serde::Serialize;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{Called, GatewayError};
@@ -42,7 +41,7 @@ pub(super) struct Audit<'a> {
 impl<'a> Audit<'a> {
     /// `tool`: what is used; the name of a tool or prompt, or a URI.
     pub(super) fn begin(granted: &'a Granted, server: &'a str, asking: &Asking, tool: &'a str) -> Self {
-        let arguments = asking.params.get("arguments").and_then(Value::as_object);
+        let arguments = asking.arguments();
         let passed = granted.account.passed(arguments.unwrap_or(&asking.params));
         let kind = match asking.method {
             "tools/call" => Kind::Call,

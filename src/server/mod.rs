@@ -31,5 +31,5 @@ pub use parked::Parked;
 pub use session::Session;
 pub use stdio::serve;
 pub use tasks::Tasks;
-pub use tool::definition;
+pub use tool::{NAME, definition};
 pub use wire::{Wire, serve_messages};

@@ -214,8 +214,8 @@ impl Bridge {
         let permit = self.permit(&self.caller);
         if self.direct.expose().has_direct() {
             let list = self.direct.list(&permit.shared, Kind::Templates).await;
-            if let Some(entry) = list.find(text).filter(|it| direct::shows(&permit.view, Kind::Templates, it)) {
-                let ruled = direct::ruled(&permit.view, Kind::Templates, entry);
+            let ruled = list.find(text).map(|it| (it, direct::ruled(&permit.view, Kind::Templates, it)));
+            if let Some((entry, ruled)) = ruled.filter(|(_, ruled)| !ruled.is_denied()) {
                 return Ok((permit, Placed { server: entry.server.clone(), uri: entry.own.clone() }, ruled));
             }
         }
@@ -253,10 +253,11 @@ impl Bridge {
         let outcome = async move {
             let is_call = asking.is_call();
             if is_call {
-                let (tool, arguments) = (asking.subject(), asking.arguments());
-                let may = permit.wait(&ruled, &client, (&server, tool), &arguments, deadline).await;
+                let none = Map::new();
+                let (tool, arguments) = (asking.subject(), asking.arguments().unwrap_or(&none));
+                let may = permit.wait(&ruled, &client, (&server, tool), arguments, deadline).await;
                 if let Err(withheld) = may {
-                    permit.note(audit::Kind::Call, &server, tool, &ruled, withheld.code, &arguments);
+                    permit.note(audit::Kind::Call, &server, tool, &ruled, withheld.code, arguments);
                     return raw(&refused(&withheld.message, withheld.code));
                 }
             }

@@ -1,7 +1,6 @@
 //! By what right, and on whose account, something of a server's own is used directly.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
@@ -32,9 +31,7 @@ impl Bridge {
     pub(super) fn permit(&self, caller: &Caller) -> Permit {
         let shared = self.runs.shared();
         let view = shared.view(caller.who());
-        // A request by itself is a run of one call.
-        let run = shared.trail().map_or_else(String::new, |_| uuid::Uuid::new_v4().to_string());
-        let account = Account::new(caller.who(), &run, shared.trail().cloned());
+        let account = shared.account(caller.who());
         Permit { shared, view, account }
     }
 }
@@ -72,18 +69,7 @@ impl Permit {
 
     /// Records a use that is not made: who asked for it hears why, or that there is no such thing.
     pub fn note(&self, kind: Kind, server: &str, name: &str, ruled: &Ruled, code: &str, passed: &Map<String, Value>) {
-        self.account.write(Record {
-            kind,
-            server: server.to_owned(),
-            name: name.to_owned(),
-            decision: ruled.decision.word(),
-            rule: ruled.rule.clone(),
-            outcome: if ruled.is_denied() { "denied".to_owned() } else { code.to_owned() },
-            duration: Duration::ZERO,
-            request_bytes: 0,
-            result_bytes: 0,
-            calls: None,
-            passed: self.account.passed(passed),
-        });
+        let record = Record::not_made(kind, server, name, ruled.decision.word(), &ruled.rule, code);
+        self.account.write(Record { passed: self.account.passed(passed), ..record });
     }
 }

@@ -79,8 +79,8 @@ impl Asking {
     }
 
     /// What a tool or a prompt is given.
-    pub fn arguments(&self) -> Map<String, Value> {
-        self.params.get("arguments").and_then(Value::as_object).cloned().unwrap_or_default()
+    pub fn arguments(&self) -> Option<&Map<String, Value>> {
+        self.params.get("arguments").and_then(Value::as_object)
     }
 
     /// Whether it can have effects that must not be had twice.

@@ -24,6 +24,11 @@ pub enum News {
     Log(Box<RawValue>),
 }
 
+impl News {
+    /// That lists are to be read again: of tools, of prompts, of resources.
+    pub const LISTS: [Self; 3] = [Self::ToolsChanged, Self::PromptsChanged, Self::ResourcesChanged];
+}
+
 /// One client's session.
 pub trait Listener: Send + Sync {
     /// Must not wait: it is told between two messages of a server.
@@ -99,9 +104,7 @@ impl Audience {
     pub(super) fn started(&self, server: &str, was_missed: bool) {
         self.0.changes.fetch_add(1, Ordering::AcqRel);
         if was_missed {
-            for news in [News::ToolsChanged, News::PromptsChanged, News::ResourcesChanged] {
-                self.tell(server, &news);
-            }
+            News::LISTS.iter().for_each(|news| self.tell(server, news));
         }
     }
 

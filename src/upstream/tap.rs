@@ -127,8 +127,7 @@ impl Tap {
 
     /// What was not heard may have been a change.
     pub(super) fn missed_changes(&self) {
-        let all = [News::ToolsChanged, News::PromptsChanged, News::ResourcesChanged];
-        all.iter().enumerate().for_each(|(which, news)| self.changed(which, news));
+        News::LISTS.iter().enumerate().for_each(|(which, news)| self.changed(which, news));
     }
 
     fn changed(&self, which: usize, news: &News) {

@@ -16,6 +16,7 @@ use super::reply::{self, JSON, Reply};
 use super::site::Site;
 use super::stateless::{Alone, REVISION};
 use super::stream::{Ready, Stream};
+use crate::server::NAME;
 
 /// Every tool that this caller may call.
 pub(super) async fn tools(site: &Arc<Site>, who: &Who) -> Reply {
@@ -48,7 +49,7 @@ pub(super) async fn call(site: &Arc<Site>, who: &Who, request: Request<Incoming>
         hint: "send {\"name\": \"server__tool\", \"arguments\": {...}}".into(),
     })?;
     let arguments = call.arguments.unwrap_or_default();
-    let result = if site.own_tool(who).is_some_and(|tool| tool.name == call.name) {
+    let result = if call.name == NAME && site.offers_own_tool(who) {
         run(site, who, &call.name, &arguments).await?
     } else {
         site.desk.call(&who.caller, &call.name, arguments).await?.get().to_owned()

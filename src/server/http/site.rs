@@ -17,7 +17,7 @@ use super::pace::Pace;
 use super::sessions::Sessions;
 use crate::audit::Health;
 use crate::execution::Caller;
-use crate::server::{Bridge, Tasks, definition};
+use crate::server::{Bridge, NAME, Tasks, definition};
 
 /// What plain HTTP needs of the rest: the servers as a caller sees them.
 pub trait Desk: Send + Sync + 'static {
@@ -96,9 +96,11 @@ impl Site {
 
     /// `run_python`, as MCP lists it, where this caller is offered it.
     pub fn own_tool(&self, who: &Who) -> Option<rmcp::model::Tool> {
-        let (runs, tool) = (&self.template.runs, definition(self.template.runs.chain()));
-        let is_offered = self.template.direct.expose().has_code() && runs.offers(&who.caller, &tool.name);
-        is_offered.then_some(tool)
+        self.offers_own_tool(who).then(|| definition(self.template.runs.chain()))
+    }
+
+    pub fn offers_own_tool(&self, who: &Who) -> bool {
+        self.template.direct.expose().has_code() && self.template.runs.offers(&who.caller, NAME)
     }
 
     /// The service for one request by itself. What becomes a task of it belongs to the caller, who asks for it in another request.
