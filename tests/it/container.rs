@@ -73,13 +73,30 @@ impl Composition {
         self.build("rust", folder.path(), &[]);
         let (rust, python) = (format!("RUST={}", self.image("rust")), format!("PYTHON={DEBIAN}"));
         self.build("bridge", &repo(), &["--build-arg", &rust, "--build-arg", &python]);
+        self.build("context", &repo(), &["--build-arg", &rust, "--build-arg", &python, "--target", "build"]);
+        self.compiles(&self.image("context"));
+    }
+
+    /// The real `cargo` has all that it reads, of what `.dockerignore` leaves of the repository.
+    fn compiles(&self, image: &str) {
+        let folder = tempfile::tempdir().expect("tempdir");
+        let container = format!("{}-context", self.name);
+        self.podman(&["create", "--name", &container, image, "true"]).exits(0);
+        self.podman(&["cp", &format!("{container}:/build"), &folder.path().display().to_string()]).exits(0);
+        self.podman(&["rm", "--force", &container]).exits(0);
+        let mut cargo = Command::new(env!("CARGO"));
+        // Crates are there already, as they are checked with.
+        let shared = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("..");
+        cargo.args(["check", "--quiet", "--locked", "--offline"]).env("CARGO_TARGET_DIR", shared);
+        cargo.current_dir(folder.path().join("build"));
+        finish(cargo, "").exits(0);
     }
 }
 
 impl Drop for Composition {
     fn drop(&mut self) {
         self.compose(&["down", "--volumes", "--timeout", "1"], "");
-        self.podman(&["rmi", "--force", &self.image("bridge"), &self.image("rust")]);
+        self.podman(&["rmi", "--force", &self.image("bridge"), &self.image("context"), &self.image("rust")]);
     }
 }
 
