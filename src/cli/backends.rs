@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
-use super::bridge::home;
+use super::found::home;
 use super::sweeper::Sweeper;
 use crate::sandbox::container::{self, Engine, Surroundings};
 #[cfg(target_os = "linux")]

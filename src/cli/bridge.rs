@@ -1,17 +1,12 @@
 //! Where the parts are put together: settings and discovery become a gateway, a broker's shared part and an executor.
 
-use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
-use directories::BaseDirs;
-use futures::FutureExt;
-use futures::future::BoxFuture;
-
 use super::backends::Backends;
-use super::{Exit, guard, paint};
+use super::{Exit, guard};
 use crate::broker::{SavedTools, Seen, Shared};
 use crate::chain::{self, Chain};
-use crate::discovery::{self, Discovery, Os, Place, TrustStore};
+use crate::discovery::Discovery;
 use crate::execution::{Caller, Executor, Parts, PoolOptions, RequestError, RunRequest, SessionOptions};
 use crate::gateway::Gateway;
 use crate::sandbox::Limits;
@@ -177,134 +172,8 @@ pub(super) fn upload_limits(settings: &Settings) -> uploads::Limits {
     uploads::Limits { file, run, kept, keep }
 }
 
-/// This user and this folder.
-pub(super) fn place(env: &Environment) -> Place {
-    let path = |name: &str| env.get(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let cwd = std::env::current_dir().unwrap_or_else(|_| home());
-    Place {
-        xdg_config_home: path("XDG_CONFIG_HOME"),
-        claude_config_dir: path("CLAUDE_CONFIG_DIR"),
-        appdata: path("APPDATA"),
-        localappdata: path("LOCALAPPDATA"),
-        vars: env.vars().clone(),
-        own_exe: std::env::current_exe().ok(),
-        ..Place::new(home(), cwd, Os::current())
-    }
-}
-
-/// What the user has decided about discovery, and what stood in the way of reading it.
-pub(super) fn discovery_options(settings: &Settings) -> (discovery::Options, Option<discovery::DiscoveryError>) {
-    let (trusted, unreadable) = match trust_store(settings) {
-        Ok(store) => (store, None),
-        Err(error) => (TrustStore::default(), Some(error)),
-    };
-    let options = discovery::Options {
-        servers_config: settings.servers_config.clone(),
-        sources: Some(settings.sources.clone()),
-        trust_project: settings.trust_project,
-        trusted,
-        allow_self: settings.allow_self_server,
-        as_written: false,
-    };
-    (options, unreadable)
-}
-
-/// Looks for servers where this user, in this folder, has them.
-pub(super) fn discover(env: &Environment, settings: &Settings) -> Discovery {
-    let (options, unreadable) = discovery_options(settings);
-    let problem = unreadable.map(|error| discovery::Problem::about(&error));
-    with_trust(discovery::discover(&place(env), &options), problem, settings)
-}
-
-/// The same for a command that is about something else: what is wrong with the files is said on stderr.
-pub(super) fn discover_aloud(env: &Environment, settings: &Settings) -> Discovery {
-    let found = discover(env, settings);
-    for problem in &found.problems {
-        eprintln!("{}", paint::warning(&problem.to_string()));
-    }
-    found
-}
-
-/// The same once more, in a bridge that runs: what is spoiled counts as it was `before`.
-pub(super) fn discover_again(env: &Environment, settings: &Settings, before: &Discovery) -> Discovery {
-    let (mut options, unreadable) = discovery_options(settings);
-    let problem = unreadable.map(|error| discovery::Problem { kept: true, ..discovery::Problem::about(&error) });
-    if problem.is_some() {
-        options.trusted = before.trusted().clone();
-    }
-    with_trust(discovery::discover_again(&place(env), &options, before), problem, settings)
-}
-
-/// What was found, and that the answers about project servers had a part in it.
-fn with_trust(mut found: Discovery, problem: Option<discovery::Problem>, settings: &Settings) -> Discovery {
-    found.problems.extend(problem);
-    found.looked.files.insert(trust_file(settings));
-    found
-}
-
-/// The answers kept by `mcp-bridge trust`.
-pub(super) fn trust_store(settings: &Settings) -> Result<TrustStore, discovery::DiscoveryError> {
-    TrustStore::load(trust_file(settings))
-}
-
-fn trust_file(settings: &Settings) -> PathBuf {
-    settings.state_dir.join("trust.json")
-}
-
-pub(super) fn home() -> PathBuf {
-    BaseDirs::new().map_or_else(std::env::temp_dir, |dirs| dirs.home_dir().to_path_buf())
-}
-
 /// The bridges that started this one, and an id that no other bridge has.
 fn chain(env: &Environment) -> Chain {
     let above = env.get(chain::VARIABLE).map(Chain::read).unwrap_or_default();
     above.begun(&uuid::Uuid::new_v4().simple().to_string())
-}
-
-/// Runs one future; tells apart an end and an interrupt (SIGINT, SIGTERM, SIGHUP).
-pub(super) async fn until_interrupted<T>(work: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        result = work => Some(result),
-        () = interrupted() => None,
-    }
-}
-
-/// Resolves at the first signal that asks the process to end.
-pub(super) fn interrupted() -> BoxFuture<'static, ()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::SignalKind;
-        first_of(vec![SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()])
-    }
-    #[cfg(not(unix))]
-    interrupt()
-}
-
-/// The same for a process that keeps running on SIGHUP.
-pub(super) fn terminated() -> BoxFuture<'static, ()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::SignalKind;
-        first_of(vec![SignalKind::interrupt(), SignalKind::terminate()])
-    }
-    #[cfg(not(unix))]
-    interrupt()
-}
-
-#[cfg(unix)]
-fn first_of(kinds: Vec<tokio::signal::unix::SignalKind>) -> BoxFuture<'static, ()> {
-    async {
-        let mut signals: Vec<_> = kinds.into_iter().filter_map(|kind| tokio::signal::unix::signal(kind).ok()).collect();
-        let waits = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
-        futures::future::select_all(waits).await;
-    }
-    .boxed()
-}
-
-#[cfg(not(unix))]
-fn interrupt() -> BoxFuture<'static, ()> {
-    async {
-        let _ = tokio::signal::ctrl_c().await;
-    }
-    .boxed()
 }

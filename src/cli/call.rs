@@ -7,8 +7,8 @@ use futures::future::BoxFuture;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::bridge::{self, Bridge};
-use super::{Exit, desk, guard, paint};
+use super::bridge::Bridge;
+use super::{Exit, desk, found, guard, paint, signals};
 use crate::guest::Refusal;
 use crate::settings::{Environment, Settings};
 use crate::upstream::{Client, ClientError, ClientHandle};
@@ -31,12 +31,12 @@ pub(super) struct CallArgs {
 }
 
 pub(super) async fn call(env: Environment, settings: Settings, args: CallArgs) -> Exit {
-    let found = bridge::discover(&env, &settings);
+    let found = found::discover(&env, &settings);
     let bridge = match Bridge::new(&env, &settings, &found) {
         Ok(bridge) => bridge,
         Err(exit) => return exit,
     };
-    let called = bridge::until_interrupted(run(&bridge, &settings, &args)).await;
+    let called = signals::until_interrupted(run(&bridge, &settings, &args)).await;
     let exit = match called {
         None => Exit::Cancelled,
         Some(Ok(result)) => print(&result, args.raw),

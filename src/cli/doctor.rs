@@ -2,7 +2,7 @@
 
 use super::backends::Backends;
 use super::paint::{self, Level};
-use super::{Exit, bridge, servers};
+use super::{Exit, bridge, found, servers};
 use crate::discovery::State;
 use crate::execution::{PoolOptions, Rehearsal, rehearse};
 use crate::sandbox::{self, Check};
@@ -20,7 +20,7 @@ pub(super) async fn doctor(env: &Environment, settings: &Settings) -> Exit {
         }
     };
     line(Level::Ok, "settings", &format!("all valid; state in {}", settings.state_dir.display()), "");
-    let found = bridge::discover(env, settings);
+    let found = found::discover(env, settings);
     let read = match settings.sources.as_slice() {
         [] => "no client's files are read (MCP_BRIDGE_SOURCES names none)".to_owned(),
         sources => format!("files of {} are read", sources.join(", ")),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use super::bridge::{self, Bridge};
+use super::bridge::Bridge;
+use super::found;
 use crate::discovery::Discovery;
 use crate::reload::{self, Follows};
 use crate::settings::{Environment, Settings};
@@ -18,7 +19,7 @@ struct Following {
 
 impl Follows for Following {
     fn read(&self, before: &Discovery) -> Discovery {
-        bridge::discover_again(&self.env, &self.settings, before)
+        found::discover_again(&self.env, &self.settings, before)
     }
 
     fn apply(&self, found: &Discovery) -> String {

@@ -7,8 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use super::backends::{Backends, Images};
-use super::bridge;
-use super::{Exit, ImageCommand, paint};
+use super::{Exit, ImageCommand, paint, signals};
 use crate::sandbox::container::{Engine, context_tar};
 use crate::sandbox::{Progress, SandboxError};
 use crate::settings::{Environment, Settings};
@@ -31,7 +30,7 @@ pub(super) async fn image(env: &Environment, settings: &Settings, command: Image
             }
         }
     };
-    match bridge::until_interrupted(work).await {
+    match signals::until_interrupted(work).await {
         None => Exit::Cancelled,
         Some(Ok(exit)) => exit,
         Some(Err(error)) => {

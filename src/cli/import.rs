@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::{Exit, bridge, paint};
+use super::{Exit, found, paint};
 use crate::discovery::{self, import};
 use crate::settings::{Environment, Settings};
 
 pub(super) fn import(env: &Environment, settings: &Settings, file: Option<PathBuf>) -> Exit {
-    let place = bridge::place(env);
-    let (options, _) = bridge::discovery_options(settings);
+    let place = found::place(env);
+    let (options, _) = found::discovery_options(settings);
     let options = discovery::Options { as_written: true, ..options };
     let found = discovery::discover(&place, &options);
     for problem in &found.problems {

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use super::{Exit, bridge, paint};
+use super::{Exit, found, paint};
 use crate::discovery::install::{Change, InstallError, Plan, TARGETS, Target};
 use crate::settings::Environment;
 
@@ -23,7 +23,7 @@ pub(super) fn uninstall(env: &Environment, client: &str, yes: bool) -> Exit {
 }
 
 fn list(env: &Environment) -> Exit {
-    let place = bridge::place(env);
+    let place = found::place(env);
     for target in TARGETS {
         let Some(file) = target.file(&place) else { continue };
         let state = match target.plan(&place, &Change::Remove) {
@@ -51,7 +51,7 @@ fn change(env: &Environment, client: &str, change: &Change, yes: bool) -> Exit {
 
 fn try_change(env: &Environment, client: &str, change: &Change, yes: bool) -> Result<(), InstallError> {
     let target = find(client)?;
-    let Some(plan) = target.plan(&bridge::place(env), change)? else {
+    let Some(plan) = target.plan(&found::place(env), change)? else {
         println!("Nothing to do: {} already is as it should be.", target.title);
         return Ok(());
     };

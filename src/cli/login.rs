@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Exit, bridge, paint};
+use super::{Exit, found, paint, signals};
 use crate::settings::{Environment, Settings, TokenStore};
 use crate::upstream::config::{ServerConfig, Transport};
 use crate::upstream::{Login, LoginError, Logins, UseKeyring, logout as forget};
@@ -56,7 +56,7 @@ pub(super) async fn login(
     };
     let Ok(address) = listener.local_addr() else { return Exit::Error };
     let redirect = format!("http://{address}{CALLBACK}");
-    let finished = bridge::until_interrupted(async {
+    let finished = signals::until_interrupted(async {
         let login = Login::begin(&config, &redirect, &logins(settings), scopes).await?;
         eprintln!("To log in to {server}, open this address:\n\n    {}\n", login.address());
         eprintln!("On another machine, paste the address that the browser ends up at here.");
@@ -98,7 +98,7 @@ pub(super) async fn logout(env: &Environment, settings: &Settings, server: &str)
 }
 
 fn named(env: &Environment, settings: &Settings, server: &str) -> Result<ServerConfig, Exit> {
-    let found = bridge::discover_aloud(env, settings);
+    let found = found::discover_aloud(env, settings);
     let named = found.enabled().find(|found| found.config.name == server).map(|found| found.config.clone());
     named.ok_or_else(|| {
         let message = format!("there is no server {server:?} that may be used");

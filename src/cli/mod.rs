@@ -11,6 +11,7 @@ mod doctor;
 mod exit;
 mod file_in;
 mod follow;
+mod found;
 mod guard;
 mod health;
 mod image;
@@ -27,7 +28,9 @@ mod servers;
 #[cfg(unix)]
 mod sessions;
 mod settings;
+mod signals;
 mod start;
+mod sweep;
 mod sweeper;
 mod token;
 mod tools;
@@ -296,7 +299,7 @@ pub fn main() -> Exit {
     }
     if std::env::args_os().nth(1).is_some_and(|first| first == sweeper::SWEEPER) {
         // Before there is a second thread or a log: most sweepers are dismissed without having done anything.
-        return sweeper::main();
+        return sweep::main();
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

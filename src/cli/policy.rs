@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::bridge::{self, Bridge};
+use super::bridge::Bridge;
 use super::guard::print_errors;
-use super::{Exit, PolicyCommand, Use, paint};
+use super::{Exit, PolicyCommand, Use, found, paint, signals};
 use crate::access::{self, DEFAULT, ITSELF, Ruled, Rules, View, strangers};
 use crate::settings::{Environment, Guard, Settings};
 
@@ -41,7 +41,7 @@ fn check(env: &Environment, settings: &Settings, file: Option<PathBuf>) -> Exit 
         Ok(read) => read,
         Err(exit) => return exit,
     };
-    let found = bridge::discover(env, settings);
+    let found = found::discover(env, settings);
     let names: Vec<String> = found.enabled().map(|server| server.config.name.clone()).collect();
     let known = crate::broker::Names::new(names.iter().cloned()).with_further(found.aliases());
     let strangers = strangers(&rules, &names, |asked| known.resolve(asked));
@@ -88,11 +88,11 @@ async fn annotations(env: Environment, settings: Settings, view: &View, used: &U
     // Nothing is used: it is only looked at.
     let guard = Guard { access: None, audit: None, ..settings.guard.clone() };
     let settings = Settings { guard, ..settings };
-    let found = bridge::discover(&env, &settings);
+    let found = found::discover(&env, &settings);
     let bridge = Bridge::new(&env, &settings, &found).ok()?;
     let shared = bridge.executor.shared();
     let annotations = if shared.names().list().contains(&used.server) {
-        match bridge::until_interrupted(shared.catalog(&used.server)).await {
+        match signals::until_interrupted(shared.catalog(&used.server)).await {
             Some(Ok(catalog)) => catalog.tool_by_name(&used.name).and_then(|tool| tool.definition.annotations.clone()),
             Some(Err(error)) => {
                 eprintln!("{}", paint::failure(&error.to_string(), &error.hint(), error.code()));

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::{Exit, bridge, login, paint};
+use super::{Exit, found, login, paint, signals};
 use crate::settings::{Environment, Settings};
 use crate::upstream::config::{Access, RemoteKind, Secret, ServerConfig, Transport, check_address};
 use crate::upstream::{self, ServerTools, UpstreamError, Upstreams};
@@ -34,7 +34,7 @@ pub(super) async fn probe(
     };
     let upstreams = Upstreams::new(vec![config], options);
     let begun = Instant::now();
-    let listed = bridge::until_interrupted(upstreams.tools(&name)).await;
+    let listed = signals::until_interrupted(upstreams.tools(&name)).await;
     let milliseconds = begun.elapsed().as_secs_f64() * 1000.0;
     upstreams.shutdown().await;
     match listed {
@@ -65,7 +65,7 @@ fn config(
     token: Option<String>,
 ) -> Result<ServerConfig, (String, String)> {
     if !target.contains("://") {
-        let found = bridge::discover(env, settings);
+        let found = found::discover(env, settings);
         let named = found.enabled().find(|found| found.config.name == target || found.name == target);
         return named.map(|found| found.config.clone()).ok_or_else(|| {
             (

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::bridge::{self, Bridge};
 use super::serve::mode;
-use super::{Exit, RunArgs, file_in, guard, paint};
+use super::{Exit, RunArgs, file_in, found, guard, paint, signals};
 use crate::execution::RunRequest;
 use crate::output::{Report, Status, render, render_value};
 use crate::settings::{Environment, Fork, Settings, Uploads, clamp_timeout};
@@ -21,7 +21,7 @@ pub(super) async fn run(env: Environment, settings: Settings, args: RunArgs) -> 
             return Exit::Usage;
         }
     };
-    let found = bridge::discover_aloud(&env, &settings);
+    let found = found::discover_aloud(&env, &settings);
     // One run: nothing needs to wait for a second, nor to be made for one.
     let fork = if settings.fork == Fork::Auto { Fork::Off } else { settings.fork };
     // No later run could name its files.
@@ -42,7 +42,7 @@ pub(super) async fn run(env: Environment, settings: Settings, args: RunArgs) -> 
     let cancel = CancellationToken::new();
     let interrupt = cancel.clone();
     let signals = tokio::spawn(async move {
-        bridge::interrupted().await;
+        signals::interrupted().await;
         interrupt.cancel();
     });
     let report = bridge.executor.run(&caller, request, cancel).await;

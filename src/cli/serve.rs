@@ -14,9 +14,9 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Exit;
-use super::bridge::{self, Bridge};
+use super::bridge::Bridge;
 use super::follow::follow;
-use super::{guard, paint};
+use super::{found, guard, paint, signals};
 use crate::chain::Chain;
 #[cfg(unix)]
 use crate::control;
@@ -34,7 +34,7 @@ use crate::uploads::UploadError;
 use crate::{access, broker};
 
 pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
-    let found = bridge::discover(&env, &settings);
+    let found = found::discover(&env, &settings);
     log_found(&found);
     let bridge = match Bridge::new(&env, &settings, &found) {
         Ok(bridge) => Arc::new(bridge),
@@ -120,7 +120,7 @@ impl Served {
     ) -> Vec<AbortHandle> {
         let end = end.clone();
         let signals = tokio::spawn(async move {
-            bridge::terminated().await;
+            signals::terminated().await;
             end.cancel();
         });
         let opening = opens_in_trouble(self);

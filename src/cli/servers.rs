@@ -2,15 +2,14 @@
 
 use serde_json::json;
 
-use super::bridge;
-use super::{Exit, paint};
+use super::{Exit, found, paint};
 use crate::broker::Names;
 use crate::discovery::{Discovery, Found, State};
 use crate::settings::{Environment, Settings};
 use crate::upstream::config::{Transport, host_of};
 
 pub(super) async fn servers(env: &Environment, settings: &Settings, as_json: bool) -> Exit {
-    let found = bridge::discover(env, settings);
+    let found = found::discover(env, settings);
     let names = Names::new(found.enabled().map(|f| f.config.name.clone()));
     let running = running(settings).await;
     if as_json {

@@ -8,10 +8,10 @@ use serde_json::Value;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::bridge::{self, Bridge};
+use super::bridge::Bridge;
 use super::desk::Desk;
 use super::serve::{Served, log_found};
-use super::{Exit, paint, token};
+use super::{Exit, found, paint, token};
 use crate::discovery::{Key, Problem, gateway_keys};
 use crate::execution::Caller;
 use crate::server::http::{self, Demand, JwtOptions};
@@ -147,7 +147,7 @@ fn plain(value: &Value) -> String {
 }
 
 pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
-    let found = bridge::discover(&env, &settings);
+    let found = found::discover(&env, &settings);
     log_found(&found);
     let bridge = match Bridge::new(&env, &settings, &found) {
         Ok(bridge) => Arc::new(bridge),

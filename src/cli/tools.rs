@@ -1,12 +1,12 @@
 //! `mcp-bridge tools SERVER`: a server's tools as a program sees them.
 
-use super::bridge::{self, Bridge};
-use super::{Exit, paint};
+use super::bridge::Bridge;
+use super::{Exit, found, paint, signals};
 use crate::catalog::Detail;
 use crate::settings::{Environment, Guard, Settings};
 
 pub(super) async fn tools(env: Environment, settings: Settings, server: &str, full: bool, as_json: bool) -> Exit {
-    let found = bridge::discover_aloud(&env, &settings);
+    let found = found::discover_aloud(&env, &settings);
     // Nothing is used: it is only looked at, by the user to whom all of it belongs.
     let guard = Guard { access: None, audit: None, ..settings.guard.clone() };
     let settings = Settings { guard, ..settings };
@@ -26,7 +26,7 @@ pub(super) async fn tools(env: Environment, settings: Settings, server: &str, fu
         );
         return Exit::Usage;
     };
-    let exit = match bridge::until_interrupted(shared.catalog(name)).await {
+    let exit = match signals::until_interrupted(shared.catalog(name)).await {
         None => Exit::Cancelled,
         Some(Err(error)) => {
             eprintln!("{}", paint::failure(&error.to_string(), &error.hint(), error.code()));

@@ -1,19 +1,18 @@
 //! `mcp-bridge trust`: allow servers from a project's own files to be started.
 
-use super::bridge;
-use super::{Exit, paint};
+use super::{Exit, found, paint};
 use crate::discovery::{Found, State};
 use crate::settings::{Environment, Settings};
 
 pub(super) fn trust(env: &Environment, settings: &Settings, names: &[String], revoke: bool) -> Exit {
-    let found = bridge::discover_aloud(env, settings);
+    let found = found::discover_aloud(env, settings);
     let pending: Vec<&Found> =
         found.found.iter().filter(|f| matches!(f.state, State::PendingApproval { .. })).collect();
     if names.is_empty() {
         list(&pending);
         return Exit::Success;
     }
-    let mut store = match bridge::trust_store(settings) {
+    let mut store = match found::trust_store(settings) {
         Ok(store) => store,
         Err(error) => return failed(&error.to_string(), &error.hint(), error.code()),
     };

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Exit, bridge, start};
+use super::{Exit, found, start};
 use crate::discovery::{Discovery, Key, Problem, State, gateway_keys};
 use crate::nearest::nearest;
 use crate::settings::{Environment, HttpAuth, Settings, SettingsError, VARIABLES};
@@ -57,7 +57,7 @@ fn faults(env: Environment, file: &Path) -> Vec<Fault> {
     match Settings::read(&own) {
         Ok(settings) => {
             faults.extend(of_settings(&text, &keys, &settings));
-            faults.extend(of_servers(&text, &bridge::discover(&own, &settings)));
+            faults.extend(of_servers(&text, &found::discover(&own, &settings)));
         }
         Err(error) => {
             let known: BTreeSet<&str> = faults.iter().map(|fault| fault.code).collect();
@@ -67,7 +67,7 @@ fn faults(env: Environment, file: &Path) -> Vec<Fault> {
             // The servers are looked at all the same, with everything else as it is by default.
             let plain = start::with_file(Environment::default(), file, &[]);
             if let Ok(settings) = Settings::read(&plain) {
-                faults.extend(of_servers(&text, &bridge::discover(&plain, &settings)));
+                faults.extend(of_servers(&text, &found::discover(&plain, &settings)));
             }
         }
     }
