@@ -11,8 +11,8 @@ use rmcp::model::{
 };
 use rmcp::service::{PeerRequestOptions, RequestContext, ServiceError};
 use rmcp::{Peer, RoleServer};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -129,8 +129,9 @@ impl Ears<'_> {
 
 /// Sends a notification as it is. A client that is gone misses it.
 pub(super) async fn notify(peer: &Peer<RoleServer>, method: &str, params: Value) {
-    let params = Some(params).filter(|params| !params.is_null());
-    let note = ServerNotification::CustomNotification(CustomNotification::new(method, params));
+    // None would be written as `null`, which the TypeScript SDK takes for a broken message.
+    let params = if params.is_null() { json!({}) } else { params };
+    let note = ServerNotification::CustomNotification(CustomNotification::new(method, Some(params)));
     let _ = peer.send_notification(note).await;
 }
 

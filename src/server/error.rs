@@ -1,6 +1,7 @@
 //! What a client asked for that is not there; each with a stable code and one thing to do.
 
 use rmcp::ErrorData;
+use rmcp::model::ErrorCode;
 use serde_json::json;
 
 use super::tasks::KEPT_FOR;
@@ -29,6 +30,10 @@ pub enum ServerError {
     ForgottenTask { id: String, why: Forgotten },
     #[error("this page of task {id:?} is not kept any more; the first that is, is {first}")]
     PageGone { id: String, first: u64 },
+    #[error("there is no method {method:?} here")]
+    NoMethod { method: String },
+    #[error("the parameters of {method:?} cannot be read: {reason}")]
+    Parameters { method: String, reason: String },
     #[error("there is no tool {name:?}{}", meant(.nearest))]
     NoTool { name: String, nearest: Option<String> },
     #[error("there is no prompt {name:?}")]
@@ -67,6 +72,8 @@ impl ServerError {
             Self::UnknownTask { .. } => "server.task_unknown",
             Self::ForgottenTask { .. } => "server.task_forgotten",
             Self::PageGone { .. } => "server.page_gone",
+            Self::NoMethod { .. } => "server.method_unknown",
+            Self::Parameters { .. } => "server.parameters",
             Self::NoTool { .. } => "server.tool_unknown",
             Self::NoPrompt { .. } => "server.prompt_unknown",
             Self::NoPage { .. } => "server.cursor_unknown",
@@ -85,6 +92,10 @@ impl ServerError {
             }
             Self::ForgottenTask { .. } => "run the program again, and ask for its result sooner".into(),
             Self::PageGone { first, .. } => format!("read page {first}; the report has the beginning"),
+            Self::NoMethod { .. } => {
+                "look at the capabilities that `initialize` or `server/discover` answers with".into()
+            }
+            Self::Parameters { .. } => "send them as the revision of MCP that was agreed on has them".into(),
             Self::NoTool { .. } => "`tools/list` names what there is".into(),
             Self::NoPrompt { .. } => "`prompts/list` names what there is".into(),
             Self::NoPage { .. } => "ask for the list without a cursor".into(),
@@ -100,6 +111,11 @@ impl ServerError {
     /// The same, for the wire: about a parameter.
     pub(super) fn about_parameter(&self) -> ErrorData {
         ErrorData::invalid_params(self.sentence(), self.data())
+    }
+
+    /// The same, for the wire: about a method that is not there.
+    pub(super) fn about_method(&self) -> ErrorData {
+        ErrorData::new(ErrorCode::METHOD_NOT_FOUND, self.sentence(), self.data())
     }
 
     /// The same, for the wire: about a resource.

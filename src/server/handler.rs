@@ -7,18 +7,19 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, CompleteRequestMethod,
-    CompleteRequestParams, CompleteResult, ConstString, GetPromptRequestMethod, GetPromptRequestParams,
-    GetPromptResponse, GetPromptResult, GetTaskParams, GetTaskResult, ListPromptsRequestMethod, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
-    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource, ResourceContents, ServerConfig,
-    SetLevelRequestMethod, SubscribeRequestMethod, SubscribeRequestParams, SubscriptionFilter,
-    UnsubscribeRequestMethod, UnsubscribeRequestParams, UpdateTaskParams,
+    CompleteRequestParams, CompleteResult, ConstString, CustomRequest, CustomResult, GetPromptRequestMethod,
+    GetPromptRequestParams, GetPromptResponse, GetPromptResult, GetTaskParams, GetTaskResult, ListPromptsRequestMethod,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource,
+    ResourceContents, ServerConfig, SetLevelRequestMethod, SubscribeRequestMethod, SubscribeRequestParams,
+    SubscriptionFilter, UnsubscribeRequestMethod, UnsubscribeRequestParams, UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use super::converse::is_stateless;
 use super::error::{ServerError, about_chain};
 use super::logs::Level;
 use super::parked::Parked;
@@ -26,7 +27,7 @@ use super::round::Round;
 use super::session::Session;
 use super::tasks::Tasks;
 use super::wire::leave;
-use super::{files, info, pages, tool};
+use super::{files, info, pages, tool, unknown};
 use crate::broker::Shared;
 use crate::chain::Chain;
 use crate::direct::{self, Direct, Kind};
@@ -299,6 +300,14 @@ impl ServerHandler for Bridge {
             let _ = self.subscription(uri, false).await;
         }
         Ok(())
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        Err(unknown::refused(&request, is_stateless(&context), self.direct.expose().has_direct()))
     }
 
     async fn on_roots_list_changed(&self, _context: rmcp::service::NotificationContext<RoleServer>) {

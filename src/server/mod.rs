@@ -23,6 +23,7 @@ mod stdio;
 mod talk;
 mod tasks;
 mod tool;
+mod unknown;
 mod wire;
 
 pub use error::{Forgotten, ServerError};

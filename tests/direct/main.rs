@@ -7,6 +7,7 @@ mod support;
 mod ask;
 mod eras;
 mod lists;
+mod malformed;
 mod names;
 mod news;
 mod pass;

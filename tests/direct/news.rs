@@ -71,7 +71,9 @@ fn lists_that_changed_are_announced_and_read_anew() {
         talker.call("wide__grow", json!({}));
         let wanted = ["tools", "prompts", "resources"].map(|kind| format!("notifications/{kind}/list_changed"));
         for method in &wanted {
-            talker.client.told_method(method);
+            let told = talker.client.told_method(method);
+            // Whoever reads strictly takes `null` for a broken message.
+            assert!(told.get("params").is_none_or(Value::is_object), "{told}");
         }
         assert!(list(&talker.request("tools/list", json!({})), "tools", "name").contains(&"wide__late"));
         assert!(list(&talker.request("prompts/list", json!({})), "prompts", "name").contains(&"wide__late"));
