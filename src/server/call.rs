@@ -48,9 +48,9 @@ impl Bridge {
             Ok(caller) => caller,
             Err(error) => return self.not_begun(&error),
         };
-        let is_own = call.name == tool::NAME || direct::is_lookup(&call.name);
-        // Where calls may say who makes them, what is listed is everybody's, and a call of it is answered as one of a tool that is there.
-        if is_own && !self.runs.takes_agent_id() && !self.runs.offers(&caller, &call.name) {
+        // Where calls may say who makes them, everybody is shown `run_python`, and hears from it that it may not be used.
+        let is_refused_here = call.name == tool::NAME && !self.runs.takes_agent_id() || direct::is_lookup(&call.name);
+        if is_refused_here && !self.runs.offers(&caller, &call.name) {
             self.runs.refused(&caller, &call.name);
             return Err(ServerError::NoTool { name: shown(&call.name), nearest: None }.about_parameter());
         }

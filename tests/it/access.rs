@@ -118,6 +118,26 @@ every_engine!([embedded] an_agent_says_who_it_is_only_where_it_may_and_runs_in_a
     assert_eq!(client.response(refused)["error"]["code"], -32602);
 });
 
+#[test]
+fn the_bridges_own_tools_are_kept_from_agents_who_say_their_name_too() {
+    let entries = json!({
+        "ann": {"servers": "*", "tools": "*"},
+        "default": {"servers": "*", "tools": "*", "deny": {"tools": {"mcp-bridge": ["search_tools"]}}},
+    });
+    let home = guarded(None, &entries).env("MCP_BRIDGE_AGENT_ID", "1").env("MCP_BRIDGE_EXPOSE", "tools");
+    let mut client = home.serve();
+    let search = |arguments: Value| json!({"name": "search_tools", "arguments": arguments});
+    let found = client.request("tools/call", search(json!({"query": "issue", "agent_id": "ann"})));
+    assert!(found["isError"].is_null() && found.to_string().contains("get_issue"), "{found}");
+    let refused = client.send("tools/call", search(json!({"query": "issue"})));
+    let refused = client.response(refused);
+    assert_eq!(refused["error"]["data"]["code"], "server.tool_unknown", "{refused}");
+    assert_eq!(client.wait(), Some(0));
+    let lines = trail(&home);
+    let told = |line: &Value| ["caller", "server", "tool", "decision"].map(|name| line[name].clone());
+    assert_eq!(lines.iter().map(told).collect::<Vec<_>>(), [["default", "mcp-bridge", "search_tools", "deny"]]);
+}
+
 // A real server: what it declares of its tools decides.
 every_engine!([embedded] a_real_servers_own_words_decide_where_rules_go_by_them, |engine| {
     let Some(entry) = server_json("filesystem") else { return };
