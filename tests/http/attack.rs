@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use serde_json::json;
 
-use super::bridge::{Bridge, home};
+use super::bridge::{Bridge, eventually, home};
 use super::raw::{Request, connect, send};
 use super::sessions::open;
 
@@ -112,6 +112,28 @@ fn json_that_means_two_things_or_has_no_bottom_is_refused() {
         assert_eq!((answer.status, answer.code().as_str()), (415, "http.media_type"), "{kind}");
     }
     lives(&bridge);
+}
+
+#[test]
+fn many_long_bodies_at_once_do_not_fill_the_memory() {
+    let bridge = Bridge::with(home(), &[], &[("MCP_BRIDGE_HTTP_BODY", "1m")]);
+    let long = [vec![b' '; (1 << 20) - 2], b"{}".to_vec()].concat();
+    let asked = || Request::new("POST", "/mcp").body(&long).with("Content-Type", "application/json").ask(bridge.port);
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        long.len()
+    );
+    // Each keeps its last byte.
+    let hoarders = [(); 4].map(|()| {
+        let mut stream = connect(bridge.port);
+        stream.write_all(&[head.as_bytes(), &long[1..]].concat()).expect("writing");
+        stream
+    });
+    let refused = eventually("there is no room", || Some(asked()).filter(|answer| answer.status == 503));
+    assert_eq!((refused.code().as_str(), refused.header("retry-after")), ("http.room", Some("1")));
+    lives(&bridge);
+    drop(hoarders);
+    eventually("there is room", || Some(asked()).filter(|answer| answer.code() == "http.message"));
 }
 
 #[test]

@@ -2,40 +2,44 @@
 
 use std::time::Duration;
 
-use bytes::Buf;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::error::HttpError;
 use super::reply::{EVENTS, JSON};
+use super::room::{Held, Room};
 
 /// How long a whole body may take: the largest by default (48 MiB) within it needs a line of 7 Mbit/s.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Reads a body.
+/// Reads a body; what it holds of the room for all bodies is to be kept as long as its text.
 ///
 /// # Errors
-/// It is too long, takes too long, or broke off.
-pub(super) async fn read(headers: &HeaderMap, body: Incoming, limit: usize) -> Result<Vec<u8>, HttpError> {
+/// It is too long, takes too long, or broke off; or too many others are as long.
+pub(super) async fn read(headers: &HeaderMap, body: Incoming, room: &Room) -> Result<(Vec<u8>, Held), HttpError> {
+    let limit = room.limit;
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(HttpError::TooLarge { limit });
     }
-    let collected = tokio::time::timeout(PATIENCE, Limited::new(body, limit).collect()).await;
-    let collected = collected.map_err(|_| HttpError::Slow { seconds: PATIENCE.as_secs() })?;
-    let mut buffer = collected
-        .map_err(|error| {
-            if error.is::<http_body_util::LengthLimitError>() {
-                HttpError::TooLarge { limit }
-            } else {
-                HttpError::Json { reason: "it broke off".into() }
-            }
-        })?
-        .aggregate();
-    let mut bytes = vec![0; buffer.remaining()];
-    buffer.copy_to_slice(&mut bytes);
-    Ok(bytes)
+    let collected = tokio::time::timeout(PATIENCE, collect(body, room)).await;
+    collected.map_err(|_| HttpError::Slow { seconds: PATIENCE.as_secs() })?
+}
+
+async fn collect(mut body: Incoming, room: &Room) -> Result<(Vec<u8>, Held), HttpError> {
+    let (mut bytes, mut held) = (Vec::new(), Held::default());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| HttpError::Json { reason: "it broke off".into() })?;
+        let Some(data) = frame.data_ref() else { continue };
+        let length = bytes.len() + data.len();
+        if length > room.limit {
+            return Err(HttpError::TooLarge { limit: room.limit });
+        }
+        room.hold(&mut held, length)?;
+        bytes.extend_from_slice(data);
+    }
+    Ok((bytes, held))
 }
 
 /// # Errors

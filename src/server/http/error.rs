@@ -31,6 +31,8 @@ pub enum HttpError {
     NotAcceptable { found: String },
     #[error("the body is longer than {limit} bytes")]
     TooLarge { limit: usize },
+    #[error("too many long bodies are being read")]
+    Room,
     #[error("the body did not come within {seconds} s")]
     Slow { seconds: u64 },
     #[error("the body is not JSON that can be used: {reason}")]
@@ -65,7 +67,7 @@ impl HttpError {
             Self::Host { .. } | Self::Origin { .. } => StatusCode::FORBIDDEN,
             Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
             Self::Guessing | Self::Rate { .. } | Self::Crowded { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Draining | Self::Sessions { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Draining | Self::Room | Self::Sessions { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoPath { .. } | Self::NoSession => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -98,6 +100,7 @@ impl HttpError {
             Self::MediaType { .. } => "http.media_type",
             Self::NotAcceptable { .. } => "http.not_acceptable",
             Self::TooLarge { .. } => "http.too_large",
+            Self::Room => "http.room",
             Self::Slow { .. } => "http.slow",
             Self::Json { .. } => "http.body",
             Self::Message { .. } => "http.message",
@@ -138,6 +141,7 @@ impl HttpError {
             Self::MediaType { .. } => "send `Content-Type: application/json`".into(),
             Self::NotAcceptable { .. } => "send `Accept: application/json, text/event-stream`".into(),
             Self::TooLarge { .. } => "send less, or raise MCP_BRIDGE_HTTP_BODY".into(),
+            Self::Room => "wait a second; what is short is answered meanwhile".into(),
             Self::Slow { .. } => "send it in one go".into(),
             Self::Json { .. } => "send one JSON value, nested less than 128 deep, with no key twice in an object".into(),
             Self::Message { .. } => {
@@ -160,6 +164,7 @@ impl HttpError {
             Self::Unauthorized { challenge } => vec![(WWW_AUTHENTICATE, challenge.clone())],
             Self::Guessing | Self::Rate { .. } | Self::Draining => vec![(RETRY_AFTER, "1".into())],
             Self::Method { allow, .. } => vec![(ALLOW, (*allow).into())],
+            Self::Room => vec![(RETRY_AFTER, "1".into()), (CONNECTION, "close".into())],
             // The rest of the body is not read, so nothing can follow it.
             Self::TooLarge { .. } | Self::Slow { .. } => vec![(CONNECTION, "close".into())],
             _ => Vec::new(),

@@ -22,6 +22,7 @@ mod pace;
 mod params;
 mod reply;
 mod rest;
+mod room;
 mod router;
 mod serve;
 mod sessions;

@@ -41,7 +41,8 @@ pub(super) async fn call(site: &Arc<Site>, who: &Who, request: Request<Incoming>
     let _busy = site.busy.token();
     let (head, body) = request.into_parts();
     body::must_be_json(&head.headers)?;
-    let text = message::line(body::read(&head.headers, body, site.options.body).await?)?;
+    let (body, _held) = body::read(&head.headers, body, &site.room).await?;
+    let text = message::line(body)?;
     let call: Call = serde_json::from_str(&text).map_err(|error| HttpError::Tool {
         status: 400,
         code: "http.call",

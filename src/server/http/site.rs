@@ -14,6 +14,7 @@ use super::counts::Counts;
 use super::error::HttpError;
 use super::options::Options;
 use super::pace::Pace;
+use super::room::Room;
 use super::sessions::Sessions;
 use crate::audit::Health;
 use crate::execution::Caller;
@@ -58,6 +59,7 @@ pub(super) struct Site {
     pub desk: Arc<dyn Desk>,
     pub counts: Counts,
     pub pace: Pace,
+    pub room: Room,
     /// Requests under way: a bridge that ends waits for them.
     pub busy: TaskTracker,
     /// Cancelled when the bridge was told to end: new requests are refused.
@@ -80,6 +82,7 @@ impl Site {
             desk,
             counts: Counts::default(),
             pace: Pace::new(options.rate),
+            room: Room::new(options.body),
             busy: TaskTracker::new(),
             draining: CancellationToken::new(),
             closing,

@@ -61,7 +61,8 @@ pub(super) async fn post(site: &Arc<Site>, who: &Who, request: Request<Incoming>
     let id = query.split('&').find_map(|part| part.strip_prefix("session_id=")).ok_or(HttpError::NoSession)?;
     let session = site.sessions.find(id, &who.caller)?;
     body::must_be_json(&head.headers)?;
-    let text = message::line(body::read(&head.headers, body, site.options.body).await?)?;
+    let (body, _held) = body::read(&head.headers, body, &site.room).await?;
+    let text = message::line(body)?;
     let message = Message::read(&text)?;
     if let Kind::Request(id) = &message.kind {
         if site.draining.is_cancelled() {

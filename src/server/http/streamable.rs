@@ -44,7 +44,8 @@ async fn posted(
     let (head, body) = request.into_parts();
     body::must_be_json(&head.headers)?;
     let accepts = Accepts::of(&head.headers)?;
-    let text = message::line(body::read(&head.headers, body, site.options.body).await?)?;
+    let (body, _held) = body::read(&head.headers, body, &site.room).await?;
+    let text = message::line(body)?;
     let (texts, batch) = message::split(&text)?;
     let messages = texts.iter().map(|text| Message::read(text)).collect::<Result<Vec<_>, _>>()?;
     let requests = messages.iter().filter(|message| matches!(message.kind, Kind::Request(_))).count();
