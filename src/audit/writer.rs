@@ -40,6 +40,7 @@ struct Open {
 }
 
 type Entry = (SystemTime, Map<String, Value>);
+type Waiting = oneshot::Sender<()>;
 
 impl Writer {
     pub fn new(options: Options, lock: File, shared: Arc<Shared>) -> Self {
@@ -49,29 +50,33 @@ impl Writer {
     /// Writes until nobody is left who could send.
     pub fn run(mut self, messages: &Receiver<Message>) {
         // At once, so that a trail that was changed meanwhile shows before anything happens.
-        self.write(Vec::new());
+        self.write(Vec::new(), Vec::new());
         while let Ok(first) = messages.recv() {
-            let (mut entries, mut waiting): (Vec<Entry>, Vec<oneshot::Sender<()>>) = Default::default();
+            let (mut entries, mut waiting, mut flushed): (Vec<Entry>, Vec<Waiting>, Vec<Waiting>) = Default::default();
             let more = messages.try_iter().take(BATCH);
             for message in std::iter::once(first).chain(more) {
                 match message {
-                    Message::Line(time, line) => entries.push((time, line)),
-                    Message::Flush(done) => waiting.push(done),
+                    Message::Line(time, line, done) => {
+                        entries.push((time, line));
+                        waiting.push(done);
+                    }
+                    Message::Flush(done) => flushed.push(done),
                 }
             }
-            self.write(entries);
-            // Who does not wait any more is not told.
-            for done in waiting {
-                let _ = done.send(());
-            }
+            self.write(entries, waiting);
+            tell(flushed);
         }
     }
 
-    /// Writes these lines, or counts them among those that are missing.
-    fn write(&mut self, entries: Vec<Entry>) {
+    /// Writes these lines, or counts them among those that are missing; tells who waits for them.
+    fn write(&mut self, entries: Vec<Entry>, waiting: Vec<Waiting>) {
         let (dropped, count) = (self.shared.dropped.swap(0, Ordering::Relaxed), entries.len() as u64);
         self.missing(dropped);
-        if let Err(error) = self.try_write(entries) {
+        let written = self.try_write(entries);
+        // Before it is noted where the trail ends: lines that follow what is noted are lines all the same.
+        tell(waiting);
+        self.shared.late.store(false, Ordering::Relaxed);
+        if let Err(error) = written {
             self.missing(count);
             self.complain(&error);
         } else if let Err(error) = self.retain().and_then(|()| self.note()) {
@@ -141,7 +146,7 @@ impl Writer {
     /// Notes that something is not as it was left. The chain goes on from the last line that was written, which the note names.
     fn broken(&mut self, found: &str) -> io::Result<()> {
         let Some(open) = &mut self.open else { return Ok(()) };
-        tracing::error!(code = "audit.broken", "the audit trail was changed: {found}");
+        tracing::error!(code = "audit.broken", "the audit trail is not as it was left: {found}");
         let ends_a_line = open.length == 0 || ends_with_line_feed(self.paths.active())?;
         if !ends_a_line {
             open.file.write_all(b"\n")?;
@@ -230,6 +235,13 @@ impl Writer {
 
     fn health(&self) -> MutexGuard<'_, Health> {
         self.shared.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who does not wait any more is not told.
+fn tell(waiting: Vec<Waiting>) {
+    for done in waiting {
+        let _ = done.send(());
     }
 }
 

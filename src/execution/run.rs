@@ -145,7 +145,7 @@ impl Executor {
         };
         report.notes.splice(0..0, request.notes);
         report.duration_ms = asked.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
-        recorded.end(&report);
+        recorded.end(&report).wait().await;
         report
     }
 

@@ -10,7 +10,13 @@ use crate::sandbox::{Ended, Weakness};
 
 impl Executor {
     /// The report of a run that has ended.
-    pub(in crate::execution) fn close(&self, request: &RunRequest, spoken: Spoken, ended: &Ended, weaknesses: &[Weakness]) -> Report {
+    pub(in crate::execution) fn close(
+        &self,
+        request: &RunRequest,
+        spoken: Spoken,
+        ended: &Ended,
+        weaknesses: &[Weakness],
+    ) -> Report {
         let Spoken { ending, output, broker, limits } = spoken;
         let judgement = judge(
             &ending,

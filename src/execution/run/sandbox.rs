@@ -22,7 +22,11 @@ const ANSWER_FIRST: Duration = Duration::from_millis(2);
 
 impl Executor {
     /// One that waits, or one that is launched for this run.
-    pub(in crate::execution) async fn sandbox(&self, behalf: &Behalf, cancel: &CancellationToken) -> Result<Prepared, Report> {
+    pub(in crate::execution) async fn sandbox(
+        &self,
+        behalf: &Behalf,
+        cancel: &CancellationToken,
+    ) -> Result<Prepared, Report> {
         let memory = behalf.view.limits().memory.filter(|memory| *memory < self.parts.limits.memory);
         if let Some(memory) = memory {
             return self.smaller(memory, cancel).await;
