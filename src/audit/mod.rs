@@ -2,7 +2,7 @@
 //!
 //! An [`Account`] is on whose behalf something is used; it writes each [`Record`] to the log (target `audit`) and, where there is one,
 //! to the [`Trail`]: a file of JSON lines, each sealed with a hash over itself and the one before. Writing is one thread's work; an answer
-//! waits until its line is [`Written`], for some milliseconds at most. Must never know what is recorded beyond its record, nor stop a run. Called by `gateway`, `broker`,
+//! waits until its line is [`Written`], a tenth of a second at most. Must never know what is recorded beyond its record, nor stop a run. Called by `gateway`, `broker`,
 //! `execution` and `cli`.
 
 mod account;

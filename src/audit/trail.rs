@@ -17,9 +17,10 @@ use super::writer::Writer;
 /// told of in the trail.
 const QUEUE: usize = 8192;
 
-/// How long an answer waits for its line. A line is written in some tens of microseconds; a disk that takes longer than this is ill, and
-/// its illness is not for callers to wait out.
-const PATIENCE: Duration = Duration::from_millis(5);
+/// How long an answer waits for its line. A line is written in some tens of microseconds, and on a machine with too much to do the thread
+/// that writes may wait for a processor a thousand times as long; a disk that takes longer than that is ill. That is waited for once: see
+/// [`Shared::late`].
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// How a trail is kept.
 #[derive(Clone, Debug)]

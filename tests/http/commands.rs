@@ -66,7 +66,7 @@ fn every_problem_is_told_with_its_place() {
     case(r#"{"mcpServers": {}, "tls_cert": "c.json", "tls_key": "c.json"}"#, "http.tls");
     let rules = "{\"access_rules\": {\n  \"a\": {\"servers\": [], \"tools\": 7}}}";
     std::fs::write(home.path().join("rules.json"), rules).expect("writing");
-    case(r#"{"mcpServers": {}, "access": "rules.json"}"#, "rules.json:2:32: a.tools is 7");
+    case(r#"{"mcpServers": {}, "access": "rules.json"}"#, "rules.json:2:33: a.tools is 7");
     // One that is wrong hides no other.
     let text_of = r#"{
   "mcpServers": {"a": {"command": 7}},

@@ -132,7 +132,7 @@ every_engine!([embedded] what_was_answered_is_written_down_though_the_bridge_is_
         assert_eq!(client.report(arguments)["error"]["code"], code);
     }
     let code = "async def kind(call):\n    try:\n        await call\n    except Exception as e:\n        return type(e).__name__\n\
-        [await kind(mcp_git_hub.get_issue()), await kind(mcp_git_hub.get_issue(nobody=1))]";
+        [await kind(mcp_git_hub.get_issue()), await kind(mcp_git_hub.get_issue(1))]";
     let report = client.report(json!({"code": code, "timeout": 60}));
     assert_eq!(report["result"], json!([null, "InvalidArguments"]), "{report:#}");
     client.signal(nix::sys::signal::Signal::SIGKILL);
@@ -148,7 +148,7 @@ every_engine!([embedded] what_was_answered_is_written_down_though_the_bridge_is_
             ["run", "denied"],
             ["run", "uploads.name"],
             ["call", "ok"],
-            ["call", "catalog.unknown_parameter"],
+            ["call", "catalog.too_many_arguments"],
             ["run", "success"],
         ],
         "{lines:#?}"
