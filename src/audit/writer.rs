@@ -3,9 +3,9 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
@@ -20,6 +20,10 @@ use super::trail::{Health, Message, Options, Shared};
 /// Lines written at once, when they wait: one call of the system for many of them.
 const BATCH: usize = 256;
 
+/// How long a line may stand there before it is noted where the trail ends: a file made and renamed costs ten times as much as a line,
+/// and what is cut off within this time could not be told from what was never written.
+const NOTE_AFTER: Duration = Duration::from_millis(10);
+
 pub(super) struct Writer {
     paths: Paths,
     options: Options,
@@ -30,6 +34,9 @@ pub(super) struct Writer {
     open: Option<Open>,
     /// Lines that could not be written and have not been told of.
     missing: u64,
+    /// What was noted last, and when the next note is due.
+    noted: Option<State>,
+    due: Option<Instant>,
 }
 
 struct Open {
@@ -44,14 +51,15 @@ type Waiting = oneshot::Sender<()>;
 
 impl Writer {
     pub fn new(options: Options, lock: File, shared: Arc<Shared>) -> Self {
-        Self { paths: Paths::at(&options.file), options, shared, _lock: lock, open: None, missing: 0 }
+        let paths = Paths::at(&options.file);
+        Self { paths, options, shared, _lock: lock, open: None, missing: 0, noted: None, due: None }
     }
 
     /// Writes until nobody is left who could send.
     pub fn run(mut self, messages: &Receiver<Message>) {
         // At once, so that a trail that was changed meanwhile shows before anything happens.
         self.write(Vec::new(), Vec::new());
-        while let Ok(first) = messages.recv() {
+        while let Some(first) = self.next(messages) {
             let (mut entries, mut waiting, mut flushed): (Vec<Entry>, Vec<Waiting>, Vec<Waiting>) = Default::default();
             let more = messages.try_iter().take(BATCH);
             for message in std::iter::once(first).chain(more) {
@@ -64,7 +72,29 @@ impl Writer {
                 }
             }
             self.write(entries, waiting);
-            tell(flushed);
+            if !flushed.is_empty() {
+                self.note();
+                tell(flushed);
+            }
+        }
+        self.note();
+    }
+
+    /// The next message, and meanwhile a note that is due.
+    fn next(&mut self, messages: &Receiver<Message>) -> Option<Message> {
+        loop {
+            let Some(due) = self.due else { return messages.recv().ok() };
+            // However many messages there are.
+            let left = due.saturating_duration_since(Instant::now());
+            match messages.recv_timeout(left) {
+                Ok(message) if !left.is_zero() => return Some(message),
+                Ok(message) => {
+                    self.note();
+                    return Some(message);
+                }
+                Err(RecvTimeoutError::Timeout) => self.note(),
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
         }
     }
 
@@ -73,16 +103,22 @@ impl Writer {
         let (dropped, count) = (self.shared.dropped.swap(0, Ordering::Relaxed), entries.len() as u64);
         self.missing(dropped);
         let written = self.try_write(entries);
-        // Before it is noted where the trail ends: lines that follow what is noted are lines all the same.
         tell(waiting);
         self.shared.late.store(false, Ordering::Relaxed);
         if let Err(error) = written {
             self.missing(count);
-            self.complain(&error);
-        } else if let Err(error) = self.retain().and_then(|()| self.note()) {
-            self.complain(&error);
-        } else if self.health().trouble.take().is_some() {
-            tracing::warn!("the audit trail is written again");
+            return self.complain(&error);
+        }
+        if let Err(error) = self.retain() {
+            return self.complain(&error);
+        }
+        let files = |state: &State| (state.first, state.file);
+        let now = self.open.as_ref().map(|open| files(&open.state));
+        if now != self.noted.as_ref().map(files) {
+            // Which files there are is found by what is noted.
+            self.note();
+        } else if self.due.is_none() && self.open.as_ref().map(|open| &open.state) != self.noted.as_ref() {
+            self.due = Some(Instant::now() + NOTE_AFTER);
         }
     }
 
@@ -191,8 +227,18 @@ impl Writer {
 
     /// Notes where the trail ends. After the lines: a bridge that is killed in between leaves lines that nobody noted, and never the
     /// reverse.
-    fn note(&mut self) -> io::Result<()> {
-        self.open.as_ref().map_or(Ok(()), |open| open.state.write(&self.paths))
+    fn note(&mut self) {
+        self.due = None;
+        let Some(open) = self.open.as_ref().filter(|open| self.noted.as_ref() != Some(&open.state)) else { return };
+        match open.state.write(&self.paths) {
+            Ok(()) => {
+                self.noted = Some(open.state.clone());
+                if self.health().trouble.take().is_some() {
+                    tracing::warn!("the audit trail is written again");
+                }
+            }
+            Err(error) => self.complain(&error),
+        }
     }
 
     /// Gives the file its number and begins the next.
