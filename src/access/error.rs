@@ -38,6 +38,19 @@ pub enum AccessError {
 }
 
 impl AccessError {
+    /// Where in the file it is, if it is in it.
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Unreadable { .. } => None,
+            Self::Syntax { place, .. }
+            | Self::UnknownKey { place, .. }
+            | Self::Value { place, .. }
+            | Self::Missing { place, .. }
+            | Self::ReservedName { place, .. }
+            | Self::Duplicate { place, .. } => Some(place),
+        }
+    }
+
     /// Stable code for GUIDE's error chapter.
     pub fn code(&self) -> &'static str {
         match self {

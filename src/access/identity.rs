@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::unseen::is_unseen;
+
 /// The argument by which an agent may say who it is, where the operator allows that.
 pub const AGENT_ID: &str = "agent_id";
 
@@ -29,7 +31,7 @@ pub fn take_agent_id(arguments: &mut Map<String, Value>) -> Result<Option<String
 
 /// A name of a caller: not empty, at most a hundred characters, all of them visible.
 pub fn is_name(name: &str) -> bool {
-    !name.trim().is_empty() && name.chars().count() <= LONGEST && !name.chars().any(char::is_control)
+    !name.trim().is_empty() && name.chars().count() <= LONGEST && !name.chars().any(|c| c.is_control() || is_unseen(c))
 }
 
 #[cfg(test)]
@@ -41,6 +43,18 @@ mod tests {
     fn taken(value: Value) -> (Result<Option<String>, String>, Value) {
         let Value::Object(mut arguments) = value else { panic!("not an object") };
         (take_agent_id(&mut arguments), Value::Object(arguments))
+    }
+
+    #[test]
+    fn a_name_is_one_to_every_eye() {
+        for name in ["researcher", "a b", "token:ci", "日記", "📚"] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in
+            ["admin\u{200b}", "\u{202e}nimda", "ad\u{ad}min", "admin\u{e0041}", "\u{2800}", "\u{feff}admin", "a\u{85}"]
+        {
+            assert!(!is_name(name), "{name:?}");
+        }
     }
 
     #[test]

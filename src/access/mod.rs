@@ -22,6 +22,6 @@ pub use identity::{AGENT_ID, is_name, take_agent_id};
 pub use in_force::{Access, Stranger, strangers};
 pub use quota::{Limits, Quotas, Running};
 pub use rate::Rate;
-pub use read::{load, read};
+pub use read::{OWN, load, read};
 pub use rules::{DEFAULT, ITSELF, Rules};
 pub use view::{Decision, Ruled, View};

@@ -22,7 +22,7 @@ use crate::settings::{MEMORY_FLOOR, parse_bytes, parse_seconds};
 const MOST: u64 = 4 << 20;
 
 /// The tools of the bridge itself, which a plain list of tools may name.
-const OWN: [&str; 4] = ["run_python", "list_servers", "get_server_tools", "search_tools"];
+pub const OWN: [&str; 4] = ["run_python", "list_servers", "get_server_tools", "search_tools"];
 const ENTRY: [&str; 8] = ["servers", "tools", "resources", "prompts", "deny", "ask", "annotations", "limits"];
 const DENY: [&str; 4] = ["servers", "tools", "resources", "prompts"];
 const EFFECTS: [Effect; 3] = [Effect::ReadOnly, Effect::Additive, Effect::Destructive];
@@ -63,20 +63,8 @@ pub fn read(text: &str, file: &Path) -> Result<Rules, Vec<AccessError>> {
             return Err(vec![AccessError::Syntax { place, message: error.kind().to_string() }]);
         }
     };
-    reader.errors.sort_by(|one, other| place(one).cmp(&place(other)));
+    reader.errors.sort_by(|one, other| one.place().cmp(&other.place()));
     if reader.errors.is_empty() { Ok(rules) } else { Err(reader.errors) }
-}
-
-fn place(error: &AccessError) -> Option<&Place> {
-    match error {
-        AccessError::Unreadable { .. } => None,
-        AccessError::Syntax { place, .. }
-        | AccessError::UnknownKey { place, .. }
-        | AccessError::Value { place, .. }
-        | AccessError::Missing { place, .. }
-        | AccessError::ReservedName { place, .. }
-        | AccessError::Duplicate { place, .. } => Some(place),
-    }
 }
 
 struct Reader<'t> {
@@ -112,7 +100,7 @@ impl Reader<'_> {
             } else if name.contains('*') {
                 Some("has a wildcard; the entry \"default\" is for all who have none")
             } else if !is_name(name) {
-                Some("is empty, longer than 100 characters, or has control characters")
+                Some("is empty, longer than 100 characters, or has characters that are not seen")
             } else {
                 None
             };

@@ -1,16 +1,19 @@
 //! URIs that can be compared letter by letter.
 //!
 //! RFC 3986 lets one resource be spelt in many ways, and servers read some of them alike (`%2e%2e/`, `//`, `FILE:`). A rule compares
-//! letters, so a URI that could be spelt otherwise is not there for a caller whose rules tell resources apart.
+//! letters, so a URI that could be spelt otherwise (and `ü` in two characters is `ü` in one, to many a file system) is not there for a caller whose rules tell resources apart.
+
+use unicode_normalization::is_nfc;
 
 /// Whether this is the one plain spelling: scheme and host in lower case, no percent-encoding, no user, no default port, no fragment,
-/// no `.`, `..` or empty segment inside the path, no white space, control characters or backslashes.
+/// no `.`, `..` or empty segment inside the path, no white space, control characters or
+/// backslashes, and letters composed (NFC).
 pub(super) fn is_plain(uri: &str) -> bool {
     let Some((scheme, rest)) = uri.split_once(':') else { return false };
     let scheme_is_plain = scheme.starts_with(|c: char| c.is_ascii_lowercase())
         && scheme.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c));
     let letters_are_plain = !rest.contains(|c: char| c.is_control() || c.is_whitespace() || "%\\#".contains(c));
-    if !scheme_is_plain || !letters_are_plain {
+    if !scheme_is_plain || !letters_are_plain || !is_nfc(uri) {
         return false;
     }
     let Some(rest) = rest.strip_prefix("//") else {
@@ -99,6 +102,7 @@ mod tests {
             "https://me@example.com/",
             "memo:a/../b",
             "no scheme",
+            "notes://u\u{308}",
             "",
             "1x:y",
             ":x",

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::canonical::sha256_of;
 use super::record::{Passed, Record};
 use super::redact::redacted_members;
-use super::trail::Trail;
+use super::trail::{Trail, Written};
 
 /// Bytes of arguments that a line holds; of larger ones it has the hash alone.
 const MOST: usize = 64 << 10;
@@ -43,10 +43,9 @@ impl Account {
     }
 
     /// Writes one line, to the log and to the trail.
-    pub fn write(&self, record: Record) {
+    pub fn write(&self, record: Record) -> Written {
         record.log(&self.caller);
-        if let Some(trail) = &self.trail {
-            trail.write(record.to_line(&self.caller, &self.run));
-        }
+        let trail = self.trail.as_ref();
+        trail.map(|trail| trail.write(record.to_line(&self.caller, &self.run))).unwrap_or_default()
     }
 }

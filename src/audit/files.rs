@@ -78,14 +78,17 @@ impl Paths {
     pub fn check(&self) -> Result<(), AuditError> {
         // A link may lead to a device, and rotation would rename the link.
         let Ok(found) = fs::symlink_metadata(&self.0) else { return Ok(()) };
-        let kind = found.file_type();
-        let what = match () {
-            () if kind.is_file() => return self.close_to_others(&found),
-            () if kind.is_dir() => "it is a folder",
-            () if kind.is_symlink() => "it is a symbolic link",
-            () => "it is a device, a pipe or a socket",
-        };
-        Err(AuditError::NotAFile { file: self.0.clone(), found: what })
+        match not_a_file(found.file_type()) {
+            None => self.close_to_others(&found),
+            Some(found) => Err(AuditError::NotAFile { file: self.0.clone(), found }),
+        }
+    }
+
+    /// The same before it is read, by whatever path.
+    pub fn check_to_read(&self) -> Result<(), AuditError> {
+        let Ok(found) = self.0.metadata() else { return Ok(()) };
+        let wrong = |found| Err(AuditError::NotAFile { file: self.0.clone(), found });
+        not_a_file(found.file_type()).map_or(Ok(()), wrong)
     }
 
     #[cfg(unix)]
@@ -112,6 +115,24 @@ impl Paths {
         let mut options = OpenOptions::new();
         options.append(true).create(true);
         private(&mut options).open(&self.0)
+    }
+}
+
+/// What stands in place of a regular file.
+fn not_a_file(kind: fs::FileType) -> Option<&'static str> {
+    match () {
+        () if kind.is_file() => None,
+        () if kind.is_dir() => Some("it is a folder"),
+        () if kind.is_symlink() => Some("it is a symbolic link"),
+        () => Some("it is a device, a pipe or a socket"),
+    }
+}
+
+/// Opens a file to read it: nothing else, for a pipe would be waited for and a device has no end.
+pub(super) fn open_to_read(path: &Path) -> io::Result<File> {
+    match not_a_file(path.metadata()?.file_type()) {
+        None => File::open(path),
+        Some(found) => Err(io::Error::new(io::ErrorKind::InvalidInput, found)),
     }
 }
 

@@ -1,12 +1,15 @@
 //! What the bridge knows of its trail besides the trail: where it ends. Kept in a small file of its own, so that what is cut off shows.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::files::Paths;
+use super::files::{Paths, open_to_read};
+
+/// Bytes that are read of it: three numbers and a hash are far less.
+const LONGEST: u64 = 1 << 10;
 
 /// The end of the trail, after the last line that was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,9 +35,11 @@ pub(super) enum Found {
 
 impl State {
     pub fn read(paths: &Paths) -> Found {
-        let Ok(text) = fs::read_to_string(paths.state()) else {
+        let mut text = String::new();
+        let read = open_to_read(&paths.state()).and_then(|file| file.take(LONGEST).read_to_string(&mut text));
+        if read.is_err() {
             return if paths.state().exists() { Found::Spoiled } else { Found::Nothing };
-        };
+        }
         // To the letter: what reads the same and is written otherwise is not what we wrote.
         match serde_json::from_str::<Self>(&text) {
             Ok(state) if state.text() == text => Found::State(state),

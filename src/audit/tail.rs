@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 
-use super::files::Paths;
+use super::files::{Paths, open_to_read};
 use super::line::{BEFORE_ALL, LONGEST, Line};
 use super::state::{Found, State};
 
@@ -54,7 +54,7 @@ fn ends(files: &[PathBuf], known: &State) -> Result<State, String> {
     let unreadable = |error: io::Error| format!("it cannot be read: {error}");
     let mut end: Option<State> = None;
     for file in files {
-        let mut lines = BufReader::new(std::fs::File::open(file).map_err(unreadable)?);
+        let mut lines = BufReader::new(open_to_read(file).map_err(unreadable)?);
         while let Some(bytes) = next_line(&mut lines).map_err(unreadable)? {
             let line = bytes.strip_suffix(b"\n").and_then(Line::parse);
             match (&mut end, line) {
@@ -65,6 +65,12 @@ fn ends(files: &[PathBuf], known: &State) -> Result<State, String> {
                 (None, _) => {}
                 (Some(end), Some(line)) if line.follows(&end.hash) && line.number("seq") == Some(end.seq + 1) => {
                     *end = State { seq: end.seq + 1, hash: line.hash, ..end.clone() };
+                }
+                (Some(_), _) if !bytes.ends_with(b"\n") => {
+                    let length = bytes.len();
+                    return Err(format!(
+                        "a line without an end, of {length} bytes: a bridge was stopped while it wrote, or somebody cut it"
+                    ));
                 }
                 (Some(_), _) => {
                     return Err("there is something after the last line that the bridge did not write".into());

@@ -33,7 +33,7 @@ fn record(name: &str) -> Record {
 async fn write(trail: &Trail, tools: &[&str]) {
     let account = Account::new("me", "run", Some(trail.clone()));
     for tool in tools {
-        account.write(record(tool));
+        drop(account.write(record(tool)));
     }
     trail.flush().await;
 }
@@ -186,6 +186,67 @@ async fn a_bridge_that_was_killed_leaves_a_whole_trail() {
     assert_eq!(faults(&file), Vec::<String>::new());
     written(&folder, &["d"]).await;
     assert_eq!((kinds(&file), faults(&file)), (vec!["head".to_owned(), "call".to_owned()], Vec::new()));
+}
+
+/// What a kill in the middle of a write leaves is told as that, and what follows is whole.
+#[tokio::test]
+async fn a_line_that_was_cut_is_told_apart_from_a_forged_one() {
+    let folder = folder();
+    let file = written(&folder, &["a"]).await;
+    let text = fs::read_to_string(&file).expect("text");
+    fs::write(&file, format!("{text}{{\"seq\":3,\"time\":\"20")).expect("written");
+    let told = faults(&file);
+    assert!(told.len() == 1 && told[0].contains(":3: this line has no end"), "{told:?}");
+    written(&folder, &["b"]).await;
+    assert_eq!(lines_after(&file, 3)[0]["kind"], "break");
+    let found = lines_after(&file, 3)[0]["found"].as_str().expect("a text").to_owned();
+    assert!(found.starts_with("a line without an end, of 19 bytes"), "{found}");
+    let told = faults(&file);
+    assert!(told.len() == 2 && told[1].contains(&found), "{told:?}");
+}
+
+/// The lines after so many, which need not be lines of ours.
+fn lines_after(file: &Path, count: usize) -> Vec<Value> {
+    let text = fs::read_to_string(file).expect("the trail");
+    text.lines().skip(count).map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+#[tokio::test]
+async fn who_waits_for_a_line_finds_it_in_the_file() {
+    let folder = folder();
+    let file = folder.path().join("trail.jsonl");
+    let trail = Trail::open(Options { size: 1 << 20, ..options(&file) }).expect("a trail");
+    let account = Account::new("me", "run", Some(trail));
+    for count in 1..=100 {
+        account.write(record("a")).wait().await;
+        assert_eq!(fs::read_to_string(&file).expect("the trail").lines().count(), 1 + count);
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_no_file_is_neither_waited_for_nor_read_without_end() {
+    let folder = folder();
+    let file = written(&folder, &["a"]).await;
+    assert_eq!(verify(Path::new("/dev/zero")).expect_err("no file").code(), "audit.not_a_file");
+    assert_eq!(verify(folder.path()).expect_err("no file").code(), "audit.not_a_file");
+    let pipe = |name: &str| {
+        let path = folder.path().join(name);
+        drop(fs::remove_file(&path));
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    };
+    pipe("trail.jsonl.1");
+    assert!(
+        faults(&file).iter().any(|fault| fault.contains("it is a device, a pipe or a socket")),
+        "{:?}",
+        faults(&file)
+    );
+    pipe("trail.jsonl.state");
+    assert!(
+        faults(&file).iter().any(|fault| fault.contains("trail.jsonl.state: it says where")),
+        "{:?}",
+        faults(&file)
+    );
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! The trail as the rest of the bridge holds it.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
@@ -16,6 +16,11 @@ use super::writer::Writer;
 /// Lines that may wait to be written: some seconds of a bridge at full speed, in a few megabytes. More are dropped, counted, and
 /// told of in the trail.
 const QUEUE: usize = 8192;
+
+/// How long an answer waits for its line. A line is written in some tens of microseconds, and on a machine with too much to do the thread
+/// that writes may wait for a processor a thousand times as long; a disk that takes longer than that is ill. That is waited for once: see
+/// [`Shared::late`].
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// How a trail is kept.
 #[derive(Clone, Debug)]
@@ -42,7 +47,8 @@ pub struct Health {
 
 /// What is waiting to be written.
 pub(super) enum Message {
-    Line(SystemTime, Map<String, Value>),
+    /// Answered when the kernel has it, or cannot take it.
+    Line(SystemTime, Map<String, Value>, oneshot::Sender<()>),
     /// Answered when everything before it is written, or cannot be.
     Flush(oneshot::Sender<()>),
 }
@@ -52,7 +58,28 @@ pub(super) enum Message {
 pub(super) struct Shared {
     /// Lines dropped since the writer looked last.
     pub dropped: AtomicU64,
+    /// A line took too long: nobody waits for one until the writer has caught up.
+    pub late: AtomicBool,
     pub health: Mutex<Health>,
+}
+
+/// A line on its way to the file.
+#[derive(Debug, Default)]
+#[must_use = "an answer waits for its line; what has no answer drops it"]
+pub struct Written(Option<(oneshot::Receiver<()>, Arc<Shared>)>);
+
+impl Written {
+    /// Waits until the kernel has the line, so that it outlives this process whatever ends it. Not for a disk that is slow or gone.
+    pub async fn wait(self) {
+        let Some((written, shared)) = self.0.filter(|(_, shared)| !shared.late.load(Ordering::Relaxed)) else { return };
+        // A writer that is gone has nothing to write.
+        if tokio::time::timeout(PATIENCE, written).await.is_err() && !shared.late.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                code = "audit.slow",
+                "the audit trail is written slowly: until that is over, answers do not wait for it"
+            );
+        }
+    }
 }
 
 /// A trail that is being written. Cheap to clone; with the last one the writer ends, when it has written what there was.
@@ -91,12 +118,14 @@ impl Trail {
         Ok(Self { queue, shared, keeps_arguments })
     }
 
-    /// Has a line written; never waits.
-    pub(super) fn write(&self, line: Map<String, Value>) {
-        match self.queue.try_send(Message::Line(SystemTime::now(), line)) {
-            Ok(()) => {}
+    /// Has a line written; never waits by itself.
+    pub(super) fn write(&self, line: Map<String, Value>) -> Written {
+        let (done, written) = oneshot::channel();
+        match self.queue.try_send(Message::Line(SystemTime::now(), line, done)) {
+            Ok(()) => Written(Some((written, Arc::clone(&self.shared)))),
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+                Written::default()
             }
         }
     }
@@ -121,5 +150,31 @@ impl Trail {
             // A writer that is gone has nothing to write.
             let _ = written.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// The writer is one that never gets on.
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_disk_is_waited_for_once_and_not_long() {
+        let (queue, _messages) = sync_channel(3);
+        let shared = Arc::new(Shared::default());
+        let trail = Trail { queue, shared: Arc::clone(&shared), keeps_arguments: false };
+        let begun = Instant::now();
+        trail.write(Map::new()).wait().await;
+        assert_eq!(begun.elapsed(), PATIENCE);
+        trail.write(Map::new()).wait().await;
+        assert_eq!(begun.elapsed(), PATIENCE, "nobody waits for what is known to be slow");
+        // As the writer does when it has caught up.
+        shared.late.store(false, Ordering::Relaxed);
+        trail.write(Map::new()).wait().await;
+        assert_eq!(begun.elapsed(), PATIENCE * 2);
+        trail.write(Map::new()).wait().await;
+        assert_eq!((begun.elapsed(), trail.health().missing), (PATIENCE * 2, 1), "there is no room, and that is told");
     }
 }

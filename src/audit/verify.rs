@@ -1,12 +1,11 @@
 //! Whether a trail is whole: every line as it was written, none missing, none added.
 
 use std::fmt;
-use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use super::error::AuditError;
-use super::files::Paths;
+use super::files::{Paths, open_to_read};
 use super::line::{BEFORE_ALL, Line};
 use super::state::{Found, State};
 use super::tail::next_line;
@@ -49,9 +48,10 @@ pub struct Verified {
 /// Reads a trail, whether or not a bridge is writing it.
 ///
 /// # Errors
-/// There is no trail.
+/// There is no trail, or what is there is no file.
 pub fn verify(file: &Path) -> Result<Verified, AuditError> {
     let paths = Paths::at(file);
+    paths.check_to_read()?;
     let mut tries = 0;
     loop {
         let before = State::read(&paths);
@@ -125,7 +125,10 @@ impl Reading {
     }
 
     fn file(&mut self, path: &Path, number: u64, is_written: bool) {
-        let Ok(file) = File::open(path) else { return self.fault(path, None, "the file cannot be read".into()) };
+        let file = match open_to_read(path) {
+            Ok(file) => file,
+            Err(error) => return self.fault(path, None, format!("the file cannot be read: {error}")),
+        };
         self.verified.files += 1;
         let (mut lines, mut at) = (BufReader::new(file), 0);
         while let Ok(Some(bytes)) = next_line(&mut lines) {
@@ -139,7 +142,11 @@ impl Reading {
     }
 
     fn line(&mut self, path: &Path, file: u64, at: u64, bytes: &[u8]) {
-        let Some(line) = bytes.strip_suffix(b"\n").and_then(Line::parse) else {
+        let Some(whole) = bytes.strip_suffix(b"\n") else {
+            let what = "this line has no end: a bridge was stopped while it wrote, or somebody cut it";
+            return self.fault(path, Some(at), what.into());
+        };
+        let Some(line) = Line::parse(whole) else {
             return self.fault(path, Some(at), "the bridge did not write this line, or not all of it".into());
         };
         self.verified.lines += 1;

@@ -3,9 +3,9 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
@@ -20,6 +20,10 @@ use super::trail::{Health, Message, Options, Shared};
 /// Lines written at once, when they wait: one call of the system for many of them.
 const BATCH: usize = 256;
 
+/// How long a line may stand there before it is noted where the trail ends: a file made and renamed costs ten times as much as a line,
+/// and what is cut off within this time could not be told from what was never written.
+const NOTE_AFTER: Duration = Duration::from_millis(10);
+
 pub(super) struct Writer {
     paths: Paths,
     options: Options,
@@ -30,6 +34,9 @@ pub(super) struct Writer {
     open: Option<Open>,
     /// Lines that could not be written and have not been told of.
     missing: u64,
+    /// What was noted last, and when the next note is due.
+    noted: Option<State>,
+    due: Option<Instant>,
 }
 
 struct Open {
@@ -40,44 +47,78 @@ struct Open {
 }
 
 type Entry = (SystemTime, Map<String, Value>);
+type Waiting = oneshot::Sender<()>;
 
 impl Writer {
     pub fn new(options: Options, lock: File, shared: Arc<Shared>) -> Self {
-        Self { paths: Paths::at(&options.file), options, shared, _lock: lock, open: None, missing: 0 }
+        let paths = Paths::at(&options.file);
+        Self { paths, options, shared, _lock: lock, open: None, missing: 0, noted: None, due: None }
     }
 
     /// Writes until nobody is left who could send.
     pub fn run(mut self, messages: &Receiver<Message>) {
         // At once, so that a trail that was changed meanwhile shows before anything happens.
-        self.write(Vec::new());
-        while let Ok(first) = messages.recv() {
-            let (mut entries, mut waiting): (Vec<Entry>, Vec<oneshot::Sender<()>>) = Default::default();
+        self.write(Vec::new(), Vec::new());
+        while let Some(first) = self.next(messages) {
+            let (mut entries, mut waiting, mut flushed): (Vec<Entry>, Vec<Waiting>, Vec<Waiting>) = Default::default();
             let more = messages.try_iter().take(BATCH);
             for message in std::iter::once(first).chain(more) {
                 match message {
-                    Message::Line(time, line) => entries.push((time, line)),
-                    Message::Flush(done) => waiting.push(done),
+                    Message::Line(time, line, done) => {
+                        entries.push((time, line));
+                        waiting.push(done);
+                    }
+                    Message::Flush(done) => flushed.push(done),
                 }
             }
-            self.write(entries);
-            // Who does not wait any more is not told.
-            for done in waiting {
-                let _ = done.send(());
+            self.write(entries, waiting);
+            if !flushed.is_empty() {
+                self.note();
+                tell(flushed);
+            }
+        }
+        self.note();
+    }
+
+    /// The next message, and meanwhile a note that is due.
+    fn next(&mut self, messages: &Receiver<Message>) -> Option<Message> {
+        loop {
+            let Some(due) = self.due else { return messages.recv().ok() };
+            // However many messages there are.
+            let left = due.saturating_duration_since(Instant::now());
+            match messages.recv_timeout(left) {
+                Ok(message) if !left.is_zero() => return Some(message),
+                Ok(message) => {
+                    self.note();
+                    return Some(message);
+                }
+                Err(RecvTimeoutError::Timeout) => self.note(),
+                Err(RecvTimeoutError::Disconnected) => return None,
             }
         }
     }
 
-    /// Writes these lines, or counts them among those that are missing.
-    fn write(&mut self, entries: Vec<Entry>) {
+    /// Writes these lines, or counts them among those that are missing; tells who waits for them.
+    fn write(&mut self, entries: Vec<Entry>, waiting: Vec<Waiting>) {
         let (dropped, count) = (self.shared.dropped.swap(0, Ordering::Relaxed), entries.len() as u64);
         self.missing(dropped);
-        if let Err(error) = self.try_write(entries) {
+        let written = self.try_write(entries);
+        tell(waiting);
+        self.shared.late.store(false, Ordering::Relaxed);
+        if let Err(error) = written {
             self.missing(count);
-            self.complain(&error);
-        } else if let Err(error) = self.retain().and_then(|()| self.note()) {
-            self.complain(&error);
-        } else if self.health().trouble.take().is_some() {
-            tracing::warn!("the audit trail is written again");
+            return self.complain(&error);
+        }
+        if let Err(error) = self.retain() {
+            return self.complain(&error);
+        }
+        let files = |state: &State| (state.first, state.file);
+        let now = self.open.as_ref().map(|open| files(&open.state));
+        if now != self.noted.as_ref().map(files) {
+            // Which files there are is found by what is noted.
+            self.note();
+        } else if self.due.is_none() && self.open.as_ref().map(|open| &open.state) != self.noted.as_ref() {
+            self.due = Some(Instant::now() + NOTE_AFTER);
         }
     }
 
@@ -141,7 +182,7 @@ impl Writer {
     /// Notes that something is not as it was left. The chain goes on from the last line that was written, which the note names.
     fn broken(&mut self, found: &str) -> io::Result<()> {
         let Some(open) = &mut self.open else { return Ok(()) };
-        tracing::error!(code = "audit.broken", "the audit trail was changed: {found}");
+        tracing::error!(code = "audit.broken", "the audit trail is not as it was left: {found}");
         let ends_a_line = open.length == 0 || ends_with_line_feed(self.paths.active())?;
         if !ends_a_line {
             open.file.write_all(b"\n")?;
@@ -186,8 +227,18 @@ impl Writer {
 
     /// Notes where the trail ends. After the lines: a bridge that is killed in between leaves lines that nobody noted, and never the
     /// reverse.
-    fn note(&mut self) -> io::Result<()> {
-        self.open.as_ref().map_or(Ok(()), |open| open.state.write(&self.paths))
+    fn note(&mut self) {
+        self.due = None;
+        let Some(open) = self.open.as_ref().filter(|open| self.noted.as_ref() != Some(&open.state)) else { return };
+        match open.state.write(&self.paths) {
+            Ok(()) => {
+                self.noted = Some(open.state.clone());
+                if self.health().trouble.take().is_some() {
+                    tracing::warn!("the audit trail is written again");
+                }
+            }
+            Err(error) => self.complain(&error),
+        }
     }
 
     /// Gives the file its number and begins the next.
@@ -230,6 +281,13 @@ impl Writer {
 
     fn health(&self) -> MutexGuard<'_, Health> {
         self.shared.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who does not wait any more is not told.
+fn tell(waiting: Vec<Waiting>) {
+    for done in waiting {
+        let _ = done.send(());
     }
 }
 

@@ -31,26 +31,36 @@ impl Broker {
     }
 
     async fn forward(&self, call: &ToolCall) -> Result<Called, Refusal> {
-        let server = self.server(&call.server).inspect_err(|refusal| self.note_hidden(call, refusal))?;
+        let server = match self.server(&call.server) {
+            Ok(server) => server,
+            Err(refusal) => return Err(self.hidden(call, refusal).await),
+        };
         self.mark_loaded(server);
-        let catalog = self.seen.catalog(server).await.map_err(|e| refusal::upstream(&e))?;
+        let view = self.seen.view();
+        let catalog = match self.seen.catalog(server).await {
+            Ok(catalog) => catalog,
+            Err(error) => {
+                let (ruled, refusal) = (view.decide(server, &call.tool, None), refusal::upstream(&error));
+                return Err(self.withheld(server, &call.tool, &ruled, &passed(call), refusal).await);
+            }
+        };
         let found = if call.exact { catalog.tool_by_name(&call.tool) } else { catalog.tool(&call.tool) };
         let Some(tool) = found else {
-            let refusal = refusal::tool_not_found(&catalog, &call.tool);
-            self.note_hidden(call, &refusal);
-            return Err(refusal);
+            return Err(self.hidden(call, refusal::tool_not_found(&catalog, &call.tool)).await);
         };
-        let bound = tool.bind(&call.args, &call.kwargs).map_err(|error| Refusal {
-            kind: "InvalidArguments",
-            message: error.to_string(),
-            hint: Some(error.hint()),
-            code: error.code(),
-        })?;
         let name = &tool.definition.name;
-        let ruled = self.seen.view().decide(server, name, tool.definition.annotations.as_ref());
-        self.may(server, name, &ruled, &bound.arguments)
-            .await
-            .inspect_err(|refusal| self.note(server, name, &ruled, &bound.arguments, refusal))?;
+        let ruled = view.decide(server, name, tool.definition.annotations.as_ref());
+        let bound = match tool.bind(&call.args, &call.kwargs) {
+            Ok(bound) => bound,
+            Err(error) => {
+                let (message, hint) = (error.to_string(), Some(error.hint()));
+                let refusal = Refusal { kind: "InvalidArguments", message, hint, code: error.code() };
+                return Err(self.withheld(server, name, &ruled, &passed(call), refusal).await);
+            }
+        };
+        if let Err(refusal) = self.may(server, name, &ruled, &bound.arguments).await {
+            return Err(self.withheld(server, name, &ruled, &bound.arguments, refusal).await);
+        }
         let granted = Granted { account: self.account.clone(), decision: ruled.decision.word(), rule: ruled.rule };
         let deadline = self.call_deadline(server, bound.timeout);
         let gateway = self.seen.shared().gateway();
@@ -72,38 +82,50 @@ impl Broker {
         if ruled.decision == Decision::Ask {
             self.ask(server, tool, arguments).await?;
         }
-        if let Some(limit) = view.limits().calls_per_run {
+        let turn = {
+            // Held for both, so that what is refused by one of them does not count for the other.
             let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-            if *made >= limit {
+            if let Some(limit) = view.limits().calls_per_run.filter(|limit| *made >= *limit) {
                 let error = LimitError::CallsPerRun { caller: view.caller().to_owned(), limit };
                 return Err(refusal::limit(&error));
             }
+            let quotas = self.seen.shared().access().quotas();
+            let turn = quotas.call_turn(view, self.deadline).map_err(|error| refusal::limit(&error))?;
             *made += 1;
-        }
-        let quotas = self.seen.shared().access().quotas();
-        if let Some(turn) = quotas.call_turn(view, self.deadline).map_err(|error| refusal::limit(&error))? {
+            turn
+        };
+        if let Some(turn) = turn {
             sleep_until(turn).await;
         }
         Ok(())
     }
 
     /// Records a use of what is there, but not for this caller: who asked for it hears that it is not there.
-    fn note_hidden(&self, call: &ToolCall, refusal: &Refusal) {
+    async fn hidden(&self, call: &ToolCall, refusal: Refusal) -> Refusal {
         let (view, shared) = (self.seen.view(), self.seen.shared());
-        let Some(server) = shared.names().resolve(&call.server) else { return };
+        let Some(server) = shared.names().resolve(&call.server) else { return refusal };
         let tool = shared.known_catalog(server).and_then(|catalog| catalog.tool(&call.tool).cloned());
         let name = tool.as_ref().map_or(call.tool.as_str(), |tool| &tool.definition.name);
         let is_there = tool.is_some() || !view.shows_server(server);
         let ruled = view.decide(server, name, tool.as_ref().and_then(|tool| tool.definition.annotations.as_ref()));
         if is_there && ruled.is_denied() {
-            self.note(server, name, &ruled, &passed(call), refusal);
+            return self.withheld(server, name, &ruled, &passed(call), refusal).await;
         }
+        refusal
     }
 
-    /// Records a call that is not made.
-    fn note(&self, server: &str, tool: &str, ruled: &Ruled, arguments: &Map<String, Value>, refusal: &Refusal) {
+    /// Records a call that is not made, and gives the refusal back.
+    async fn withheld(
+        &self,
+        server: &str,
+        tool: &str,
+        ruled: &Ruled,
+        arguments: &Map<String, Value>,
+        refusal: Refusal,
+    ) -> Refusal {
         let record = Record::not_made(Kind::Call, server, tool, ruled.decision.word(), &ruled.rule, refusal.code);
-        self.account.write(Record { passed: self.account.passed(arguments), ..record });
+        self.account.write(Record { passed: self.account.passed(arguments), ..record }).wait().await;
+        refusal
     }
 
     /// The call's own timeout, else the server's, else the default; never past the run's end.

@@ -77,11 +77,7 @@ impl Bridge {
     pub fn resolve(&self, caller: &Caller, request: &mut RunRequest) -> Result<(), RequestError> {
         let seen = self.seen(caller);
         let names = seen.names();
-        let resolved = request.resolve_servers(|asked| names.resolve(asked).map(str::to_owned), &names.list());
-        if let Err(RequestError::UnknownServer { name, .. }) = &resolved {
-            guard::note_hidden(&self.executor.shared(), caller, name);
-        }
-        resolved
+        request.resolve_servers(|asked| names.resolve(asked).map(str::to_owned), &names.list())
     }
 
     /// What this caller sees of all there is.

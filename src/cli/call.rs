@@ -41,7 +41,7 @@ pub(super) async fn call(env: Environment, settings: Settings, args: CallArgs) -
         None => Exit::Cancelled,
         Some(Ok(result)) => print(&result, args.raw),
         Some(Err(refusal)) => {
-            let hint = refusal.hint.unwrap_or_else(|| "`mcp-bridge servers` shows how it fares".into());
+            let hint = hint(&refusal, &args.server);
             eprintln!("{}", paint::failure(&refusal.message, &hint, refusal.code));
             match refusal.kind {
                 "ServerUnavailable" => Exit::NoServer,
@@ -53,6 +53,17 @@ pub(super) async fn call(env: Environment, settings: Settings, args: CallArgs) -
     };
     bridge.shutdown().await;
     exit
+}
+
+/// What a person at a shell can do: what a program would do is of no use there.
+fn hint(refusal: &Refusal, server: &str) -> String {
+    match (refusal.code, &refusal.hint) {
+        (_, Some(hint)) if hint.starts_with("did you mean") => hint.clone(),
+        ("broker.server_not_found", _) => "`mcp-bridge servers` shows which there are".into(),
+        ("broker.tool_not_found", _) => format!("`mcp-bridge tools {server}` shows which there are"),
+        (_, Some(hint)) => hint.clone(),
+        (_, None) => "`mcp-bridge servers` shows how it fares".into(),
+    }
 }
 
 async fn run(bridge: &Bridge, settings: &Settings, args: &CallArgs) -> Result<Box<RawValue>, Refusal> {

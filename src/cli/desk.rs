@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::bridge::Bridge;
+use super::guard;
 use crate::audit::{Health, Trail};
 use crate::broker::{Behalf, Broker, Names, Seen, Shared};
 use crate::execution::Caller;
@@ -25,6 +26,8 @@ pub(super) struct Desk {
     pub bridge: Arc<Bridge>,
     /// Longest time for one call, whatever its server allows.
     pub max_timeout: Duration,
+    /// Calls may say by an argument who makes them.
+    pub agent_id: bool,
 }
 
 impl http::Desk for Desk {
@@ -69,10 +72,16 @@ impl http::Desk for Desk {
         &'a self,
         caller: &'a Caller,
         name: &'a str,
-        arguments: Map<String, Value>,
+        mut arguments: Map<String, Value>,
     ) -> BoxFuture<'a, Result<Box<RawValue>, HttpError>> {
         async move {
             let shared = self.bridge.executor.shared();
+            let caller = &guard::identify(self.agent_id, caller, &mut arguments).map_err(|error| HttpError::Tool {
+                status: 400,
+                code: error.code(),
+                message: error.to_string(),
+                hint: error.hint(),
+            })?;
             let (server, tool) = split(name, shared.names()).ok_or_else(|| HttpError::Tool {
                 status: 404,
                 code: "broker.tool_not_found",

@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
 use tokio::task::AbortHandle;
 
 use super::bridge::Bridge;
 use super::{Exit, paint};
 use crate::access::{self, Access, AccessError, ITSELF, Ruled, Rules};
-use crate::audit::{Kind, Options, Record, Trail};
+use crate::audit::{Kind, Options, Record, Trail, Written};
 use crate::broker::Shared;
-use crate::execution::Caller;
+use crate::execution::{Caller, RequestError};
 use crate::reload;
+use crate::server::NAME;
 use crate::settings::Settings;
 
 /// The rules of the file that the settings name.
@@ -55,6 +57,28 @@ pub(super) fn caller(settings: &Settings) -> Caller {
     settings.guard.client.as_deref().map_or_else(Caller::stdio, Caller::named)
 }
 
+/// Who makes a call: the transport's caller, or, where the operator lets calls say so, whom the arguments name. What says so is taken out
+/// of them.
+///
+/// # Errors
+/// What they name is no name.
+pub(super) fn identify(
+    takes_agent_id: bool,
+    caller: &Caller,
+    arguments: &mut Map<String, Value>,
+) -> Result<Caller, RequestError> {
+    if !takes_agent_id {
+        return Ok(caller.clone());
+    }
+    let said = access::take_agent_id(arguments).map_err(|found| RequestError::Argument {
+        field: access::AGENT_ID.into(),
+        found,
+        accepted: "a name of at most 100 characters".into(),
+        hint: "leave it out, or say who makes the call".into(),
+    })?;
+    Ok(caller.saying(said.as_deref()))
+}
+
 /// Logs each rule that names a server which is not there.
 pub(super) fn tell_strangers(shared: &Shared) {
     let Some(rules) = shared.access().rules() else { return };
@@ -64,25 +88,50 @@ pub(super) fn tell_strangers(shared: &Shared) {
     }
 }
 
-/// Records that a caller asked for a server which is there, but not for it.
-pub(super) fn note_hidden(shared: &Shared, caller: &Caller, asked: &str) {
+/// Records a use of the bridge's own tools that does not begin, and why: a server may have been asked for that is there, but not for
+/// this caller.
+pub(super) fn note_not_begun(
+    shared: &Shared,
+    caller: &Caller,
+    tool: &str,
+    arguments: &Map<String, Value>,
+    error: &RequestError,
+) -> Written {
     let view = shared.view(caller.who());
-    if let Some(server) = shared.names().resolve(asked).filter(|server| !view.shows_server(server)) {
-        note(shared, caller, Kind::Run, (server, ""), &view.decide(server, "", None));
+    let hidden = match error {
+        RequestError::UnknownServer { name, .. } => shared.names().resolve(name),
+        _ => None,
+    };
+    match hidden.filter(|server| !view.shows_server(server)) {
+        Some(server) => {
+            let ruled = view.decide(server, "", None);
+            note(shared, caller, Kind::Run, (server, ""), &ruled, error.code(), arguments)
+        }
+        None if tool == NAME => {
+            note(shared, caller, Kind::Run, ("", ""), &view.decide_own(tool), error.code(), arguments)
+        }
+        None => note(shared, caller, Kind::Call, (ITSELF, tool), &view.decide_own(tool), error.code(), arguments),
     }
 }
 
 /// Records that a caller asked for a tool of the bridge itself which is not there for it.
-pub(super) fn note_own(shared: &Shared, caller: &Caller, tool: &str) {
+pub(super) fn note_own(shared: &Shared, caller: &Caller, tool: &str, arguments: &Map<String, Value>) -> Written {
     let ruled = shared.view(caller.who()).decide_own(tool);
-    if ruled.is_denied() {
-        note(shared, caller, Kind::Call, (ITSELF, tool), &ruled);
-    }
+    note(shared, caller, Kind::Call, (ITSELF, tool), &ruled, "", arguments)
 }
 
-fn note(shared: &Shared, caller: &Caller, kind: Kind, (server, name): (&str, &str), ruled: &Ruled) {
-    let record = Record::not_made(kind, server, name, ruled.decision.word(), &ruled.rule, "denied");
-    shared.account(caller.who()).write(record);
+fn note(
+    shared: &Shared,
+    caller: &Caller,
+    kind: Kind,
+    (server, name): (&str, &str),
+    ruled: &Ruled,
+    code: &str,
+    arguments: &Map<String, Value>,
+) -> Written {
+    let account = shared.account(caller.who());
+    let record = Record::not_made(kind, server, name, ruled.decision.word(), &ruled.rule, code);
+    account.write(Record { passed: account.passed(arguments), ..record })
 }
 
 /// Follows the file of rules, if there is one: at changes, unless that is switched off, and at SIGHUP.

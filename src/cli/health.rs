@@ -18,8 +18,14 @@ pub(super) async fn health(settings: &Settings, target: Option<&str>) -> Exit {
             if status.is_success() { Exit::Success } else { Exit::Error }
         }
         Err(error) => {
+            let error = error.without_url();
             let hint = "start it with `mcp-bridge start`, or name the address where it listens";
-            let message = format!("no bridge answers at {url}: {}", error.without_url());
+            // The outermost words say only that it failed.
+            let mut cause: &dyn std::error::Error = &error;
+            while let Some(source) = cause.source() {
+                cause = source;
+            }
+            let message = format!("no bridge answers at {url}: {cause}");
             eprintln!("{}", paint::failure(&message, hint, "cli.health"));
             Exit::NoServer
         }

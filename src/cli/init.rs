@@ -47,6 +47,7 @@ pub(super) fn init(file: Option<PathBuf>) -> Exit {
         }
         Err(error) => {
             let (message, hint) = match error.kind() {
+                ErrorKind::AlreadyExists if file.is_dir() => ("this is a folder", "name a file in it"),
                 ErrorKind::AlreadyExists => ("there is such a file already", "name another file, or remove that one"),
                 ErrorKind::NotFound => ("there is no such folder", "make it first"),
                 _ => ("it cannot be written", "name a file in a folder that you may write to"),

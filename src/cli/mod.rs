@@ -335,6 +335,12 @@ pub fn main() -> Exit {
     let level = match command {
         // A person at a terminal asked for one thing: only what went wrong belongs beside it.
         Command::Serve { .. } | Command::Start(_) => settings.log_level.clone(),
+        // Why one server cannot be had is their whole answer, and told as such.
+        Command::Probe { .. } | Command::Call(_) | Command::Tools { .. }
+            if env.get("MCP_BRIDGE_LOG_LEVEL").is_none() =>
+        {
+            "error".to_owned()
+        }
         _ => env.get("MCP_BRIDGE_LOG_LEVEL").map_or_else(|| "warn".to_owned(), |_| settings.log_level.clone()),
     };
     crate::telemetry::init(&level, settings.log_format == crate::settings::LogFormat::Json);

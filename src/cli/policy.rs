@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::bridge::Bridge;
 use super::guard::print_errors;
 use super::{Exit, PolicyCommand, Use, found, paint, signals};
-use crate::access::{self, DEFAULT, ITSELF, Ruled, Rules, View, strangers};
+use crate::access::{self, DEFAULT, ITSELF, OWN, Ruled, Rules, View, strangers};
 use crate::settings::{Environment, Guard, Settings};
 
 pub(super) async fn policy(env: Environment, settings: Settings, command: PolicyCommand) -> Exit {
@@ -59,6 +59,12 @@ fn check(env: &Environment, settings: &Settings, file: Option<PathBuf>) -> Exit 
 }
 
 async fn test(env: Environment, settings: Settings, rules: &Rules, used: &Use) -> Exit {
+    if used.server == ITSELF && !used.resource && !used.prompt && !OWN.contains(&used.name.as_str()) {
+        let message = format!("the bridge itself has no tool {:?}", used.name);
+        let hint = format!("its tools are {}", OWN.join(", "));
+        eprintln!("{}", paint::failure(&message, &hint, "cli.policy"));
+        return Exit::Usage;
+    }
     let view = View::of(rules, &used.caller);
     let ruled = if used.resource {
         view.decide_resource(&used.server, &used.name)

@@ -44,17 +44,34 @@ pub(super) async fn probe(
             Exit::Success
         }
         Some(Err(error)) => {
-            eprintln!("{}", paint::failure(&error.to_string(), &hint(&error), error.code()));
+            let hint = if target.contains("://") { hint(&error) } else { error.hint() };
+            eprintln!("{}", paint::failure(&one_line(&error.to_string()), &hint, error.code()));
             Exit::NoServer
         }
     }
 }
 
+/// What to do about an address that was typed: it has no entry that could be corrected.
 fn hint(error: &UpstreamError) -> String {
-    if error.code() == "upstream.unauthorized" {
-        return format!("{}; here: --bearer-token TOKEN", error.hint());
+    match error {
+        UpstreamError::Unauthorized { .. } => "pass a token that is good there: --bearer-token TOKEN".into(),
+        UpstreamError::Unreachable { .. } if error.to_string().contains("certificate") => {
+            "its certificate is not trusted here: add its authority to the system's, or give the server an entry with `tls.ca`".into()
+        }
+        UpstreamError::Unreachable { .. } => "check the address, and that the server runs".into(),
+        UpstreamError::HttpStatus { status: 429 | 500.., .. } => "look into the server's own log, or try again later".into(),
+        UpstreamError::HttpStatus { .. } | UpstreamError::NotMcp { .. } => {
+            "give the address of its MCP endpoint: often it ends in /mcp, /sse or, as ws://, in /ws".into()
+        }
+        UpstreamError::Interrupted { .. } => "check that it is http:// or https:// as the server wants, and try again".into(),
+        UpstreamError::UnusableAddress { .. } => "correct the address or the token".into(),
+        _ => error.hint(),
     }
-    error.hint()
+}
+
+/// A server may answer with a whole page.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// An address that was typed, or the entry of this name.

@@ -11,6 +11,7 @@ use super::serve::mode;
 use super::{Exit, RunArgs, file_in, found, guard, paint, signals};
 use crate::execution::RunRequest;
 use crate::output::{Report, Status, render, render_value};
+use crate::server::NAME;
 use crate::settings::{Environment, Fork, Settings, Uploads, clamp_timeout};
 
 pub(super) async fn run(env: Environment, settings: Settings, args: RunArgs) -> Exit {
@@ -35,7 +36,8 @@ pub(super) async fn run(env: Environment, settings: Settings, args: RunArgs) -> 
     let mut request = request;
     if let Err(error) = bridge.resolve(&caller, &mut request) {
         eprintln!("{}", paint::failure(&error.to_string(), &error.hint(), error.code()));
-        // That a server was asked for which is not this caller's is recorded.
+        // Written when the bridge has shut down.
+        drop(guard::note_not_begun(&bridge.executor.shared(), &caller, NAME, &request.arguments(), &error));
         bridge.shutdown().await;
         return Exit::Usage;
     }

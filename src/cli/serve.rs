@@ -17,6 +17,8 @@ use super::Exit;
 use super::bridge::Bridge;
 use super::follow::follow;
 use super::{found, guard, paint, signals};
+use crate::audit::Written;
+use crate::broker;
 use crate::chain::Chain;
 #[cfg(unix)]
 use crate::control;
@@ -31,7 +33,6 @@ use crate::output::{Mode, Report};
 use crate::server::{self, Runs};
 use crate::settings::{self, Environment, OutputMode, Settings};
 use crate::uploads::UploadError;
-use crate::{access, broker};
 
 pub(super) async fn serve(env: Environment, settings: Settings) -> Exit {
     let found = found::discover(&env, &settings);
@@ -257,16 +258,7 @@ impl Runs for Served {
     }
 
     fn identify(&self, caller: &Caller, arguments: &mut Map<String, Value>) -> Result<Caller, RequestError> {
-        if !self.agent_id {
-            return Ok(caller.clone());
-        }
-        let said = access::take_agent_id(arguments).map_err(|found| RequestError::Argument {
-            field: access::AGENT_ID.into(),
-            found,
-            accepted: "a name of at most 100 characters".into(),
-            hint: "leave it out, or say who makes the call".into(),
-        })?;
-        Ok(caller.saying(said.as_deref()))
+        guard::identify(self.agent_id, caller, arguments)
     }
 
     fn shared(&self) -> Arc<broker::Shared> {
@@ -281,8 +273,12 @@ impl Runs for Served {
         !self.bridge.executor.shared().view(caller.who()).decide_own(tool).is_denied()
     }
 
-    fn refused(&self, caller: &Caller, tool: &str) {
-        guard::note_own(&self.bridge.executor.shared(), caller, tool);
+    fn refused(&self, caller: &Caller, tool: &str, arguments: &Map<String, Value>) -> Written {
+        guard::note_own(&self.bridge.executor.shared(), caller, tool, arguments)
+    }
+
+    fn not_begun(&self, caller: &Caller, tool: &str, arguments: &Map<String, Value>, error: &RequestError) -> Written {
+        guard::note_not_begun(&self.bridge.executor.shared(), caller, tool, arguments, error)
     }
 
     fn resolve(&self, caller: &Caller, request: &mut RunRequest) -> Result<(), RequestError> {

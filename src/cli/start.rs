@@ -157,7 +157,11 @@ pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
     let served = Arc::new(Served::new(&bridge, &settings));
     let closing = CancellationToken::new();
     let template = served.service(&settings, Caller::anonymous(), &closing);
-    let desk = Arc::new(Desk { bridge: Arc::clone(&bridge), max_timeout: settings.max_timeout });
+    let desk = Arc::new(Desk {
+        bridge: Arc::clone(&bridge),
+        max_timeout: settings.max_timeout,
+        agent_id: settings.guard.agent_id,
+    });
     let exit = match http::listen(options(&settings), template, desk).await {
         Ok(listening) => {
             let scheme = if settings.http.tls.is_some() { "https" } else { "http" };

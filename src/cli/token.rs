@@ -25,6 +25,7 @@ pub(super) enum TokenCommand {
         json: bool,
     },
     /// Take a token back; what was opened with it ends
+    #[command(visible_alias = "revoke")]
     Remove { name: String },
 }
 

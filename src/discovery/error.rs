@@ -41,7 +41,7 @@ pub enum DiscoveryError {
     FolderUnreadable { kind: io::ErrorKind },
     #[error("the folder holds more than {limit} config files; the rest are not read")]
     TooManyFiles { limit: usize },
-    #[error("the file named by MCP_SERVERS_CONFIG does not exist")]
+    #[error("there is no such file")]
     ExplicitMissing,
     #[error("this bridge was started by another mcp-bridge, so it looks for no servers of its own")]
     Chained,
@@ -108,7 +108,9 @@ impl DiscoveryError {
             Self::Entry { .. } => "correct the entry; the other servers of the file are used meanwhile",
             Self::FolderUnreadable { .. } => "make the folder readable for the user who runs mcp-bridge, or remove it",
             Self::TooManyFiles { .. } => "put several servers into one file",
-            Self::ExplicitMissing => "correct the path in MCP_SERVERS_CONFIG, or unset it",
+            Self::ExplicitMissing => {
+                "correct the path where it is named: on the command line, or in MCP_SERVERS_CONFIG"
+            }
             Self::Chained => "remove mcp-bridge from the inner list, or set MCP_BRIDGE_ALLOW_SELF_SERVER=1",
             Self::TooManyBridges => "take mcp-bridge out of the config files that the inner bridges read",
             Self::TrustUnwritable { .. } => "make MCP_BRIDGE_STATE_DIR a folder that can be written to",

@@ -7,7 +7,7 @@ use super::Caller;
 use super::request::RunRequest;
 use super::run::{Executor, refused};
 use crate::access::{Ruled, Running};
-use crate::audit::{Account, Kind, Passed, Record};
+use crate::audit::{Account, Kind, Passed, Record, Written};
 use crate::broker::Behalf;
 use crate::output::{Report, Status};
 
@@ -57,13 +57,13 @@ impl Recorded {
             account: behalf.account.clone(),
             ruled: behalf.view.decide_own(TOOL),
             request_bytes: request.code.len(),
-            passed: behalf.account.passed(&arguments(request)),
+            passed: behalf.account.passed(&request.arguments()),
             begun: Instant::now(),
             ended: false,
         }
     }
 
-    pub fn end(mut self, report: &Report) {
+    pub fn end(mut self, report: &Report) -> Written {
         self.ended = true;
         // Of a program's own failure, which has a traceback, the status says enough; of a run that never was, the code.
         let refused =
@@ -72,10 +72,10 @@ impl Recorded {
         let calls = report.calls.as_ref().map_or(0, |calls| calls.count);
         let result_bytes =
             report.stdout.len() + report.stderr.len() + report.result.as_ref().map_or(0, crate::output::json_len);
-        self.write(outcome, &report.servers.join(","), calls, result_bytes);
+        self.write(outcome, &report.servers.join(","), calls, result_bytes)
     }
 
-    fn write(&mut self, outcome: &str, servers: &str, calls: u64, result_bytes: usize) {
+    fn write(&mut self, outcome: &str, servers: &str, calls: u64, result_bytes: usize) -> Written {
         self.account.write(Record {
             kind: Kind::Run,
             server: servers.to_owned(),
@@ -88,27 +88,29 @@ impl Recorded {
             result_bytes,
             calls: Some(calls),
             passed: self.passed.take(),
-        });
+        })
     }
 }
 
 impl Drop for Recorded {
     fn drop(&mut self) {
         if !self.ended {
-            self.write("cancelled", "", 0, 0);
+            drop(self.write("cancelled", "", 0, 0));
         }
     }
 }
 
-/// What was asked for.
-fn arguments(request: &RunRequest) -> Map<String, Value> {
-    let mut arguments = Map::new();
-    arguments.insert("code".into(), request.code.as_str().into());
-    if let Some(servers) = &request.servers {
-        arguments.insert("servers".into(), json!(servers));
+impl RunRequest {
+    /// What was asked for, as the trail tells it.
+    pub fn arguments(&self) -> Map<String, Value> {
+        let mut arguments = Map::new();
+        arguments.insert("code".into(), self.code.as_str().into());
+        if let Some(servers) = &self.servers {
+            arguments.insert("servers".into(), json!(servers));
+        }
+        if let Some(session) = &self.session {
+            arguments.insert("session".into(), session.name.to_string().into());
+        }
+        arguments
     }
-    if let Some(session) = &request.session {
-        arguments.insert("session".into(), session.name.to_string().into());
-    }
-    arguments
 }

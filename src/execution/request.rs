@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::files::read_files;
 use super::live::Live;
 use super::sessions::{ACCEPTED, SessionName};
-use crate::chain::Chain;
+use crate::chain::{Chain, ChainError};
 use crate::settings::clamp_timeout;
 use crate::uploads::{Given, UploadError};
 use crate::upstream::ClientHandle;
@@ -56,6 +56,8 @@ pub enum RequestError {
     UnknownServer { name: String, nearest: Option<String>, known: Vec<String> },
     #[error(transparent)]
     File(#[from] UploadError),
+    #[error(transparent)]
+    Chain(#[from] ChainError),
 }
 
 impl RequestError {
@@ -65,6 +67,7 @@ impl RequestError {
             Self::Argument { .. } => "request.argument",
             Self::UnknownServer { .. } => "request.server_not_found",
             Self::File(error) => error.code(),
+            Self::Chain(error) => error.code(),
         }
     }
 
@@ -77,6 +80,7 @@ impl RequestError {
                 "no MCP servers are configured; `mcp-bridge servers` shows where they are looked for".into()
             }
             Self::File(error) => error.hint(),
+            Self::Chain(error) => error.hint().into(),
             Self::UnknownServer { known, .. } => format!("servers are: {}", listed(known)),
         }
     }

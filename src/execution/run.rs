@@ -1,12 +1,14 @@
 //! Carries one admitted run from its sandbox to its report.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+mod report;
+mod sandbox;
+
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,21 +19,19 @@ use super::files::{WORKSPACE, fit, reported};
 use super::in_session::Resident;
 use super::on_behalf::Recorded;
 use super::output::{Captured, Shown};
-use super::pool::{Counts, Options, Pool, Taken, Untaken};
-use super::prepared::{FindBackend, LAUNCH_LIMIT, LaunchError, Launcher, Prepared};
+use super::pool::{Counts, Options, Pool};
+use super::prepared::{FindBackend, LaunchError, Launcher, Prepared};
 use super::request::RunRequest;
 use super::sessions::{self, Seen, SessionName, Sessions};
-use super::verdict::{Context, judge};
 use crate::broker::{Behalf, Broker, Shared};
-use crate::guest::{self, Conduct, Ending, Guest, Start, Stop};
-use crate::output::{Cut, ErrorReport, Report, Status, Truncated, Verdict, VerdictKind, json_len, shrink};
-use crate::sandbox::{Backend, Ended, Handle, Limits, Weakness};
+use crate::guest::{self, Conduct, Ending, Start, Stop};
+use crate::output::Report;
+use crate::sandbox::Limits;
 use crate::uploads::{Store, Upload, UploadError};
+pub(super) use report::{cancelled, refused};
+use sandbox::destroyed;
 
 const SIGKILL: i32 = 9;
-/// A sandbox is taken apart so long after its run has ended, for that takes a processor as long as a short run does: the answer is out
-/// by then.
-const ANSWER_FIRST: Duration = Duration::from_millis(2);
 /// Sandboxes that may be gone before they take a program, one after another, before that is told. Whatever ends those that wait
 /// ends a few at once; what ends every one is for the report.
 const MOST_LOST: usize = 3;
@@ -145,7 +145,7 @@ impl Executor {
         };
         report.notes.splice(0..0, request.notes);
         report.duration_ms = asked.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
-        recorded.end(&report);
+        recorded.end(&report).wait().await;
         report
     }
 
@@ -275,170 +275,4 @@ impl Executor {
         self.improve(&prepared.backend, &ending);
         Spoken { ending, output, broker, limits: prepared.limits.clone() }
     }
-
-    /// One that waits, or one that is launched for this run.
-    pub(super) async fn sandbox(&self, behalf: &Behalf, cancel: &CancellationToken) -> Result<Prepared, Report> {
-        let memory = behalf.view.limits().memory.filter(|memory| *memory < self.parts.limits.memory);
-        if let Some(memory) = memory {
-            return self.smaller(memory, cancel).await;
-        }
-        let asked = Instant::now();
-        let taken = tokio::time::timeout(LAUNCH_LIMIT, self.pool.take());
-        let error = match cancel.run_until_cancelled(taken).await {
-            None | Some(Ok(Err(Untaken::Closed))) => return Err(cancelled()),
-            Some(Ok(Ok(Taken { sandbox, prepared }))) => {
-                tracing::debug!(
-                    run = sandbox.run,
-                    sandbox = sandbox.handle.describe(),
-                    prepared,
-                    age_ms = sandbox.since.elapsed().as_millis(),
-                    waited_us = asked.elapsed().as_micros(),
-                    "sandbox"
-                );
-                return Ok(sandbox);
-            }
-            Some(Ok(Err(Untaken::Launch(error)))) => error,
-            Some(Err(_)) => LaunchError::Timeout,
-        };
-        Err(unlaunched(&error))
-    }
-
-    /// One that is launched for this run alone: those that wait have more memory than its caller may have.
-    async fn smaller(&self, memory: u64, cancel: &CancellationToken) -> Result<Prepared, Report> {
-        let launcher = Launcher {
-            backend: Arc::clone(&self.parts.backend),
-            image: self.parts.image.clone(),
-            limits: Limits { memory, ..self.parts.limits.clone() },
-        };
-        match cancel.run_until_cancelled(launcher.launch()).await {
-            None => Err(cancelled()),
-            Some(launched) => launched.map_err(|error| unlaunched(&error)),
-        }
-    }
-
-    /// A standard library without compiled files costs every run a third of its time: a compiled twin of the image is made
-    /// once, beside the runs.
-    fn improve(&self, backend: &Arc<dyn Backend>, ending: &Ending) {
-        if ending.hello.as_ref().is_some_and(|hello| !hello.compiled) && !self.improving.swap(true, Ordering::Relaxed) {
-            let (image, pool, backend) = (self.parts.image.clone(), Arc::clone(&self.pool), Arc::clone(backend));
-            tokio::spawn(async move {
-                match backend.compile(&image).await {
-                    // Those that wait were made without.
-                    Ok(()) => pool.renew(),
-                    Err(error) => tracing::warn!(code = error.code(), "image {image} stays uncompiled: {error}"),
-                }
-            });
-        }
-    }
-
-    /// Destroys the sandbox: in the background where the guest has said all there is to know, at once where the engine's
-    /// word is wanted too. The run's place is free when nothing is left.
-    pub(super) async fn take_down(
-        &self,
-        handle: Box<dyn Handle>,
-        guest: Guest,
-        ending: &Ending,
-        place: Place,
-    ) -> Ended {
-        // Who killed it is what the guest cannot tell where it sees no counter of the kernel's.
-        let untold = |exited: &guest::Exited| exited.signal == Some(SIGKILL) && exited.oom_kills.is_none();
-        let clear = ending.finished.is_some()
-            || ending.stopped.is_some()
-            || ending.exited.as_ref().is_some_and(|exited| !untold(exited));
-        let destroying = destroyed(handle);
-        let task = self.endings.spawn(async move {
-            if clear {
-                tokio::time::sleep(ANSWER_FIRST).await;
-            }
-            drop(guest);
-            let ended = destroying.await;
-            drop(place);
-            ended
-        });
-        if clear { Ended::default() } else { task.await.unwrap_or_default() }
-    }
-
-    /// The report of a run that has ended.
-    pub(super) fn close(&self, request: &RunRequest, spoken: Spoken, ended: &Ended, weaknesses: &[Weakness]) -> Report {
-        let Spoken { ending, output, broker, limits } = spoken;
-        let judgement = judge(
-            &ending,
-            &Context {
-                limits: &limits,
-                timeout: request.timeout,
-                max_timeout: self.parts.max_timeout,
-                output_flood: self.parts.output_flood,
-                image: &self.parts.image,
-                out_of_memory: ended.out_of_memory,
-                exit_code: ended.exit_code,
-            },
-        );
-        let mut report = Report {
-            error: judgement.error,
-            verdict: judgement.verdict,
-            notes: judgement.notes,
-            calls: broker.calls(),
-            servers: broker.used(),
-            ..Report::new(judgement.status)
-        };
-        let mut truncated = Truncated::default();
-        if let Some(finished) = &ending.finished
-            && finished.has_result
-            && let Some(raw) = &finished.result
-        {
-            // Nested deeper than a JSON reader goes: its text is still the truth.
-            let value = serde_json::from_str(raw.get()).unwrap_or_else(|_| Value::String(raw.get().to_owned()));
-            let (value, note) = shrink(value, self.parts.output_limit);
-            if note.is_some() {
-                let kept = json_len(&value) as u64;
-                truncated.result = Some(Cut { kept, total: raw.get().len() as u64 });
-            }
-            report.result = Some(value);
-            report.result_is_repr = finished.result_repr;
-            report.notes.extend(note);
-        }
-        (report.stdout, truncated.stdout) = output.stdout.finish();
-        (report.stderr, truncated.stderr) = output.stderr.finish();
-        report.truncated = (truncated != Truncated::default()).then_some(truncated);
-        let given_up = |weakness: &Weakness| format!("not held in this run: {} ({})", weakness.what, weakness.warning);
-        report.notes.extend(weaknesses.iter().map(given_up));
-        report
-    }
-}
-
-fn unlaunched(error: &LaunchError) -> Report {
-    refused("SandboxError", &error.to_string(), &error.hint(), error.code())
-}
-
-pub(super) fn cancelled() -> Report {
-    Report {
-        verdict: Some(Verdict {
-            kind: VerdictKind::Cancelled,
-            message: "the caller cancelled the run".into(),
-            hint: "run it again if it is still wanted".into(),
-        }),
-        ..Report::new(Status::Cancelled)
-    }
-}
-
-pub(super) fn refused(kind: &str, message: &str, hint: &str, code: &str) -> Report {
-    Report {
-        error: Some(ErrorReport {
-            kind: kind.into(),
-            message: message.into(),
-            hint: hint.into(),
-            code: Some(code.into()),
-            ..ErrorReport::default()
-        }),
-        ..Report::new(Status::Error)
-    }
-}
-
-/// What the backend knows of a sandbox that has ended, once nothing of it is left.
-async fn destroyed(handle: Box<dyn Handle>) -> Ended {
-    let what = handle.describe();
-    handle.destroy().await.unwrap_or_else(|error| {
-        tracing::warn!(sandbox = what, code = error.code(), "a sandbox could not be removed: {error}");
-        Ended::default()
-    })
 }

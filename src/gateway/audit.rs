@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{Called, GatewayError};
-use crate::audit::{Account, Kind, Passed, Record};
+use crate::audit::{Account, Kind, Passed, Record, Written};
 use crate::upstream::Asking;
 
 /// By what right a call is made, and on whose account.
@@ -53,7 +53,7 @@ impl<'a> Audit<'a> {
         Self { granted, server, kind, tool, request_bytes, passed, begun: Instant::now(), ended: false }
     }
 
-    pub(super) fn end(mut self, outcome: &Result<Called, GatewayError>) {
+    pub(super) fn end(mut self, outcome: &Result<Called, GatewayError>) -> Written {
         self.ended = true;
         match outcome {
             Ok(called) => self.write(if called.is_error { "tool_error" } else { "ok" }, called.result.get().len()),
@@ -61,7 +61,7 @@ impl<'a> Audit<'a> {
         }
     }
 
-    fn write(&mut self, outcome: &str, result_bytes: usize) {
+    fn write(&mut self, outcome: &str, result_bytes: usize) -> Written {
         self.granted.account.write(Record {
             kind: self.kind,
             server: self.server.to_owned(),
@@ -74,14 +74,14 @@ impl<'a> Audit<'a> {
             result_bytes,
             calls: None,
             passed: self.passed.take(),
-        });
+        })
     }
 }
 
 impl Drop for Audit<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.write("cancelled", 0);
+            drop(self.write("cancelled", 0));
         }
     }
 }

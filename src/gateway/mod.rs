@@ -173,7 +173,7 @@ impl Gateway {
             Ok(Called { is_error: is_call && is_error(&result), result })
         }
         .await;
-        audit.end(&outcome);
+        audit.end(&outcome).wait().await;
         outcome
     }
 

@@ -46,12 +46,12 @@ impl Bridge {
         let mut arguments = call.arguments.unwrap_or_default();
         let caller = match self.runs.identify(&self.caller, &mut arguments) {
             Ok(caller) => caller,
-            Err(error) => return self.not_begun(&error),
+            Err(error) => return self.not_begun(&self.caller, &call.name, &arguments, &error).await,
         };
-        // Where calls may say who makes them, everybody is shown `run_python`, and hears from it that it may not be used.
-        let is_refused_here = call.name == tool::NAME && !self.runs.takes_agent_id() || direct::is_lookup(&call.name);
-        if is_refused_here && !self.runs.offers(&caller, &call.name) {
-            self.runs.refused(&caller, &call.name);
+        let is_own = call.name == tool::NAME || direct::is_lookup(&call.name);
+        // Where calls may say who makes them, what is listed is everybody's, and a call of it is answered as one of a tool that is there.
+        if is_own && !self.runs.takes_agent_id() && !self.runs.offers(&caller, &call.name) {
+            self.runs.refused(&caller, &call.name, &arguments).wait().await;
             return Err(ServerError::NoTool { name: shown(&call.name), nearest: None }.about_parameter());
         }
         if expose.has_code() && call.name == tool::NAME {
@@ -65,20 +65,28 @@ impl Bridge {
     }
 
     /// The answer to a call that names something wrong.
-    fn not_begun(&self, error: &RequestError) -> Outcome {
-        raw(&result(&refused(error, &error.hint(), error.code()), self.mode))
+    async fn not_begun(&self, caller: &Caller, tool: &str, arguments: &JsonObject, error: &RequestError) -> Outcome {
+        self.runs.not_begun(caller, tool, arguments, error).wait().await;
+        raw(&result(&refused(error), self.mode))
+    }
+
+    /// The run that a call asks for.
+    fn requested(
+        &self,
+        caller: &Caller,
+        arguments: &JsonObject,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<RunRequest, RequestError> {
+        let chain = self.chain_of(context)?;
+        let mut request = RunRequest::read(arguments, self.timeout, self.max_timeout)?;
+        self.runs.resolve(caller, &mut request)?;
+        Ok(RunRequest { chain, ..request })
     }
 
     async fn run_python(&self, caller: Caller, arguments: JsonObject, context: &RequestContext<RoleServer>) -> Outcome {
-        let chain = match self.chain_of(context) {
-            Ok(chain) => chain,
-            Err(error) => return raw(&result(&refused(&error, error.hint(), error.code()), self.mode)),
-        };
-        let request = RunRequest::read(&arguments, self.timeout, self.max_timeout)
-            .and_then(|mut request| self.runs.resolve(&caller, &mut request).map(|()| request));
-        let mut request = match request {
-            Ok(request) => RunRequest { chain, ..request },
-            Err(error) => return self.not_begun(&error),
+        let mut request = match self.requested(&caller, &arguments, context) {
+            Ok(request) => request,
+            Err(error) => return self.not_begun(&caller, tool::NAME, &arguments, &error).await,
         };
         let takes_tasks = context.client_capabilities().is_some_and(|client| client.supports_tasks());
         if takes_tasks || context.meta.get_progress_token().is_some() {
@@ -200,13 +208,13 @@ fn ended(report: &Report, mode: Mode) -> Ended {
     }
 }
 
-fn refused(error: &impl std::error::Error, hint: &str, code: &str) -> Report {
+fn refused(error: &RequestError) -> Report {
     Report {
         error: Some(ErrorReport {
             kind: "InvalidRequest".into(),
             message: error.to_string(),
-            hint: hint.to_owned(),
-            code: Some(code.to_owned()),
+            hint: error.hint(),
+            code: Some(error.code().to_owned()),
             ..ErrorReport::default()
         }),
         ..Report::new(Status::Error)

@@ -28,6 +28,7 @@ use super::session::Session;
 use super::tasks::Tasks;
 use super::wire::leave;
 use super::{files, info, pages, tool, unknown};
+use crate::audit::Written;
 use crate::broker::Shared;
 use crate::chain::Chain;
 use crate::direct::{self, Direct, Kind};
@@ -53,7 +54,9 @@ pub trait Runs: Send + Sync + 'static {
     /// Whether calls may say who makes them.
     fn takes_agent_id(&self) -> bool;
     /// A caller asked for a tool of the bridge itself that is not there for it.
-    fn refused(&self, caller: &Caller, tool: &str);
+    fn refused(&self, caller: &Caller, tool: &str, arguments: &Map<String, Value>) -> Written;
+    /// A call of a tool names something that cannot be.
+    fn not_begun(&self, caller: &Caller, tool: &str, arguments: &Map<String, Value>, error: &RequestError) -> Written;
     /// Whether a tool of the bridge itself is there for this caller.
     fn offers(&self, caller: &Caller, tool: &str) -> bool;
     /// The bridges above this one, and itself.

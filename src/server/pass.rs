@@ -18,7 +18,7 @@ use super::error::{ServerError, about_chain, shown};
 use super::line::line;
 use super::permit::Permit;
 use super::round::Round;
-use crate::access::{Decision, Ruled, View};
+use crate::access::{Decision, ITSELF, Ruled, View};
 use crate::audit;
 use crate::broker::Shared;
 use crate::direct::{self, Entry, Kind, Page, Placed};
@@ -63,6 +63,12 @@ impl Bridge {
         let permit = self.permit(caller);
         let (shared, view) = (&permit.shared, &permit.view);
         if direct::is_lookup(name) {
+            // Where calls say who makes them, everybody is shown these.
+            let ruled = view.decide_own(name);
+            if ruled.is_denied() {
+                permit.note(audit::Kind::Call, ITSELF, name, &ruled, "", &arguments).await;
+                return Err(ServerError::NoTool { name: shown(name), nearest: None }.about_parameter());
+            }
             return match direct::look_up(&self.direct, shared, view, name, &arguments).await {
                 Ok(found) => raw(&json!({
                     "content": [{"type": "text", "text": found.to_string()}], "structuredContent": found,
@@ -72,13 +78,10 @@ impl Bridge {
         }
         let (list, tool) = self.direct.find(shared, Kind::Tools, name).await;
         let ruled = tool.map(|tool| (direct::ruled(view, Kind::Tools, &tool), tool));
-        let Some((ruled, tool)) = ruled.filter(|(ruled, tool)| {
-            let is_there = !ruled.is_denied();
-            if !is_there {
-                permit.note(audit::Kind::Call, &tool.server, &tool.own, ruled, "", &arguments);
-            }
-            is_there
-        }) else {
+        if let Some((ruled, tool)) = ruled.as_ref().filter(|(ruled, _)| ruled.is_denied()) {
+            permit.note(audit::Kind::Call, &tool.server, &tool.own, ruled, "", &arguments).await;
+        }
+        let Some((ruled, tool)) = ruled.filter(|(ruled, _)| !ruled.is_denied()) else {
             let names = list.entries().filter(|tool| direct::shows(view, Kind::Tools, tool));
             let nearest = crate::nearest::nearest(name, names.map(|tool| tool.shown.as_str())).map(str::to_owned);
             return Err(ServerError::NoTool { name: shown(name), nearest }.about_parameter());
@@ -184,7 +187,7 @@ impl Bridge {
                 if !ruled.is_denied() {
                     return Ok((permit, prompt, ruled));
                 }
-                permit.note(audit::Kind::Prompt, &prompt.server, &prompt.own, &ruled, "", &Map::new());
+                permit.note(audit::Kind::Prompt, &prompt.server, &prompt.own, &ruled, "", &Map::new()).await;
             }
         }
         Err(ServerError::NoPrompt { name: shown(name) }.about_parameter())
@@ -202,7 +205,7 @@ impl Bridge {
                 if !ruled.is_denied() {
                     return Ok((permit, placed, ruled));
                 }
-                permit.note(audit::Kind::Resource, &placed.server, &placed.uri, &ruled, "", &Map::new());
+                permit.note(audit::Kind::Resource, &placed.server, &placed.uri, &ruled, "", &Map::new()).await;
             }
         }
         let accepted = super::pages::accepted(self.direct.expose().has_code());
@@ -257,7 +260,7 @@ impl Bridge {
                 let (tool, arguments) = (asking.subject(), asking.arguments().unwrap_or(&none));
                 let may = permit.wait(&ruled, &client, (&server, tool), arguments, deadline).await;
                 if let Err(withheld) = may {
-                    permit.note(audit::Kind::Call, &server, tool, &ruled, withheld.code, arguments);
+                    permit.note(audit::Kind::Call, &server, tool, &ruled, withheld.code, arguments).await;
                     return raw(&refused(&withheld.message, withheld.code));
                 }
             }

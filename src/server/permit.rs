@@ -68,8 +68,16 @@ impl Permit {
     }
 
     /// Records a use that is not made: who asked for it hears why, or that there is no such thing.
-    pub fn note(&self, kind: Kind, server: &str, name: &str, ruled: &Ruled, code: &str, passed: &Map<String, Value>) {
+    pub async fn note(
+        &self,
+        kind: Kind,
+        server: &str,
+        name: &str,
+        ruled: &Ruled,
+        code: &str,
+        passed: &Map<String, Value>,
+    ) {
         let record = Record::not_made(kind, server, name, ruled.decision.word(), &ruled.rule, code);
-        self.account.write(Record { passed: self.account.passed(passed), ..record });
+        self.account.write(Record { passed: self.account.passed(passed), ..record }).wait().await;
     }
 }

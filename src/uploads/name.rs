@@ -6,6 +6,7 @@ use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization;
 
 use super::error::UploadError;
+use crate::unseen::is_unseen;
 
 /// Bytes of UTF-8: what Linux takes for one name.
 pub const LONGEST_NAME: usize = 255;
@@ -55,26 +56,16 @@ fn fault(name: &str) -> Option<&'static str> {
     if name.chars().any(char::is_control) {
         return Some("it has a control character");
     }
-    if name.chars().any(deceives) {
+    if name.chars().any(is_unseen) {
         return Some("it has a character that is not seen, or that turns the direction of writing");
     }
-    if name.starts_with(' ') || name.ends_with([' ', '.']) {
+    if name.starts_with(char::is_whitespace) || name.ends_with(|c: char| c.is_whitespace() || c == '.') {
         return Some("it begins or ends with a blank, or ends with a dot");
     }
     if name.contains(['<', '>', ':', '"', '|', '?', '*']) {
         return Some("it has one of < > : \" | ? *, which Windows takes in no name");
     }
     is_device(name).then_some("it is a device's name on Windows")
-}
-
-/// Characters that make a name look like another: bidirectional controls (UAX #9), blanks of no width, line and paragraph ends,
-/// tags and fillers. Joiners stay, because words of many languages, and emoji, are written with them.
-fn deceives(c: char) -> bool {
-    matches!(c,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-        | '\u{ad}' | '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{2064}' | '\u{206a}'..='\u{206f}'
-        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-        | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}')
 }
 
 /// Reserved names of Windows, with or without an extension. The sandbox is Linux and would not mind, but a file that goes back to its
@@ -123,6 +114,10 @@ mod tests {
             ("a\u{e0041}", "not seen"),
             (" a", "blank"),
             ("a ", "blank"),
+            ("a.txt\u{a0}", "blank"),
+            ("\u{3000}a", "blank"),
+            ("a\u{34f}b", "not seen"),
+            ("a\u{2800}", "not seen"),
             ("a.", "dot"),
             ("...", "dot"),
             ("CON", "device"),

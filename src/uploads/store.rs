@@ -19,6 +19,10 @@ pub const MOST_FILES: usize = 100;
 /// What a file counts at least, so that empty ones have an end too: a block of a file system.
 const BLOCK: u64 = 4096;
 
+/// Callers whose files there is room for, were each to keep all that it may; with more of them the oldest files of anybody go. Where agents
+/// give themselves names, a name more is no way to more of the disk.
+const CALLERS: u64 = 16;
+
 /// A file as a call gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Given {
@@ -169,7 +173,7 @@ impl Store {
     /// Removes what is too old, of every caller, and of this one what must make room for so many bytes. What cannot be removed is
     /// tried again next time.
     fn tidy(&self, own: &Path, keep: Duration, room: u64) {
-        let now = SystemTime::now();
+        let (now, mut all) = (SystemTime::now(), Vec::new());
         for folder in entries(&self.folder) {
             let mut kept: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
             for path in entries(&folder) {
@@ -182,20 +186,14 @@ impl Store {
                 }
             }
             if folder == own {
-                kept.sort();
-                let mut taken: u64 = kept.iter().map(|(_, bytes, _)| bytes).sum();
-                for (_, bytes, path) in kept {
-                    if taken + room <= self.limits.kept {
-                        break;
-                    }
-                    let _ = fs::remove_file(path);
-                    taken -= bytes;
-                }
+                make_room(&mut kept, self.limits.kept.saturating_sub(room));
             } else if kept.is_empty() {
                 // Only an empty one goes.
                 let _ = fs::remove_dir(&folder);
             }
+            all.extend(kept);
         }
+        make_room(&mut all, self.limits.kept.saturating_mul(CALLERS).saturating_sub(room));
     }
 
     /// A caller's name is not a file's: it may have any characters, and need not be readable there.
@@ -206,6 +204,20 @@ impl Store {
     fn failed(&self, error: &io::Error) -> UploadError {
         UploadError::Io { folder: self.folder.to_path_buf(), reason: error.to_string() }
     }
+}
+
+/// Removes the oldest of these files until the others have no more than so many bytes.
+fn make_room(kept: &mut Vec<(SystemTime, u64, PathBuf)>, most: u64) {
+    kept.sort();
+    let mut taken: u64 = kept.iter().map(|(_, bytes, _)| bytes).sum();
+    kept.retain(|(_, bytes, path)| {
+        let stays = taken <= most;
+        if !stays {
+            let _ = fs::remove_file(path);
+            taken -= bytes;
+        }
+        stays
+    });
 }
 
 fn counted(bytes: u64) -> u64 {

@@ -114,6 +114,20 @@ async fn what_is_old_goes_and_what_was_used_last_stays() {
     assert_eq!(store.read("me", &fourth).await.unwrap_err().code(), "uploads.unknown");
 }
 
+/// Five blocks are one caller's, sixteen callers' worth is kept.
+#[tokio::test]
+async fn more_callers_are_no_way_to_more_of_the_disk() {
+    let state = tempfile::tempdir().unwrap();
+    let store = store(state.path(), Some(HOUR));
+    for caller in 0..20 {
+        for n in 0..5 {
+            uri(&store, &caller.to_string(), &[n]).await;
+        }
+    }
+    assert_eq!(kept(state.path()).len(), 80);
+    assert!(store.read("19", &Digest::of(&[0]).uri()).await.is_ok(), "what was kept last stays");
+}
+
 #[tokio::test]
 async fn a_kept_file_that_was_changed_is_no_longer_that_file() {
     let state = tempfile::tempdir().unwrap();

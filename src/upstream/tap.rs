@@ -1,6 +1,10 @@
 //! What stands between the bytes of a transport and rmcp: results are taken as the text the server sent, before any typed
 //! parse could drop a field or refuse a content type it does not know; notifications are handled here, in order.
 
+mod news;
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,24 +12,19 @@ use std::sync::{Mutex, PoisonError};
 
 use rmcp::model::{
     ClientJsonRpcMessage, ClientNotification, ClientRequest, CustomRequest, CustomResult, ErrorCode, ErrorData,
-    GetExtensions, GetMeta, JsonRpcMessage, ProgressToken, RequestId, ServerJsonRpcMessage, ServerRequest,
-    ServerResult,
+    GetExtensions, GetMeta, JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerRequest, ServerResult,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::audience::{Audience, News};
+use super::audience::Audience;
 use super::config::Era;
 use super::exchanges::{Answer, Ours, Theirs};
 use super::flights::{Flights, OnBehalf};
-use super::listing::Listing;
 use super::secrets::Secrets;
 use super::trouble::Trouble;
-
-#[cfg(test)]
-mod tests;
 
 /// The shape of any JSON-RPC message, with nothing inside it parsed.
 #[derive(Deserialize)]
@@ -112,28 +111,6 @@ impl Tap {
 
     pub(super) fn audience(&self) -> &Audience {
         &self.audience
-    }
-
-    /// How often the server said that its tools changed.
-    pub(super) fn list_changes(&self) -> u64 {
-        self.list_changes[0].load(Ordering::Acquire)
-    }
-
-    /// The same of what is listed otherwise.
-    pub(super) fn changes_of(&self, listing: Listing) -> u64 {
-        let which = if listing == Listing::Prompts { 1 } else { 2 };
-        self.list_changes[which].load(Ordering::Acquire)
-    }
-
-    /// What was not heard may have been a change.
-    pub(super) fn missed_changes(&self) {
-        News::LISTS.iter().enumerate().for_each(|(which, news)| self.changed(which, news));
-    }
-
-    fn changed(&self, which: usize, news: &News) {
-        self.list_changes[which].fetch_add(1, Ordering::AcqRel);
-        tracing::debug!(server = self.server, ?news, "the server's lists changed");
-        self.audience.tell(&self.server, news);
     }
 
     /// How the conversation began; [`Era::Any`] before it did.
@@ -325,54 +302,6 @@ impl Tap {
         Some(list.map_or(told, |list| JsonRpcMessage::response(list, id)))
     }
 
-    fn notified(&self, method: &str, params: Option<&RawValue>) {
-        let text = params.map_or("", RawValue::get);
-        let shown = || match tracing::enabled!(tracing::Level::DEBUG) {
-            true => self.secrets.redact(text.to_owned()),
-            false => String::new(),
-        };
-        match method {
-            "notifications/tools/list_changed" => self.changed(0, &News::ToolsChanged),
-            "notifications/prompts/list_changed" => self.changed(1, &News::PromptsChanged),
-            "notifications/resources/list_changed" => self.changed(2, &News::ResourcesChanged),
-            "notifications/resources/updated" => {
-                if let Ok(Updated { uri }) = serde_json::from_str(text) {
-                    self.audience.tell(&self.server, &News::ResourceUpdated { uri });
-                }
-            }
-            "notifications/message" => {
-                tracing::debug!(server = self.server, params = shown(), "log message");
-                let Some(params) = params else { return };
-                match self.flights.only() {
-                    Ok((_, client)) => client.0.notify(method, Some(params.to_owned())),
-                    Err(false) => self.audience.tell(&self.server, &News::Log(params.to_owned())),
-                    // It may be about one client's call, and is not for the others.
-                    Err(true) => {}
-                }
-            }
-            "notifications/progress" => {
-                tracing::debug!(server = self.server, params = shown(), "progress");
-                if let Ok(Progressed { token }) = serde_json::from_str(text)
-                    && let Some(client) = self.flights.of_token(&token)
-                {
-                    client.0.notify(method, params.map(ToOwned::to_owned));
-                }
-            }
-            // What is not known here may be known to the client.
-            other => {
-                tracing::debug!(server = self.server, method = other, "a notification of a kind that is not ours");
-                let client = match self.flights.only() {
-                    Ok((_, client)) => Some(client),
-                    Err(true) => None,
-                    Err(false) => self.audience.only_client(),
-                };
-                if let Some(client) = client {
-                    client.0.notify(other, params.map(ToOwned::to_owned));
-                }
-            }
-        }
-    }
-
     /// Something on the stream is not MCP. Said once a connection; the text itself only at debug, it may be anything.
     fn skip(&self, text: &str) {
         if !self.warned.swap(true, Ordering::Relaxed) {
@@ -384,17 +313,6 @@ impl Tap {
             tracing::debug!(server = self.server, start, "skipped");
         }
     }
-}
-
-#[derive(Deserialize)]
-struct Updated {
-    uri: String,
-}
-
-#[derive(Deserialize)]
-struct Progressed {
-    #[serde(rename = "progressToken")]
-    token: ProgressToken,
 }
 
 /// What a server may ask of a client.

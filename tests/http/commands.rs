@@ -10,6 +10,8 @@ fn a_file_is_begun_checked_and_used() {
     let home = home();
     let begun = run(home.path(), &["init"]);
     assert!(begun.status.success(), "{}", text(&begun.stderr));
+    let folder = run(home.path(), &["init", "."]);
+    assert!(text(&folder.stderr).contains("this is a folder"), "{}", text(&folder.stderr));
     let again = run(home.path(), &["init", "mcp-bridge.json"]);
     assert!(again.status.code() == Some(2) && text(&again.stderr).contains("cli.init"), "{}", text(&again.stderr));
     let checked = run(home.path(), &["validate", "mcp-bridge.json"]);
@@ -61,6 +63,32 @@ fn every_problem_is_told_with_its_place() {
     case(r#"{"mcpServers": {}, "tls_cert": "/no/such.pem", "tls_key": "c.json"}"#, "cli.validate_file");
     case(r#"{"mcpServers": {}, "log_level": "loud"}"#, "settings.invalid");
     case("{\n  \"mcpServers\": {,}\n}", "c.json:2");
+    case(r#"{"mcpServers": {}, "tls_cert": "c.json", "tls_key": "c.json"}"#, "http.tls");
+    let rules = "{\"access_rules\": {\n  \"a\": {\"servers\": [], \"tools\": 7}}}";
+    std::fs::write(home.path().join("rules.json"), rules).expect("writing");
+    case(r#"{"mcpServers": {}, "access": "rules.json"}"#, "rules.json:2:33: a.tools is 7");
+    // One that is wrong hides no other.
+    let text_of = r#"{
+  "mcpServers": {"a": {"command": 7}},
+  "acces": "x",
+  "log_level": "loud",
+  "max_runs": "many",
+  "tls_cert": "c.json",
+  "host": "0.0.0.0",
+  "auth": "off"
+}"#;
+    std::fs::write(home.path().join("c.json"), text_of).expect("writing");
+    let said = text(&run(home.path(), &["validate", "c.json"]).stdout);
+    for part in [
+        "c.json:2:3: server `a`",
+        "c.json:3:3: there is no key `acces`; did you mean `access`?",
+        "c.json:4:3: `log_level`: expected",
+        "c.json:5:3: `max_runs`: expected",
+        "c.json:6:3: MCP_BRIDGE_HTTP_TLS_CERT is set",
+        "c.json:8:3: `auth` is off",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
     case("[]", "discovery.wrong_root");
     let missing = run(home.path(), &["validate", "none.json"]);
     assert!(missing.status.code() == Some(1) && text(&missing.stdout).contains("discovery.explicit_missing"));
@@ -97,6 +125,18 @@ fn a_server_is_probed_wherever_it_is() {
         "{}",
         text(&refused.stderr)
     );
+    // Told once, in one line, with something to do about an address that was typed.
+    for (place, code, hint) in [
+        (format!("{}/tools", bridge.url()), "upstream.http_status", "often it ends in /mcp"),
+        (format!("{}/sse", bridge.url().replace("http", "https")), "upstream.unreachable", "check"),
+        ("http://127.0.0.1:1/mcp".to_owned(), "upstream.unreachable", "check the address"),
+        ("ws://127.0.0.1:1/ws".to_owned(), "upstream.unreachable", "check the address"),
+    ] {
+        let output = run(bridge.home.path(), &["probe", &place, "--bearer-token", &token]);
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(5) && said.contains(code) && said.contains(hint), "{place}: {said}");
+        assert!(said.lines().count() == 3 && !said.contains("entry of"), "{place}: {said}");
+    }
     let unknown = run(bridge.home.path(), &["probe", "nobody"]);
     assert!(unknown.status.code() == Some(2) && text(&unknown.stderr).contains("cli.probe"));
 }
@@ -119,6 +159,11 @@ fn a_tool_is_called_from_the_shell() {
     assert!(code == Some(2) && error.contains("catalog."), "{error}");
     let (code, _, error) = call(&["ehco"]);
     assert!(code == Some(2) && error.contains("did you mean"), "{error}");
+    for (words, said) in [(["none", "x"], "`mcp-bridge servers`"), (["stub", "xyzzy"], "`mcp-bridge tools stub`")] {
+        let output = run(home.path(), &[&["call"], &words[..]].concat());
+        let error = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && error.contains(said) && !error.contains("await"), "{error}");
+    }
     let (code, _, error) = call(&["echo", "--arg", "text"]);
     assert!(code == Some(2) && error.contains("cli.call"), "{error}");
 }

@@ -17,6 +17,48 @@ fn names(listed: &Value) -> Vec<&str> {
     tools.iter().filter_map(|tool| tool["name"].as_str()).collect()
 }
 
+/// Who says by an argument who it is, says so in every way to call; and nobody else is told.
+#[test]
+fn an_agent_is_known_by_its_argument_over_rest_and_for_lookups_too() {
+    let home = home();
+    let rules = json!({"access_rules": {
+        "ann": {"servers": ["stub"], "tools": {"stub": ["go"]}},
+        "bob": {"servers": [], "tools": ["run_python"]},
+    }});
+    std::fs::write(home.path().join("rules.json"), rules.to_string()).expect("rules");
+    let [path, audit] = ["rules.json", "audit.jsonl"].map(|name| home.path().join(name).display().to_string());
+    let env = [("MCP_BRIDGE_ACCESS", path.as_str()), ("MCP_BRIDGE_AUDIT", &audit), ("MCP_BRIDGE_AGENT_ID", "1")];
+    let bridge = Bridge::with(home, &["--expose", "both"], &env);
+    let call = |name: &str, arguments: Value| {
+        let body = json!({"name": name, "arguments": arguments});
+        Request::new("POST", "/tools/call").json(&body).ask(bridge.port)
+    };
+    let went = call("stub__go", json!({"agent_id": "ann"}));
+    assert_eq!((went.status, &went.json()["content"][0]["text"]), (200, &json!("gone")), "{went:?}");
+    assert_eq!(call("stub__go", json!({})).status, 404, "without a name it is nobody's");
+    assert_eq!(call("stub__go", json!({"agent_id": 7})).code(), "request.argument");
+    assert_eq!(call("stub__go", json!({"agent_id": "token:x"})).code(), "request.argument");
+    // Before there were runs, the tool was not found there for want of an entry of the transport's.
+    let refused = call("run_python", json!({"code": "", "agent_id": "bob"}));
+    assert_eq!(refused.json()["structuredContent"]["error"]["code"], "request.argument", "{refused:?}");
+    // The tools that look things up ask the same rules.
+    let opened = Request::rpc(1, "initialize", hello("2025-11-25")).ask(bridge.port);
+    let session = opened.header("mcp-session-id").expect("a session").to_owned();
+    let look = |agent: &str| {
+        let params = json!({"name": "list_servers", "arguments": {"agent_id": agent}});
+        Request::rpc(2, "tools/call", params).session(&session).ask(bridge.port).json()
+    };
+    assert_eq!(look("ann")["result"]["structuredContent"]["servers"][0]["name"], "stub");
+    assert_eq!(look("bob")["error"]["code"], -32602, "bob's entry names other tools of the bridge");
+    let calls = trail(&bridge, "call");
+    let said: Vec<_> = calls.iter().map(|line| ["caller", "tool", "outcome"].map(|it| line[it].as_str())).collect();
+    assert_eq!(said[0], ["ann", "go", "ok"].map(Some));
+    // echo -n '{}' | sha256sum
+    let nothing = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+    assert_eq!(calls[0]["arguments_sha256"], nothing, "the server is not told who calls");
+    assert_eq!(said.last(), Some(&["bob", "list_servers", "denied"].map(Some)));
+}
+
 #[test]
 fn each_caller_has_its_own_part_of_the_servers_and_the_trail_says_who_did_what() {
     let home = home();

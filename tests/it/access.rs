@@ -138,6 +138,45 @@ fn the_bridges_own_tools_are_kept_from_agents_who_say_their_name_too() {
     assert_eq!(lines.iter().map(told).collect::<Vec<_>>(), [["default", "mcp-bridge", "search_tools", "deny"]]);
 }
 
+every_engine!([embedded] what_was_answered_is_written_down_though_the_bridge_is_killed_then, |engine| {
+    let home = guarded(Some(engine), &json!({"default": {"servers": ["git-hub"], "tools": "*"}}));
+    let mut client = home.serve();
+    // Refused before there is a run, each in one line.
+    for (arguments, code) in [
+        (json!({"code": 7}), "request.argument"),
+        (json!({"code": "1", "timeout": "soon"}), "request.argument"),
+        (json!({"code": "1", "servers": ["nobody"]}), "request.server_not_found"),
+        (json!({"code": "1", "servers": ["mail"]}), "request.server_not_found"),
+        (json!({"code": "1", "files": [{"name": "../a", "text": ""}]}), "uploads.name"),
+    ] {
+        assert_eq!(client.report(arguments)["error"]["code"], code);
+    }
+    let code = "async def kind(call):\n    try:\n        await call\n    except Exception as e:\n        return type(e).__name__\n\
+        [await kind(mcp_git_hub.get_issue()), await kind(mcp_git_hub.get_issue(1))]";
+    let report = client.report(json!({"code": code, "timeout": 60}));
+    assert_eq!(report["result"], json!([null, "InvalidArguments"]), "{report:#}");
+    client.signal(nix::sys::signal::Signal::SIGKILL);
+    let lines = trail(&home);
+    let told: Vec<[&str; 2]> =
+        lines.iter().map(|it| ["kind", "outcome"].map(|name| it[name].as_str().unwrap_or("?"))).collect();
+    assert_eq!(
+        told,
+        [
+            ["run", "request.argument"],
+            ["run", "request.argument"],
+            ["run", "request.server_not_found"],
+            ["run", "denied"],
+            ["run", "uploads.name"],
+            ["call", "ok"],
+            ["call", "catalog.too_many_arguments"],
+            ["run", "success"],
+        ],
+        "{lines:#?}"
+    );
+    assert!(lines.iter().all(|line| line["arguments_sha256"].is_string()), "{lines:#?}");
+    home.finish(&["audit", "verify"]).exits(0);
+});
+
 // A real server: what it declares of its tools decides.
 every_engine!([embedded] a_real_servers_own_words_decide_where_rules_go_by_them, |engine| {
     let Some(entry) = server_json("filesystem") else { return };
@@ -182,6 +221,7 @@ fn a_bridge_does_not_start_without_the_rules_and_the_trail_it_was_told_of() {
     home.finish(&["policy", "check"]).exits(2).complains(&["access.reserved_name"]);
     let home = rules(home, &json!({"a": {"servers": ["mail", "mial"], "tools": {"mail": ["send"]}}}));
     home.finish(&["policy", "check"]).exits(0).complains(&["did you mean \"mail\""]);
+    home.finish(&["policy", "test", "a", "mcp-bridge", "run_pyton"]).exits(2).complains(&["has no tool \"run_pyton\""]);
     assert_eq!(home.finish(&["policy", "test", "a", "mail", "send"]).exits(0).stdout, "allow: a.tools.mail: send\n");
     assert_eq!(
         home.finish(&["policy", "test", "a", "git-hub", "x"]).exits(1).stdout,

@@ -41,3 +41,4 @@ pub use error::{HttpError, PATHS};
 pub use options::{Demand, JwtOptions, Options};
 pub use site::{Desk, ServerFacts};
 pub use start::{Listening, StartError, listen};
+pub use tls::check_tls;

@@ -18,7 +18,8 @@ use super::room::Room;
 use super::sessions::Sessions;
 use crate::audit::Health;
 use crate::execution::Caller;
-use crate::server::{Bridge, NAME, Tasks, definition};
+use crate::server::tool::offered;
+use crate::server::{Bridge, NAME, Tasks};
 
 /// What plain HTTP needs of the rest: the servers as a caller sees them.
 pub trait Desk: Send + Sync + 'static {
@@ -99,11 +100,14 @@ impl Site {
 
     /// `run_python`, as MCP lists it, where this caller is offered it.
     pub fn own_tool(&self, who: &Who) -> Option<rmcp::model::Tool> {
-        self.offers_own_tool(who).then(|| definition(self.template.runs.chain()))
+        let runs = &self.template.runs;
+        self.offers_own_tool(who).then(|| offered(runs.chain(), runs.takes_agent_id()))
     }
 
+    /// Where calls may say who makes them, everybody is offered it; who may not have it hears so.
     pub fn offers_own_tool(&self, who: &Who) -> bool {
-        self.template.direct.expose().has_code() && self.template.runs.offers(&who.caller, NAME)
+        let runs = &self.template.runs;
+        self.template.direct.expose().has_code() && (runs.takes_agent_id() || runs.offers(&who.caller, NAME))
     }
 
     /// The service for one request by itself. What becomes a task of it belongs to the caller, who asks for it in another request.

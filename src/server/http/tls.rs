@@ -10,6 +10,16 @@ use tokio_rustls::TlsAcceptor;
 
 use super::start::StartError;
 
+/// Whether a bridge could speak TLS with these.
+///
+/// # Errors
+/// One of them cannot be read, or they do not belong together.
+pub fn check_tls(certificate: &Path, key: &Path) -> Result<(), StartError> {
+    // The first one stays; which one it is does not matter.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    acceptor(certificate, key).map(drop)
+}
+
 /// Reads a certificate chain and its key, both PEM.
 ///
 /// # Errors
