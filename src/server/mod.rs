@@ -5,11 +5,13 @@
 
 mod call;
 mod converse;
+mod era;
 mod error;
 mod files;
 mod handler;
 pub mod http;
 mod info;
+mod letter;
 mod line;
 mod logs;
 mod pages;
@@ -32,4 +34,3 @@ pub use session::Session;
 pub use stdio::serve;
 pub use tasks::Tasks;
 pub use tool::{NAME, definition};
-pub use wire::{Wire, serve_messages};

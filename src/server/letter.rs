@@ -1,0 +1,74 @@
+//! Results as servers sent them, letter by letter from their connection to the client's.
+//!
+//! rmcp checks and dispatches every request; a handler that has a result of a server's leaves it in the request's [`Letter`], and it is
+//! sent in place of the typed one: through those types unknown fields would be lost and unknown content refused, and through any JSON
+//! tree numbers beyond 64 bits, halves of surrogate pairs and second keys of the same name.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rmcp::RoleServer;
+use rmcp::model::{CustomResult, JsonRpcMessage, JsonRpcResponse, ServerJsonRpcMessage, ServerResult};
+use rmcp::service::RequestContext;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// Where a handler leaves a result that is to be sent as it is.
+#[derive(Clone, Default)]
+pub(super) struct Letter(Arc<Mutex<Option<Box<RawValue>>>>);
+
+impl Letter {
+    pub fn take(&self) -> Option<Box<RawValue>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Leaves `raw` as the result of the request; what rmcp is told of it is `placeholder`.
+pub(super) fn leave<T>(context: &RequestContext<RoleServer>, raw: Box<RawValue>, placeholder: T) -> T {
+    if let Some(Letter(letter)) = context.extensions.get() {
+        *letter.lock().unwrap_or_else(PoisonError::into_inner) = Some(raw);
+    }
+    placeholder
+}
+
+/// The text of a result as rmcp carries it from the service to the transport. A result is an object: a string is nothing else than this.
+pub(super) fn sealed(text: String) -> ServerResult {
+    ServerResult::CustomResult(CustomResult(Value::String(text)))
+}
+
+/// A message as JSON on one line, without its end.
+///
+/// # Errors
+/// rmcp's types do not fit into JSON.
+pub(super) fn render(message: &ServerJsonRpcMessage) -> serde_json::Result<Vec<u8>> {
+    let JsonRpcMessage::Response(JsonRpcResponse { id, result, .. }) = message else {
+        return serde_json::to_vec(message);
+    };
+    let ServerResult::CustomResult(CustomResult(Value::String(text))) = result else {
+        return serde_json::to_vec(message);
+    };
+    let id = serde_json::to_vec(id)?;
+    let mut line = [br#"{"jsonrpc":"2.0","id":"#, &id[..], br#","result":"#, text.as_bytes(), b"}"].concat();
+    // Within strings JSON has no line ends; between values they mean nothing.
+    if memchr::memchr2(b'\n', b'\r', &line).is_some() {
+        line.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+    }
+    Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use rmcp::model::RequestId;
+
+    use super::*;
+
+    #[test]
+    fn a_sealed_result_is_written_letter_by_letter_on_one_line() {
+        let text = "{\"n\":18446744073709551617,\r\n\"n\":-0.0, \"s\":\"\\ud800\\n\"}";
+        let line = |id| render(&JsonRpcMessage::response(sealed(text.into()), id)).map(String::from_utf8);
+        let flat = text.replace("\r\n", "  ");
+        for (id, shown) in [(RequestId::Number(-7), "-7"), (RequestId::String("a\"b".into()), r#""a\"b""#)] {
+            let expected = format!(r#"{{"jsonrpc":"2.0","id":{shown},"result":{flat}}}"#);
+            assert_eq!(line(id).expect("JSON"), Ok(expected));
+        }
+    }
+}
