@@ -1,11 +1,10 @@
 //! What the client's era wants of every result, where the server was of another one: 2026-07-28 has `resultType`, and says how long
 //! lists may be kept; before, there was neither. Only the fields at the top are looked at, and what is inside them stays as it is.
 
-use std::fmt;
-
 use rmcp::model::ClientRequest;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+use super::fields::Fields;
 
 /// Results that clients of the newer era may keep for a while.
 pub(super) fn is_cacheable(request: &ClientRequest) -> bool {
@@ -31,7 +30,7 @@ pub(super) fn for_era(result: Box<RawValue>, stateless: bool, cacheable: bool) -
     if !stateless && memchr::memmem::find(result.as_bytes(), KIND.as_bytes()).is_none() {
         return result.into();
     }
-    let Ok(Fields(mut fields)) = serde_json::from_str::<Fields>(&result) else { return result.into() };
+    let Some(Fields(mut fields)) = Fields::of(&result) else { return result.into() };
     let kind = fields.iter().find(|(key, _)| *key == KIND).map(|(_, kind)| *kind);
     let is_complete = kind.is_none_or(|kind| kind == COMPLETE);
     if !stateless {
@@ -39,7 +38,7 @@ pub(super) fn for_era(result: Box<RawValue>, stateless: bool, cacheable: bool) -
             return result.into();
         }
         fields.retain(|(key, _)| *key != KIND && UNSAID.iter().all(|(unsaid, _)| key != unsaid));
-        return object(&fields);
+        return Fields(fields).object();
     }
     let wanted = [(KIND, COMPLETE)].into_iter().chain(UNSAID.into_iter().filter(|_| cacheable && is_complete));
     let missing: Vec<_> = wanted.filter(|(name, _)| fields.iter().all(|(key, _)| key != name)).collect();
@@ -47,39 +46,7 @@ pub(super) fn for_era(result: Box<RawValue>, stateless: bool, cacheable: bool) -
         return result.into();
     }
     fields.extend(missing);
-    object(&fields)
-}
-
-fn object(fields: &[(&str, &str)]) -> String {
-    let fields: Vec<String> = fields.iter().map(|(key, value)| format!("{key}:{value}")).collect();
-    format!("{{{}}}", fields.join(","))
-}
-
-/// The fields of an object as they are written, in their order, with those that stand twice.
-struct Fields<'a>(Vec<(&'a str, &'a str)>);
-
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Collect)
-    }
-}
-
-struct Collect;
-
-impl<'de> Visitor<'de> for Collect {
-    type Value = Fields<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Fields<'de>, A::Error> {
-        let mut fields = Vec::new();
-        while let Some((key, value)) = object.next_entry::<&RawValue, &RawValue>()? {
-            fields.push((key.get(), value.get()));
-        }
-        Ok(Fields(fields))
-    }
+    Fields(fields).object()
 }
 
 #[cfg(test)]

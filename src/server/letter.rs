@@ -7,7 +7,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rmcp::RoleServer;
-use rmcp::model::{CustomResult, JsonRpcMessage, JsonRpcResponse, ServerJsonRpcMessage, ServerResult};
+use rmcp::model::{
+    CustomNotification, CustomResult, JsonRpcMessage, JsonRpcNotification, JsonRpcResponse, ServerJsonRpcMessage,
+    ServerNotification, ServerResult,
+};
 use rmcp::service::RequestContext;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -35,19 +38,32 @@ pub(super) fn sealed(text: String) -> ServerResult {
     ServerResult::CustomResult(CustomResult(Value::String(text)))
 }
 
+/// The text of a notification's params, likewise: they are an object too.
+pub(super) fn told(method: &str, params: Option<String>) -> ServerNotification {
+    ServerNotification::CustomNotification(CustomNotification::new(method, params.map(Value::String)))
+}
+
 /// A message as JSON on one line, without its end.
 ///
 /// # Errors
 /// rmcp's types do not fit into JSON.
 pub(super) fn render(message: &ServerJsonRpcMessage) -> serde_json::Result<Vec<u8>> {
-    let JsonRpcMessage::Response(JsonRpcResponse { id, result, .. }) = message else {
-        return serde_json::to_vec(message);
+    let (begins, name, text) = match message {
+        JsonRpcMessage::Response(JsonRpcResponse {
+            id,
+            result: ServerResult::CustomResult(CustomResult(Value::String(text))),
+            ..
+        }) => (format!(r#""id":{}"#, serde_json::to_string(id)?), "result", text),
+        JsonRpcMessage::Notification(JsonRpcNotification {
+            notification:
+                ServerNotification::CustomNotification(CustomNotification {
+                    method, params: Some(Value::String(text)), ..
+                }),
+            ..
+        }) => (format!(r#""method":{}"#, serde_json::to_string(method)?), "params", text),
+        _ => return serde_json::to_vec(message),
     };
-    let ServerResult::CustomResult(CustomResult(Value::String(text))) = result else {
-        return serde_json::to_vec(message);
-    };
-    let id = serde_json::to_vec(id)?;
-    let mut line = [br#"{"jsonrpc":"2.0","id":"#, &id[..], br#","result":"#, text.as_bytes(), b"}"].concat();
+    let mut line = format!(r#"{{"jsonrpc":"2.0",{begins},"{name}":{text}}}"#).into_bytes();
     // Within strings JSON has no line ends; between values they mean nothing.
     if memchr::memchr2(b'\n', b'\r', &line).is_some() {
         line.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
@@ -70,5 +86,8 @@ mod tests {
             let expected = format!(r#"{{"jsonrpc":"2.0","id":{shown},"result":{flat}}}"#);
             assert_eq!(line(id).expect("JSON"), Ok(expected));
         }
+        let note = render(&JsonRpcMessage::notification(told("n/\"x\"", Some(text.into())))).map(String::from_utf8);
+        let expected = format!(r#"{{"jsonrpc":"2.0","method":"n/\"x\"","params":{flat}}}"#);
+        assert_eq!(note.expect("JSON"), Ok(expected));
     }
 }

@@ -7,6 +7,7 @@ mod call;
 mod converse;
 mod era;
 mod error;
+mod fields;
 mod files;
 mod handler;
 pub mod http;

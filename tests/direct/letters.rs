@@ -38,3 +38,22 @@ fn results_pass_letter_by_letter() {
         }
     }
 }
+
+#[test]
+fn what_is_told_meanwhile_passes_letter_by_letter() {
+    for server in ["older", "newer"] {
+        let home = Home::new().env("MCP_BRIDGE_EXPOSE", "tools").server("exact", &exact::entry(server));
+        let mut talker = Talker::new(Era::Older, &home);
+        let asked = json!({"name": "exact__it", "arguments": {"tell": true}, "_meta": {"progressToken": "mine"}});
+        let id = talker.send("tools/call", asked);
+        let data = format!(r#""data":{}"#, exact::older());
+        for (kind, params) in [
+            ("message", format!(r#"{{"level":"error",{data}}}"#)),
+            ("progress", format!(r#"{{"progress":1,{data},"progressToken":"mine"}}"#)),
+        ] {
+            let wanted = format!(r#"{{"jsonrpc":"2.0","method":"notifications/{kind}","params":{params}}}"#);
+            assert_eq!(talker.client.line(kind), wanted, "server {server}");
+        }
+        assert_eq!(talker.client.line("result"), answer(id, &exact::older()), "server {server}");
+    }
+}

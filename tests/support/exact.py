@@ -3,7 +3,7 @@
 
     python3 exact.py older|newer TEXT
 
-`TEXT`: the fields of each result of a call, a prompt, a resource and a completion. `older` speaks `initialize` (2025-11-25), `newer`
+`TEXT`: the fields of each result of a call, a prompt, a resource and a completion, and of what a call with `tell` tells before. `older` speaks `initialize` (2025-11-25), `newer`
 only 2026-07-28, where results begin with `resultType`.
 """
 
@@ -36,6 +36,11 @@ for line in sys.stdin:
         kept = ',"ttlMs":0,"cacheScope":"private"' if method in LISTS else ""
         result = '"resultType":"complete",' + result + kept
     answer = '"result":{%s}' % result
+    if method == "tools/call" and message["params"].get("arguments", {}).get("tell"):
+        token = json.dumps(message["params"].get("_meta", {}).get("progressToken"))
+        for kind, fields in [("message", '"level":"error"'), ("progress", '"progressToken":%s,"progress":1' % token)]:
+            params = '{%s,"data":{%s}}' % (fields, TEXT)
+            print('{"jsonrpc":"2.0","method":"notifications/%s","params":%s}' % (kind, params), flush=True)
     if method == UNKNOWN:
         answer = '"error":{"code":-32601,"message":"unknown"}'
     print('{"jsonrpc":"2.0","id":%s,%s}' % (json.dumps(message["id"]), answer), flush=True)
