@@ -177,3 +177,40 @@ fn going_on(line: Result<Option<String>, LinesCodecError>) -> io::Result<Option<
         line => Ok(line.transpose()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_call_reads_the_same_by_its_own_way() {
+        let text = r#"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"_meta":{"progressToken":7},"name":"t","arguments":{"n":1}}}"#;
+        let ours: ClientJsonRpcMessage = serde_json::from_str::<Call>(text).expect("a call").into();
+        let theirs: ClientJsonRpcMessage = serde_json::from_str(text).expect("a message");
+        let wire = |message| serde_json::to_value(message).expect("JSON");
+        assert_eq!(wire(ours), wire(theirs));
+    }
+
+    #[test]
+    fn what_is_json_and_cannot_be_read_is_refused_with_the_requests_id() {
+        let refused = |text: &str| {
+            let refusal = read(text).map(|message| message.is_some());
+            refusal.map_err(|refusal| serde_json::to_value(refusal).expect("JSON")["id"].take())
+        };
+        let call = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"t","arguments":{"n":1e400}}}"#;
+        // An answer to an answer would be taken for that of a request of the client's own.
+        let answer = r#"{"jsonrpc":"2.0","id":7,"result":{"half":"\ud800"}}"#;
+        for (text, expected) in [
+            (r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#, Ok(true)),
+            ("noise", Ok(false)),
+            ("{", Ok(false)),
+            (call, Err(json!(7))),
+            (answer, Err(Value::Null)),
+            ("7", Err(Value::Null)),
+        ] {
+            assert_eq!(refused(text), expected, "{text}");
+        }
+    }
+}
