@@ -50,7 +50,10 @@ impl Target {
         let mut command = home.command(&["start", "--http", &address, "--expose", "tools"]);
         command.env("MCP_BRIDGE_POOL", "0");
         if audited {
-            command.env("MCP_BRIDGE_AUDIT", home.path().join("audit.jsonl"));
+            // Not beside the configuration, whose folder the bridge watches: each line would be looked at as a change of that.
+            let folder = home.path().join("trail");
+            std::fs::create_dir(&folder).expect("a folder");
+            command.env("MCP_BRIDGE_AUDIT", folder.join("audit.jsonl"));
         }
         let name = if audited { "the bridge with its audit trail" } else { "the bridge" };
         Self::start(name, port, "echo__echo", &mut command, Some(home))

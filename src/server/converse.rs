@@ -6,16 +6,16 @@
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use rmcp::model::{
-    CustomNotification, CustomRequest, ErrorData, ProgressToken, ProtocolVersion, ServerNotification, ServerRequest,
-};
+use rmcp::model::{CustomRequest, ErrorData, ProgressToken, ProtocolVersion, ServerRequest};
 use rmcp::service::{PeerRequestOptions, RequestContext, ServiceError};
 use rmcp::{Peer, RoleServer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::fields::Fields;
+use super::letter::told;
 use super::line::{Question, Said};
 use super::logs::Level;
 use crate::upstream::ClientError;
@@ -102,37 +102,51 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     async fn tell(&mut self, method: &str, params: Option<Box<RawValue>>) {
-        let mut params: Value = params.and_then(|params| serde_json::from_str(params.get()).ok()).unwrap_or_default();
-        match method {
-            "notifications/progress" => {
-                let progress = params["progress"].as_f64().unwrap_or(f64::NAN);
-                let Some(token) = self.token.as_ref().filter(|_| self.ears.is_direct && progress > self.reached) else {
-                    return;
-                };
-                self.reached = progress;
-                params["progressToken"] = serde_json::to_value(token).unwrap_or_default();
-            }
-            "notifications/message" if !self.ears.wants(&params) => return,
-            "notifications/message" => {}
+        let params = match method {
+            "notifications/progress" if self.ears.is_direct => match self.progress(params.as_deref()) {
+                Some(params) => Some(params),
+                None => return,
+            },
+            "notifications/message" if !self.ears.wants(params.as_deref()) => return,
+            "notifications/message" => text(params),
             _ if !self.ears.is_direct => return,
-            _ => {}
-        }
+            _ => text(params),
+        };
         notify(&self.ears.context.peer, method, params).await;
+    }
+
+    /// The same progress with the client's own token, where it asked for any and this is new.
+    fn progress(&mut self, params: Option<&RawValue>) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Progress {
+            progress: f64,
+        }
+        let (token, params) = (serde_json::to_string(self.token.as_ref()?).ok()?, params?.get());
+        let Progress { progress } = serde_json::from_str(params).ok()?;
+        if progress <= self.reached {
+            return None;
+        }
+        self.reached = progress;
+        let mut fields = Fields::of(params)?;
+        fields.set(r#""progressToken""#, &token);
+        Some(fields.object())
     }
 }
 
 impl Ears<'_> {
-    fn wants(&self, log: &Value) -> bool {
+    fn wants(&self, log: Option<&RawValue>) -> bool {
         self.wants_logs && Level::of(log) >= self.level
     }
 }
 
-/// Sends a notification as it is. A client that is gone misses it.
-pub(super) async fn notify(peer: &Peer<RoleServer>, method: &str, params: Value) {
-    // None would be written as `null`, which the TypeScript SDK takes for a broken message.
-    let params = if params.is_null() { json!({}) } else { params };
-    let note = ServerNotification::CustomNotification(CustomNotification::new(method, Some(params)));
-    let _ = peer.send_notification(note).await;
+/// Sends a notification, its params letter by letter. A client that is gone misses it.
+pub(super) async fn notify(peer: &Peer<RoleServer>, method: &str, params: Option<String>) {
+    let _ = peer.send_notification(told(method, params)).await;
+}
+
+/// What there is of params.
+pub(super) fn text(params: Option<Box<RawValue>>) -> Option<String> {
+    params.filter(|params| params.get() != "null").map(|params| Box::<str>::from(params).into())
 }
 
 /// Asks a client of the older era. When nobody waits for the answer any more, the question is withdrawn.

@@ -21,12 +21,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::converse::is_stateless;
 use super::error::{ServerError, about_chain};
+use super::letter::leave;
 use super::logs::Level;
 use super::parked::Parked;
 use super::round::Round;
 use super::session::Session;
 use super::tasks::Tasks;
-use super::wire::leave;
 use super::{files, info, pages, tool, unknown};
 use crate::audit::Written;
 use crate::broker::Shared;
@@ -125,7 +125,7 @@ impl ServerHandler for Bridge {
         call: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let raw = self.call(call, &context).await?;
+        let raw = Box::pin(self.call(call, &context)).await?;
         Ok(leave(&context, raw, CallToolResult::success(Vec::new()).into()))
     }
 

@@ -1,6 +1,9 @@
 //! Levels of log lines, as `logging/setLevel` and `_meta` name them (RFC 5424).
 
-use serde_json::Value;
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
@@ -18,8 +21,13 @@ impl Level {
     }
 
     /// Of the params of a `notifications/message`. A line without one that is known is let through wherever all are.
-    pub fn of(log: &Value) -> Option<Self> {
-        log["level"].as_str().and_then(Self::named)
+    pub fn of(log: Option<&RawValue>) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Log<'a> {
+            #[serde(borrow)]
+            level: Cow<'a, str>,
+        }
+        Self::named(&serde_json::from_str::<Log>(log?.get()).ok()?.level)
     }
 }
 

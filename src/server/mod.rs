@@ -5,11 +5,14 @@
 
 mod call;
 mod converse;
+mod era;
 mod error;
+mod fields;
 mod files;
 mod handler;
 pub mod http;
 mod info;
+mod letter;
 mod line;
 mod logs;
 mod pages;
@@ -33,4 +36,3 @@ pub use session::Session;
 pub use stdio::serve;
 pub use tasks::Tasks;
 pub use tool::{NAME, definition};
-pub use wire::{Wire, serve_messages};

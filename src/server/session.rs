@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use futures::future::BoxFuture;
 use rmcp::service::{RequestContext, SubscriptionSink};
 use rmcp::{Peer, RoleServer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::converse::notify;
+use super::converse::{notify, text};
 use super::handler::Runs;
 use super::line::{Question, able};
 use super::logs::Level;
@@ -43,7 +44,7 @@ struct State {
 }
 
 enum Heard {
-    Note(String, Value),
+    Note(String, Option<String>),
     Question(Question),
 }
 
@@ -121,7 +122,7 @@ impl Session {
                         "notifications/prompts/list_changed" => stream.notify_prompt_list_changed().await,
                         "notifications/resources/list_changed" => stream.notify_resource_list_changed().await,
                         "notifications/resources/updated" => {
-                            stream.notify_resource_updated(params["uri"].as_str().unwrap_or_default()).await
+                            stream.notify_resource_updated(updated(params.as_deref()).unwrap_or_default()).await
                         }
                         _ => Ok(()),
                     };
@@ -164,20 +165,19 @@ impl Listener for Ear {
             return;
         }
         let (method, params) = match news {
-            News::ToolsChanged => ("notifications/tools/list_changed", Value::Null),
-            News::PromptsChanged => ("notifications/prompts/list_changed", Value::Null),
-            News::ResourcesChanged => ("notifications/resources/list_changed", Value::Null),
+            News::ToolsChanged => ("notifications/tools/list_changed", None),
+            News::PromptsChanged => ("notifications/prompts/list_changed", None),
+            News::ResourcesChanged => ("notifications/resources/list_changed", None),
             News::ResourceUpdated { uri } => {
                 let shown = self.session.state().subscribed.get(&(server.to_owned(), uri.clone())).cloned();
                 let Some(shown) = shown else { return };
-                ("notifications/resources/updated", json!({"uri": shown}))
+                ("notifications/resources/updated", Some(json!({"uri": shown}).to_string()))
             }
             News::Log(params) => {
-                let params: Value = serde_json::from_str(params.get()).unwrap_or_default();
-                if Level::of(&params) < self.session.level() {
+                if Level::of(Some(params)) < self.session.level() {
                     return;
                 }
-                ("notifications/message", params)
+                ("notifications/message", text(Some(params.clone())))
             }
         };
         self.session.push(Heard::Note(method.to_owned(), params));
@@ -186,7 +186,7 @@ impl Listener for Ear {
     fn lists_changed(&self) {
         let lists = ["tools", "prompts", "resources"].into_iter().filter(|_| self.hears);
         for list in lists {
-            self.session.push(Heard::Note(format!("notifications/{list}/list_changed"), Value::Null));
+            self.session.push(Heard::Note(format!("notifications/{list}/list_changed"), None));
         }
     }
 
@@ -229,10 +229,18 @@ impl Client for Whole {
 
     fn notify(&self, method: &str, params: Option<Box<RawValue>>) {
         if self.hears {
-            let params = params.and_then(|params| serde_json::from_str(params.get()).ok()).unwrap_or_default();
-            self.session.push(Heard::Note(method.to_owned(), params));
+            self.session.push(Heard::Note(method.to_owned(), text(params)));
         }
     }
+}
+
+/// The resource that was updated.
+fn updated(params: Option<&str>) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Updated {
+        uri: String,
+    }
+    serde_json::from_str::<Updated>(params?).ok().map(|updated| updated.uri)
 }
 
 /// The level of log lines that a request of the newer era asks for.

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::Bridge;
-use super::talk::{Fault, LONGEST_LINE, converse};
+use super::talk::{Fault, LONGEST_LINE, Pipes, converse};
 
 /// How long runs may go on after the client closed our stdin. Long enough for `echo … | mcp-bridge serve` to get its
 /// answer; short enough that with the three seconds a stubborn server is given, all is gone within five.
@@ -27,7 +27,7 @@ pub async fn serve(bridge: Bridge) -> Result<(), Fault> {
     let (closing, ended, tasks) = (bridge.closing.clone(), bridge.hung_up.clone(), Arc::clone(&bridge.tasks));
     let (stdin, stdout) = rmcp::transport::io::stdio_pipes();
     let stdin = UntilEof { inner: stdin, ended: ended.clone() };
-    let session = converse(bridge, stdin, stdout, LONGEST_LINE);
+    let session = converse(bridge, Pipes::new(stdin, stdout, LONGEST_LINE));
     let watch = async {
         tokio::select! {
             () = ended.cancelled() => tokio::time::sleep(AFTER_EOF).await,

@@ -14,8 +14,8 @@ tokio::task_local! {
 }
 
 /// What `work` asks of servers has come through these bridges, the last of which is this one.
-pub async fn through<T>(chain: Chain, work: impl Future<Output = T>) -> T {
-    CHAIN.scope(chain, work).await
+pub fn through<T>(chain: Chain, work: impl Future<Output = T>) -> impl Future<Output = T> {
+    CHAIN.scope(chain, work)
 }
 
 /// For a request made now; `own`: the chain of what this bridge asks by itself.

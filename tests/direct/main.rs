@@ -6,6 +6,9 @@ mod support;
 
 mod ask;
 mod eras;
+#[path = "../support/exact.rs"]
+mod exact;
+mod letters;
 mod lists;
 mod malformed;
 mod names;

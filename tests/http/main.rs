@@ -8,7 +8,10 @@ mod clients;
 mod commands;
 mod conformance;
 mod ending;
+#[path = "../support/exact.rs"]
+mod exact;
 mod guard;
+mod letters;
 mod raw;
 #[path = "../support/real.rs"]
 mod real;

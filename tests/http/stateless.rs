@@ -8,7 +8,7 @@ use super::raw::Request;
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
-fn request(method: &str, mut params: Value) -> Request {
+pub fn request(method: &str, mut params: Value) -> Request {
     params["_meta"] = json!({VERSION: "2026-07-28", CAPABILITIES: {}});
     plain(method, params)
 }

@@ -11,9 +11,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use super::bridge::{Bridge, PATIENCE, home};
 use super::raw::hello;
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-async fn connect(bridge: &Bridge, headers: &[(&'static str, &str)]) -> Result<Socket, Error> {
+pub async fn connect(bridge: &Bridge, headers: &[(&'static str, &str)]) -> Result<Socket, Error> {
     let mut request = format!("ws://127.0.0.1:{}/ws", bridge.port).into_client_request()?;
     request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("mcp"));
     for (name, value) in headers {
@@ -22,17 +22,25 @@ async fn connect(bridge: &Bridge, headers: &[(&'static str, &str)]) -> Result<So
     connect_async(request).await.map(|(socket, _)| socket)
 }
 
-async fn say(socket: &mut Socket, message: Value) {
+pub async fn say(socket: &mut Socket, message: Value) {
     socket.send(Message::text(message.to_string())).await.expect("sending");
 }
 
-/// The next message that answers this id.
-async fn answer(socket: &mut Socket, id: u64) -> Value {
+/// The text of the next message.
+pub async fn text(socket: &mut Socket) -> String {
     loop {
         let frame =
             tokio::time::timeout(PATIENCE, socket.next()).await.expect("in time").expect("open").expect("a frame");
-        let Message::Text(text) = frame else { continue };
-        let message: Value = serde_json::from_str(text.as_str()).expect("JSON");
+        if let Message::Text(text) = frame {
+            return text.as_str().to_owned();
+        }
+    }
+}
+
+/// The next message that answers this id.
+pub async fn answer(socket: &mut Socket, id: u64) -> Value {
+    loop {
+        let message: Value = serde_json::from_str(&text(socket).await).expect("JSON");
         if message["id"] == id {
             return message;
         }
@@ -49,7 +57,7 @@ async fn closed(socket: &mut Socket) -> Option<u16> {
     None
 }
 
-fn request(id: u64, method: &str, params: Value) -> Value {
+pub fn request(id: u64, method: &str, params: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
 }
 

@@ -11,6 +11,7 @@
 mod auth;
 mod body;
 mod counts;
+mod dealer;
 mod error;
 mod events;
 mod exchange;

@@ -73,7 +73,7 @@ impl Session {
     /// The stream of this number.
     pub fn stream(&self, number: u64) -> Option<Arc<Stream>> {
         if number == 0 {
-            return Some(Arc::clone(&self.exchange.standing));
+            return Some(Arc::clone(self.exchange.standing()));
         }
         let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         streams.kept.iter().find(|(kept, _)| *kept == number).map(|(_, stream)| Arc::clone(stream))
@@ -145,7 +145,7 @@ impl Sessions {
         tokio::spawn(async move {
             tokio::select! {
                 () = session.exchange.closed() => {}
-                _ = session.exchange.standing.complete() => {}
+                _ = session.exchange.standing().complete() => {}
             }
             session.exchange.close();
             if let Some(sessions) = sessions.upgrade() {

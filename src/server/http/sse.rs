@@ -26,7 +26,7 @@ pub(super) fn open(site: &Arc<Site>, who: Who) -> Result<Reply, HttpError> {
         return Err(HttpError::Draining);
     }
     let exchange = Exchange::of_one(site.service(&who), Arc::new(Stream::new(0)));
-    let stream = Arc::clone(&exchange.standing);
+    let stream = Arc::clone(exchange.standing());
     let session = Session::new(who.caller.clone(), "2024-11-05".into(), Arc::clone(&exchange));
     site.sessions.add(&session).inspect_err(|_| exchange.close())?;
     let place = Bytes::from(format!("event: endpoint\ndata: /messages?session_id={}\n\n", session.id));
@@ -68,7 +68,7 @@ pub(super) async fn post(site: &Arc<Site>, who: &Who, request: Request<Incoming>
         if site.draining.is_cancelled() {
             return Err(HttpError::Draining);
         }
-        let stream = &session.exchange.standing;
+        let stream = session.exchange.standing();
         session.exchange.expect(id, message.progress_token(), stream, Some(site.busy.token()))?;
     }
     session.exchange.send(&text).await?;

@@ -31,7 +31,8 @@ const BATCHES: &str = "2025-03-26";
 /// A message or a batch. A refusal names the request it is about.
 pub(super) async fn post(site: &Arc<Site>, who: Who, request: Request<Incoming>) -> Reply {
     let mut id = None;
-    let reply = posted(site, who, request, &mut id).await;
+    // Apart: a connection would have room for this with each of its requests, and move it.
+    let reply = Box::pin(posted(site, who, request, &mut id)).await;
     reply.unwrap_or_else(|error| reply::refuse_rpc(&error, id.as_deref()))
 }
 
@@ -59,13 +60,13 @@ async fn posted(
         && !batch
         && stateless::is_meant(&head.headers, message)
     {
-        return stateless::post(site, who, &head.headers, accepts, message, &text).await;
+        return Box::pin(stateless::post(site, who, &head.headers, accepts, message, &text)).await;
     }
     if let [Message { kind: Kind::Request(id), method, .. }] = &messages[..]
         && method == "initialize"
         && !batch
     {
-        return initialize(site, &who, id, &text, accepts).await;
+        return Box::pin(initialize(site, &who, id, &text, accepts)).await;
     }
     let session = session(site, &who, &head.headers)?;
     if batch && (session.version != BATCHES || messages.iter().any(|message| message.method == "initialize")) {
@@ -176,7 +177,7 @@ pub(super) fn get(site: &Arc<Site>, who: Who, headers: &HeaderMap) -> Result<Rep
     let named = headers.get("last-event-id").and_then(|id| last_event(id.to_str().ok()?));
     let found = named.and_then(|(number, event)| Some((number, event, session.stream(number)?)));
     let (number, after, stream) = found.unwrap_or_else(|| {
-        let standing = Arc::clone(&session.exchange.standing);
+        let standing = Arc::clone(session.exchange.standing());
         (0, standing.read(), standing)
     });
     let until = if number == 0 { session.takes_over() } else { CancellationToken::new() };

@@ -114,7 +114,7 @@ async fn hear(
         let mut id = None;
         if let Err(error) = take(site, exchange, text.as_str(), &mut id).await {
             let message = format!("{error}; {}", error.hint());
-            exchange.standing.tell(reply::rpc_error(id.as_deref(), error.rpc_code(), &message, error.code()).into());
+            exchange.standing().tell(reply::rpc_error(id.as_deref(), error.rpc_code(), &message, error.code()).into());
         }
     }
 }
@@ -127,7 +127,7 @@ async fn take(site: &Site, exchange: &Exchange, text: &str, id: &mut Option<Stri
         if site.draining.is_cancelled() {
             return Err(HttpError::Draining);
         }
-        exchange.expect(id, message.progress_token(), &exchange.standing, Some(site.busy.token()))?;
+        exchange.expect(id, message.progress_token(), exchange.standing(), Some(site.busy.token()))?;
     }
     exchange.send(&text).await
 }
@@ -137,7 +137,7 @@ async fn tell(exchange: &Exchange, sink: &mut SplitSink<Socket, Frame>) {
     let mut after = 0;
     loop {
         let frame = tokio::select! {
-            event = exchange.standing.after(after) => {
+            event = exchange.standing().after(after) => {
                 let Some(event) = event else { return };
                 after = event.number;
                 match std::str::from_utf8(&event.text) {

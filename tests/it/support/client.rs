@@ -74,6 +74,18 @@ impl Client {
         id
     }
 
+    /// The next line that holds this, as it was written; what came before it is forgotten.
+    #[track_caller]
+    pub fn line(&mut self, part: &str) -> String {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let line = self.lines.recv_timeout(until.saturating_duration_since(Instant::now())).expect("a line");
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
     /// The whole response with this id.
     pub fn response(&mut self, id: u64) -> Value {
         if let Some(at) = self.pending.iter().position(|m| m["id"] == id) {

@@ -1,0 +1,59 @@
+//! Results are the server's own text, letter by letter, whichever way they go.
+
+use serde_json::{Value, json};
+
+use super::bridge::{Bridge, home};
+use super::exact::{answer, entry, newer, older};
+use super::raw::{Request, hello};
+use super::{sessions, stateless, ws};
+
+fn call() -> Value {
+    json!({"name": "exact__it", "arguments": {}})
+}
+
+/// A bridge in front of the server of one era.
+fn bridge(server: &str) -> Bridge {
+    let home = home();
+    let file = json!({"mcpServers": {"exact": entry(server)}});
+    std::fs::write(home.path().join("servers.json"), file.to_string()).expect("servers");
+    Bridge::with(home, &["--expose", "tools"], &[])
+}
+
+#[test]
+fn results_pass_letter_by_letter_over_http() {
+    for server in ["older", "newer"] {
+        let bridge = bridge(server);
+        let session = sessions::open(&bridge, "2025-11-25");
+        let request = Request::rpc(2, "tools/call", call()).session(&session);
+        assert_eq!(request.ask(bridge.port).body, answer(2, &older()), "server {server}");
+        let mut events = request.with("Accept", "text/event-stream").open(bridge.port);
+        assert_eq!(events.next("data: "), Some(answer(2, &older())), "server {server}");
+
+        let alone = stateless::request("tools/call", call()).ask(bridge.port);
+        assert_eq!(alone.body, answer(5, &newer(server)), "server {server}");
+        // Plain HTTP has no era: what the server said.
+        let own = if server == "newer" { newer(server) } else { older() };
+        assert_eq!(bridge.post("/tools/call", &call()).body, own);
+
+        let mut stream = Request::new("GET", "/sse").with("Accept", "text/event-stream").open(bridge.port);
+        let place = stream.next("data: ").expect("the endpoint");
+        let first = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello("2024-11-05")});
+        let then = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call()});
+        for message in [first, json!({"jsonrpc": "2.0", "method": "notifications/initialized"}), then] {
+            assert_eq!(Request::new("POST", &place).json(&message).ask(bridge.port).status, 202);
+        }
+        stream.message();
+        assert_eq!(stream.next("data: "), Some(answer(2, &older())), "server {server}");
+    }
+}
+
+#[tokio::test]
+async fn results_pass_letter_by_letter_over_websocket() {
+    let bridge = bridge("older");
+    let mut socket = ws::connect(&bridge, &[]).await.expect("a socket");
+    ws::say(&mut socket, ws::request(1, "initialize", hello("2025-11-25"))).await;
+    ws::answer(&mut socket, 1).await;
+    ws::say(&mut socket, json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
+    ws::say(&mut socket, ws::request(2, "tools/call", call())).await;
+    assert_eq!(ws::text(&mut socket).await, answer(2, &older()));
+}
