@@ -9,7 +9,6 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::bridge::{self, Bridge};
-use super::desk::Desk;
 use super::serve::{Served, log_found};
 use super::{Exit, paint, token};
 use crate::discovery::{Key, Problem, gateway_keys};
@@ -157,8 +156,7 @@ pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
     let served = Arc::new(Served::new(&bridge, &settings));
     let closing = CancellationToken::new();
     let template = served.service(&settings, Caller::anonymous(), &closing);
-    let desk = Arc::new(Desk { bridge: Arc::clone(&bridge), max_timeout: settings.max_timeout });
-    let exit = match http::listen(options(&settings), template, desk).await {
+    let exit = match http::listen(options(&settings), template).await {
         Ok(listening) => {
             let scheme = if settings.http.tls.is_some() { "https" } else { "http" };
             let who = if listening.demands { "callers need a token" } else { "anybody on this machine may call" };

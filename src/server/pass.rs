@@ -70,22 +70,31 @@ impl Bridge {
                 Err(error) => raw(&refused(&format!("{error}; {}", error.hint()), error.code())),
             };
         }
-        let (list, tool) = self.direct.find(shared, Kind::Tools, name).await;
-        let ruled = tool.map(|tool| (direct::ruled(view, Kind::Tools, &tool), tool));
-        let Some((ruled, tool)) = ruled.filter(|(ruled, tool)| {
-            let is_there = !ruled.is_denied();
-            if !is_there {
-                permit.note(audit::Kind::Call, &tool.server, &tool.own, ruled, "", &arguments);
-            }
-            is_there
-        }) else {
-            let names = list.entries().filter(|tool| direct::shows(view, Kind::Tools, tool));
-            let nearest = crate::nearest::nearest(name, names.map(|tool| tool.shown.as_str())).map(str::to_owned);
-            return Err(ServerError::NoTool { name: shown(name), nearest }.about_parameter());
-        };
+        let found = self.find_tool(&permit, name, &arguments).await;
+        let (tool, ruled) = found.map_err(|error| error.about_parameter())?;
         let asking = Asking::tool(&tool.own, arguments).in_round(round.params());
         let about = format!("tools/call {name}");
         self.pass(about, permit, tool.server, asking, ruled, context).await
+    }
+
+    /// The tool of a server that a client means by this name. One that is denied is not there, and the attempt is recorded.
+    pub(super) async fn find_tool(
+        &self,
+        permit: &Permit,
+        name: &str,
+        arguments: &Map<String, Value>,
+    ) -> Result<(Entry, Ruled), ServerError> {
+        let (list, tool) = self.direct.find(&permit.shared, Kind::Tools, name).await;
+        if let Some(tool) = tool {
+            let ruled = direct::ruled(&permit.view, Kind::Tools, &tool);
+            if !ruled.is_denied() {
+                return Ok((tool, ruled));
+            }
+            permit.note(audit::Kind::Call, &tool.server, &tool.own, &ruled, "", arguments);
+        }
+        let names = list.entries().filter(|tool| direct::shows(&permit.view, Kind::Tools, tool));
+        let nearest = crate::nearest::nearest(name, names.map(|tool| tool.shown.as_str())).map(str::to_owned);
+        Err(ServerError::NoTool { name: shown(name), nearest })
     }
 
     /// The arguments of a tool that are to stand in headers too (`x-mcp-header`, SEP-2243), and what these are called.
