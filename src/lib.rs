@@ -26,5 +26,6 @@ pub mod sandbox;
 pub mod server;
 pub mod settings;
 pub mod telemetry;
+mod tls;
 pub mod uploads;
 pub mod upstream;

@@ -180,7 +180,20 @@ pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
 /// What the settings say, as `server` wants it.
 pub(super) fn options(settings: &Settings) -> http::Options {
     let Http {
-        address, auth, hosts, origins, url, tls, body, connections, sessions, session_idle, rate, grace, ..
+        address,
+        auth,
+        hosts,
+        origins,
+        url,
+        tls,
+        body,
+        connections,
+        connections_each,
+        sessions,
+        session_idle,
+        rate,
+        grace,
+        ..
     } = settings.http.clone();
     let demand = match auth {
         HttpAuth::Auto => Demand::WhenPossible,
@@ -198,6 +211,7 @@ pub(super) fn options(settings: &Settings) -> http::Options {
         tokens: token::file(settings),
         body: usize::try_from(body).unwrap_or(usize::MAX),
         connections,
+        connections_each,
         sessions,
         session_idle,
         rate,

@@ -23,6 +23,7 @@ mod stdio;
 mod talk;
 mod tasks;
 mod tool;
+mod watch;
 mod wire;
 
 pub use error::{Forgotten, ServerError};
@@ -32,4 +33,5 @@ pub use session::Session;
 pub use stdio::serve;
 pub use tasks::Tasks;
 pub use tool::{NAME, definition};
+pub use watch::Watched;
 pub use wire::{Wire, serve_messages};

@@ -9,6 +9,7 @@ mod commands;
 mod conformance;
 mod ending;
 mod guard;
+mod keys;
 mod raw;
 #[path = "../support/real.rs"]
 mod real;
@@ -16,4 +17,5 @@ mod rest;
 mod rules;
 mod sessions;
 mod stateless;
+mod watch;
 mod ws;

@@ -70,6 +70,7 @@ fn is_down(server: &ServerSummary) -> bool {
 /// Text of Prometheus (exposition format 0.0.4).
 pub(super) fn metrics(site: &Arc<Site>, who: &Who) -> Reply {
     let mut text = site.counts.text();
+    text += &gauge("mcp_bridge_http_connections", "Connections that are open.", site.places.count());
     text += &gauge("mcp_bridge_http_sessions", "MCP sessions that are open.", site.sessions.count());
     text += &gauge("mcp_bridge_requests_in_flight", "MCP requests and tool calls under way.", site.busy.len());
     text +=

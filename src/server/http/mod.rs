@@ -20,6 +20,7 @@ mod message;
 mod options;
 mod pace;
 mod params;
+mod places;
 mod reply;
 mod rest;
 mod router;

@@ -10,6 +10,7 @@ use super::auth::{Door, DoorError, Who};
 use super::counts::Counts;
 use super::options::Options;
 use super::pace::Pace;
+use super::places::Places;
 use super::sessions::Sessions;
 use crate::access::View;
 use crate::broker::Shared;
@@ -22,6 +23,7 @@ pub(super) struct Site {
     pub sessions: Arc<Sessions>,
     pub counts: Counts,
     pub pace: Pace,
+    pub places: Arc<Places>,
     /// Requests under way: a bridge that ends waits for them.
     pub busy: TaskTracker,
     /// Cancelled when the bridge was told to end: new requests are refused.
@@ -43,6 +45,7 @@ impl Site {
             sessions: Sessions::new(options.sessions, options.session_idle),
             counts: Counts::default(),
             pace: Pace::new(options.rate),
+            places: Places::new(options.connections, options.connections_each),
             busy: TaskTracker::new(),
             draining: CancellationToken::new(),
             closing,

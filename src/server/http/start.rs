@@ -73,8 +73,7 @@ pub async fn listen(mut options: Options, template: Bridge) -> Result<Listening,
     if !address.ip().to_canonical().is_loopback() && may_be_anybody(&options)? {
         return Err(StartError::Open { address });
     }
-    // The first one stays; which one it is does not matter.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::tls::ready();
     let tls = options.tls.as_ref().map(|(certificate, key)| tls::acceptor(certificate, key)).transpose()?;
     let failed = |error: std::io::Error| StartError::Address { address, reason: error.to_string() };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
