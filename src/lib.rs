@@ -26,6 +26,7 @@ pub mod sandbox;
 pub mod server;
 pub mod settings;
 pub mod telemetry;
+mod tls;
 mod unseen;
 pub mod uploads;
 pub mod upstream;

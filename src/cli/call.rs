@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::bridge::Bridge;
-use super::{Exit, desk, found, guard, paint, signals};
+use super::{Exit, found, guard, paint, signals};
+use crate::broker;
 use crate::guest::Refusal;
 use crate::settings::{Environment, Settings};
 use crate::upstream::{Client, ClientError, ClientHandle};
@@ -87,8 +88,8 @@ async fn run(bridge: &Bridge, settings: &Settings, args: &CallArgs) -> Result<Bo
         code: "cli.call",
     })?;
     let client = Some(ClientHandle(Arc::new(Terminal)));
-    let (server, tool) = (args.server.clone(), args.tool.clone());
-    desk::call(&shared, &guard::caller(settings), client, settings.max_timeout, server, tool, arguments).await
+    let (caller, tool) = (guard::caller(settings), (args.server.clone(), args.tool.clone()));
+    broker::call_once(&shared, caller.who(), client, settings.max_timeout, tool, arguments).await
 }
 
 fn whole(text: &str) -> Result<Map<String, Value>, String> {

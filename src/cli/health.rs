@@ -53,8 +53,7 @@ fn url(settings: &Settings, target: Option<&str>) -> String {
 }
 
 async fn ask(url: &str) -> Result<(reqwest::StatusCode, String), reqwest::Error> {
-    // The first one stays; which one it is does not matter.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::tls::ready();
     // A proxy for the outside must not stand between a container and itself.
     let mut client = reqwest::Client::builder().timeout(PATIENCE).no_proxy();
     if url.starts_with("http://") {

@@ -6,7 +6,6 @@ mod audit;
 mod backends;
 mod bridge;
 mod call;
-mod desk;
 mod doctor;
 mod exit;
 mod file_in;

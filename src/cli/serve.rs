@@ -98,6 +98,7 @@ impl Served {
             runs: Arc::clone(self) as Arc<dyn Runs>,
             direct: Arc::new(direct(settings, &self.bridge)),
             parked: Arc::default(),
+            watched: Arc::default(),
             session: Arc::default(),
             caller,
             timeout: settings.timeout,

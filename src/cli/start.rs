@@ -9,7 +9,6 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::bridge::Bridge;
-use super::desk::Desk;
 use super::serve::{Served, log_found};
 use super::{Exit, found, paint, token};
 use crate::discovery::{Key, Problem, gateway_keys};
@@ -157,12 +156,7 @@ pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
     let served = Arc::new(Served::new(&bridge, &settings));
     let closing = CancellationToken::new();
     let template = served.service(&settings, Caller::anonymous(), &closing);
-    let desk = Arc::new(Desk {
-        bridge: Arc::clone(&bridge),
-        max_timeout: settings.max_timeout,
-        agent_id: settings.guard.agent_id,
-    });
-    let exit = match http::listen(options(&settings), template, desk).await {
+    let exit = match http::listen(options(&settings), template).await {
         Ok(listening) => {
             let scheme = if settings.http.tls.is_some() { "https" } else { "http" };
             let who = if listening.demands { "callers need a token" } else { "anybody on this machine may call" };
@@ -186,7 +180,20 @@ pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
 /// What the settings say, as `server` wants it.
 pub(super) fn options(settings: &Settings) -> http::Options {
     let Http {
-        address, auth, hosts, origins, url, tls, body, connections, sessions, session_idle, rate, grace, ..
+        address,
+        auth,
+        hosts,
+        origins,
+        url,
+        tls,
+        body,
+        connections,
+        connections_each,
+        sessions,
+        session_idle,
+        rate,
+        grace,
+        ..
     } = settings.http.clone();
     let demand = match auth {
         HttpAuth::Auto => Demand::WhenPossible,
@@ -204,6 +211,7 @@ pub(super) fn options(settings: &Settings) -> http::Options {
         tokens: token::file(settings),
         body: usize::try_from(body).unwrap_or(usize::MAX),
         connections,
+        connections_each,
         sessions,
         session_idle,
         rate,

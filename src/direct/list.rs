@@ -59,17 +59,28 @@ pub struct Entry {
     pub item: Value,
 }
 
+/// A server whose part a list lacks, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missed {
+    pub server: String,
+    pub code: &'static str,
+    pub error: String,
+    /// One thing to do.
+    pub hint: String,
+}
+
 /// All of one kind, by server and in the servers' own order.
 #[derive(Debug, Default)]
 pub struct List {
     entries: Vec<Entry>,
     by_shown: HashMap<String, usize>,
+    missed: Vec<Missed>,
 }
 
 impl List {
     /// From what each server sent. Of two entries of one server with the same name the first one counts: it is the one that the server
     /// would use.
-    pub fn new(kind: Kind, prefixes: &Prefixes, servers: Vec<(String, Vec<Value>)>) -> Self {
+    pub fn new(kind: Kind, prefixes: &Prefixes, servers: Vec<(String, Vec<Value>)>, missed: Vec<Missed>) -> Self {
         let mut seen = HashSet::new();
         let mut found: Vec<(String, String, Value)> = Vec::new();
         for (server, items) in servers {
@@ -91,11 +102,16 @@ impl List {
         });
         let entries: Vec<Entry> = entries.collect();
         let by_shown = entries.iter().enumerate().map(|(at, entry)| (entry.shown.clone(), at)).collect();
-        Self { entries, by_shown }
+        Self { entries, by_shown, missed }
     }
 
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter()
+    }
+
+    /// The servers that could not say what they have.
+    pub fn missed(&self) -> &[Missed] {
+        &self.missed
     }
 
     /// The one that a client means.
@@ -114,7 +130,7 @@ mod tests {
     fn a_definition_keeps_every_field_but_the_name() {
         let tools =
             vec![json!({"name": "log", "x-unknown": [1], "icons": [{}]}), json!({"name": "log", "second": true})];
-        let list = List::new(Kind::Tools, &Prefixes::default(), vec![("git".into(), tools)]);
+        let list = List::new(Kind::Tools, &Prefixes::default(), vec![("git".into(), tools)], Vec::new());
         let entry = list.find("git__log").expect("the tool");
         assert_eq!(entry.item, json!({"name": "git__log", "x-unknown": [1], "icons": [{}]}));
         assert_eq!((entry.server.as_str(), entry.own.as_str()), ("git", "log"));

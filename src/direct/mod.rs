@@ -23,7 +23,7 @@ use crate::access::View;
 use crate::broker::Shared;
 use crate::upstream::{Listing, News};
 pub use cost::tokens;
-pub use list::{Entry, Kind, List};
+pub use list::{Entry, Kind, List, Missed};
 pub use look::{LookError, answer as look_up, definitions as lookups, is_lookup};
 pub use names::Prefixes;
 pub use pages::{Page, PageError, page};
@@ -105,10 +105,15 @@ impl Direct {
             let items = items(shared, &server, kind).await;
             (server, items)
         });
-        let found = join_all(asked).await;
-        let again = found.iter().any(|(_, items)| items.is_none()).then(|| Instant::now() + MISSED_FOR);
-        let found = found.into_iter().filter_map(|(server, items)| Some((server, items?))).collect();
-        let list = Arc::new(List::new(kind, &self.prefixes, found));
+        let (mut found, mut missed) = (Vec::new(), Vec::new());
+        for (server, items) in join_all(asked).await {
+            match items {
+                Ok(items) => found.push((server, items)),
+                Err(why) => missed.push(why),
+            }
+        }
+        let again = (!missed.is_empty()).then(|| Instant::now() + MISSED_FOR);
+        let list = Arc::new(List::new(kind, &self.prefixes, found, missed));
         let kept = Kept { shared: Arc::downgrade(shared), changes, again, list: Arc::clone(&list) };
         *self.kept[kind as usize].write().unwrap_or_else(PoisonError::into_inner) = Some(kept);
         list
@@ -163,18 +168,20 @@ impl Direct {
 }
 
 /// What one server has, if it says so within the time that a list may take.
-async fn items(shared: &Arc<Shared>, server: &str, kind: Kind) -> Option<Vec<Value>> {
+async fn items(shared: &Arc<Shared>, server: &str, kind: Kind) -> Result<Vec<Value>, Missed> {
     let failed = shared.gateway().server(server).is_some_and(|server| server.error().is_some());
     let wait = if failed { LIST_WAIT_FAILED } else { LIST_WAIT };
     match tokio::time::timeout(wait, asked(shared, server, kind)).await {
-        Ok(Ok(items)) => Some(items),
+        Ok(Ok(items)) => Ok(items),
         Ok(Err(error)) => {
             tracing::warn!(server, code = error.code(), "its {} are not offered: {error}", kind.word());
-            None
+            Err(Missed { server: server.to_owned(), code: error.code(), error: error.to_string(), hint: error.hint() })
         }
         Err(_) => {
             announce_later(Arc::clone(shared), server.to_owned(), kind);
-            None
+            let error = format!("it did not say within {} s what {} it has", wait.as_secs(), kind.word());
+            let hint = "ask again: it goes on starting".to_owned();
+            Err(Missed { server: server.to_owned(), code: "direct.slow", error, hint })
         }
     }
 }

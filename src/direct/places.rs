@@ -75,7 +75,7 @@ mod tests {
     fn a_uri_finds_its_server_by_list_or_template() {
         let list = |kind, field: &str, all: &[(&str, &str)]| {
             let servers = all.iter().map(|(server, uri)| ((*server).to_owned(), vec![json!({field: uri})])).collect();
-            List::new(kind, &Default::default(), servers)
+            List::new(kind, &Default::default(), servers, Vec::new())
         };
         let resources = list(Kind::Resources, "uri", &[("a", "file:///x")]);
         let templates = list(Kind::Templates, "uriTemplate", &[("b", "db://{table}"), ("c", "db://rows/{id}")]);

@@ -36,6 +36,11 @@ impl Caller {
         }
     }
 
+    /// Whether the transport tells this caller from others.
+    pub fn is_known(&self) -> bool {
+        self.is_known
+    }
+
     /// Whose rules count: the caller's own name, or `default` for one whom nothing names.
     pub fn who(&self) -> &str {
         if self.is_known { &self.name } else { DEFAULT }

@@ -1,9 +1,11 @@
 //! MCP requests in, answers out. What is a server's own is left as it was sent; see `wire`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, CompleteRequestMethod,
@@ -27,6 +29,7 @@ use super::parked::Parked;
 use super::round::Round;
 use super::session::Session;
 use super::tasks::Tasks;
+use super::watch::Watched;
 use super::{files, info, pages, tool, unknown};
 use crate::audit::Written;
 use crate::broker::Shared;
@@ -75,6 +78,8 @@ pub struct Bridge {
     pub direct: Arc<Direct>,
     /// What waits for answers; one for all connections.
     pub parked: Arc<Parked>,
+    /// The resources that anybody watches; one for all connections.
+    pub watched: Arc<Watched>,
     /// What this connection's client hears.
     pub session: Arc<Session>,
     /// Who is at the other end of the transport.
@@ -247,7 +252,9 @@ impl ServerHandler for Bridge {
         _context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         self.declares::<SubscribeRequestMethod>()?;
-        self.subscription(&asked.uri, true).await
+        let (resource, watch, telling) = self.watcher(&asked.uri).await?;
+        self.session.subscribe(resource.clone(), watch);
+        telling.begins().await.inspect_err(|_| self.session.unsubscribe(&resource))
     }
 
     async fn unsubscribe(
@@ -256,7 +263,9 @@ impl ServerHandler for Bridge {
         _context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         self.declares::<UnsubscribeRequestMethod>()?;
-        self.subscription(&asked.uri, false).await
+        let (_, placed, _) = self.find_resource(&asked.uri).boxed().await?;
+        self.session.unsubscribe(&(placed.server, placed.uri));
+        Ok(())
     }
 
     #[expect(deprecated, reason = "what older clients have")]
@@ -285,23 +294,32 @@ impl ServerHandler for Bridge {
     }
 
     async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
-        let uris = subscription.accepted().resource_subscriptions.clone().unwrap_or_default();
-        for uri in &uris {
-            if let Err(error) = self.subscription(uri, true).await {
-                tracing::debug!(uri, %error, "not subscribed to");
+        let (mut watching, mut tellings) = (HashMap::new(), Vec::new());
+        for uri in subscription.accepted().resource_subscriptions.iter().flatten() {
+            match self.watcher(uri).await {
+                Ok((resource, watch, telling)) => {
+                    watching.insert(resource, watch);
+                    tellings.push(telling);
+                }
+                Err(error) => tracing::debug!(uri, %error, "not subscribed to"),
             }
         }
         let ended = async {
+            let told = async {
+                for telling in tellings {
+                    if let Err(error) = telling.begins().await {
+                        tracing::debug!(%error, "not subscribed to");
+                    }
+                }
+                std::future::pending().await
+            };
             tokio::select! {
                 () = subscription.cancelled() => {}
                 () = self.closing.cancelled() => {}
+                () = told => {}
             }
         };
-        self.session.streams(subscription.sink().clone(), ended).await;
-        for uri in &uris {
-            // The server may be gone.
-            let _ = self.subscription(uri, false).await;
-        }
+        self.session.streams(subscription.sink().clone(), watching, ended.boxed()).await;
         Ok(())
     }
 

@@ -50,7 +50,7 @@ impl Question {
 /// The near end, held by what works on the request.
 struct Line {
     capabilities: Value,
-    /// Who makes a request of the newer era; one of the older belongs to its session.
+    /// Who makes a request of the newer era; one of the older era belongs to its session.
     caller: Option<Caller>,
     session: Arc<Session>,
     said: mpsc::Sender<Said>,
@@ -92,8 +92,9 @@ impl Client for Line {
 
     fn party(&self) -> Party {
         match &self.caller {
-            Some(caller) => Party::Caller(caller.name().into()),
-            None => Party::Session(Arc::as_ptr(&self.session).addr()),
+            Some(caller) if caller.is_known() => Party::Caller(caller.name().into()),
+            // Over HTTP each request of the newer era is a session of its own: one of nobody in particular is nobody else's.
+            _ => Party::Session(Arc::as_ptr(&self.session).addr()),
         }
     }
 

@@ -27,6 +27,7 @@ mod talk;
 mod tasks;
 mod tool;
 mod unknown;
+mod watch;
 mod wire;
 
 pub use error::{Forgotten, ServerError};
@@ -36,3 +37,4 @@ pub use session::Session;
 pub use stdio::serve;
 pub use tasks::Tasks;
 pub use tool::{NAME, definition};
+pub use watch::Watched;

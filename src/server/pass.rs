@@ -1,6 +1,7 @@
 //! Requests that are passed on to servers: their tools, prompts, resources, completions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use rmcp::RoleServer;
@@ -76,34 +77,42 @@ impl Bridge {
                 Err(error) => raw(&refused(&format!("{error}; {}", error.hint()), error.code())),
             };
         }
-        let (list, tool) = self.direct.find(shared, Kind::Tools, name).await;
-        let ruled = tool.map(|tool| (direct::ruled(view, Kind::Tools, &tool), tool));
-        if let Some((ruled, tool)) = ruled.as_ref().filter(|(ruled, _)| ruled.is_denied()) {
-            permit.note(audit::Kind::Call, &tool.server, &tool.own, ruled, "", &arguments).await;
-        }
-        let Some((ruled, tool)) = ruled.filter(|(ruled, _)| !ruled.is_denied()) else {
-            let names = list.entries().filter(|tool| direct::shows(view, Kind::Tools, tool));
-            let nearest = crate::nearest::nearest(name, names.map(|tool| tool.shown.as_str())).map(str::to_owned);
-            return Err(ServerError::NoTool { name: shown(name), nearest }.about_parameter());
-        };
+        let found = self.find_tool(&permit, name, &arguments).boxed().await;
+        let (tool, ruled) = found.map_err(|error| error.about_parameter())?;
         let asking = Asking::tool(&tool.own, arguments).in_round(round.params());
         let about = format!("tools/call {name}");
         self.pass(about, permit, tool.server, asking, ruled, context).await
     }
 
-    /// The arguments of a tool that are to stand in headers too (`x-mcp-header`, SEP-2243), and what these are called.
-    pub(super) async fn headed(&self, tool: &str) -> Vec<(String, String)> {
+    /// The tool of a server that a client means by this name. One that is denied is not there, and the attempt is recorded.
+    pub(super) async fn find_tool(
+        &self,
+        permit: &Permit,
+        name: &str,
+        arguments: &Map<String, Value>,
+    ) -> Result<(Entry, Ruled), ServerError> {
+        let (list, tool) = self.direct.find(&permit.shared, Kind::Tools, name).await;
+        if let Some(tool) = tool {
+            let ruled = direct::ruled(&permit.view, Kind::Tools, &tool);
+            if !ruled.is_denied() {
+                return Ok((tool, ruled));
+            }
+            permit.note(audit::Kind::Call, &tool.server, &tool.own, &ruled, "", arguments).await;
+        }
+        let names = list.entries().filter(|tool| direct::shows(&permit.view, Kind::Tools, tool));
+        let nearest = crate::nearest::nearest(name, names.map(|tool| tool.shown.as_str())).map(str::to_owned);
+        Err(ServerError::NoTool { name: shown(name), nearest })
+    }
+
+    /// The input schema of a server's tool, as this caller knows it.
+    pub(super) async fn input_schema(&self, tool: &str) -> Value {
         if !self.direct.expose().has_direct() {
-            return Vec::new();
+            return Value::Null;
         }
         let (shared, view) = self.seen();
         let list = self.direct.list(&shared, Kind::Tools).await;
         let tool = list.find(tool).filter(|tool| direct::shows(&view, Kind::Tools, tool));
-        let properties = tool.and_then(|tool| tool.item.pointer("/inputSchema/properties")?.as_object());
-        let headed = properties.into_iter().flatten().filter_map(|(argument, schema)| {
-            Some((argument.clone(), schema.get("x-mcp-header")?.as_str()?.to_owned()))
-        });
-        headed.collect()
+        tool.and_then(|tool| tool.item.get("inputSchema")).cloned().unwrap_or_default()
     }
 
     pub(super) async fn prompt(
@@ -152,25 +161,6 @@ impl Bridge {
         self.pass("completion/complete".into(), permit, server, asking, ruled, context).await
     }
 
-    /// Asks a server for news of a resource, or not to send them any more; what the client hears names the URI that it knows.
-    pub(super) async fn subscription(&self, uri: &str, wanted: bool) -> Result<(), ErrorData> {
-        let (permit, placed, ruled) = self.find_resource(uri).await?;
-        let shared = &permit.shared;
-        let Placed { server, uri: own } = placed;
-        let mut params = Map::new();
-        params.insert("uri".into(), own.as_str().into());
-        let method = if wanted { "resources/subscribe" } else { "resources/unsubscribe" };
-        if wanted {
-            self.session.subscribe(server.clone(), own.clone(), uri.to_owned());
-        }
-        let deadline = self.deadline(shared, &server);
-        let asked = shared.gateway().ask(&permit.granted(&ruled), &server, Asking::new(method, params), deadline).await;
-        if !wanted || asked.is_err() {
-            self.session.unsubscribe(server, own);
-        }
-        asked.map(drop).map_err(|error| failed(&error))
-    }
-
     /// What the caller may see now.
     pub(super) fn seen(&self) -> (Arc<Shared>, Arc<View>) {
         let shared = self.runs.shared();
@@ -193,7 +183,7 @@ impl Bridge {
         Err(ServerError::NoPrompt { name: shown(name) }.about_parameter())
     }
 
-    async fn find_resource(&self, uri: &str) -> Result<(Permit, Placed, Ruled), ErrorData> {
+    pub(super) async fn find_resource(&self, uri: &str) -> Result<(Permit, Placed, Ruled), ErrorData> {
         let permit = self.permit(&self.caller);
         let shared = &permit.shared;
         if self.direct.expose().has_direct() {
@@ -225,10 +215,10 @@ impl Bridge {
         self.find_resource(text).await
     }
 
-    fn deadline(&self, shared: &Shared, server: &str) -> Instant {
-        // A direct call has the time that a run may have: its client knows best when to give it up, and people may be asked meanwhile.
-        let limit = shared.gateway().call_timeout(server).unwrap_or(self.max_timeout);
-        Instant::now().checked_add(limit).unwrap_or_else(Instant::now)
+    /// How long a server may take. A direct call has the time that a run may have: its client knows best when to give it up, and people
+    /// may be asked meanwhile.
+    pub(super) fn patience(&self, shared: &Shared, server: &str) -> Duration {
+        shared.gateway().call_timeout(server).unwrap_or(self.max_timeout)
     }
 
     /// Passes one request on. `about`: what makes it the same request when a client calls again with answers.
@@ -251,7 +241,7 @@ impl Bridge {
         let (client, said) = line(self, context);
         let cancel = CancellationToken::new();
         let asking = asking.with_meta(context.meta.0.0.clone()).on_behalf_of(Some(client.clone()));
-        let deadline = self.deadline(&permit.shared, &server);
+        let deadline = Instant::now() + self.patience(&permit.shared, &server);
         let given_up = cancel.clone();
         let outcome = async move {
             let is_call = asking.is_call();
@@ -282,7 +272,7 @@ impl Bridge {
 }
 
 /// A failed use as a JSON-RPC error: a server's own letter by letter, anything else with its code and hint.
-fn failed(error: &GatewayError) -> ErrorData {
+pub(super) fn failed(error: &GatewayError) -> ErrorData {
     if let GatewayError::Upstream(UpstreamError::Protocol { error_code, message, data, .. }) = error {
         return ErrorData::new(ErrorCode(*error_code), message.clone(), data.as_deref().cloned());
     }

@@ -16,6 +16,7 @@ use super::converse::{notify, text};
 use super::handler::Runs;
 use super::line::{Question, able};
 use super::logs::Level;
+use super::watch::{Resource, Watch};
 use crate::execution::Caller;
 use crate::upstream::{Client, ClientError, ClientHandle, Listener, News, Party};
 
@@ -35,13 +36,16 @@ pub struct Session {
 #[derive(Default)]
 struct State {
     level: Option<Level>,
-    /// The URI under which the client knows a server's resource that it subscribed to.
-    subscribed: HashMap<(String, String), String>,
-    /// Streams of a client of the newer era.
-    streams: Vec<SubscriptionSink>,
+    /// What a client of the older era subscribed to.
+    watching: Watching,
+    /// Streams of a client of the newer era, each with what it is to tell of.
+    streams: Vec<(SubscriptionSink, Watching)>,
     /// What a client of the older era said that it can, and the way to it.
     client: Option<(Value, Peer<RoleServer>)>,
 }
+
+/// Resources that a client hears of.
+type Watching = HashMap<Resource, Watch>;
 
 enum Heard {
     Note(String, Option<String>),
@@ -84,12 +88,17 @@ impl Session {
     }
 
     /// A subscription of a client of the newer era, until it ends.
-    pub(super) async fn streams(self: &Arc<Self>, sink: SubscriptionSink, ended: impl Future<Output = ()>) {
+    pub(super) async fn streams(
+        self: &Arc<Self>,
+        sink: SubscriptionSink,
+        watching: Watching,
+        ended: impl Future<Output = ()>,
+    ) {
         self.listen();
         let id = sink.id().clone();
-        self.state().streams.push(sink);
+        self.state().streams.push((sink, watching));
         ended.await;
-        self.state().streams.retain(|stream| *stream.id() != id);
+        self.state().streams.retain(|(stream, _)| *stream.id() != id);
     }
 
     pub(super) fn level(&self) -> Option<Level> {
@@ -100,18 +109,26 @@ impl Session {
         self.state().level = Some(level);
     }
 
-    pub(super) fn subscribe(&self, server: String, own: String, shown: String) {
-        self.state().subscribed.insert((server, own), shown);
+    pub(super) fn subscribe(&self, resource: Resource, watch: Watch) {
+        self.state().watching.insert(resource, watch);
     }
 
-    pub(super) fn unsubscribe(&self, server: String, own: String) {
-        self.state().subscribed.remove(&(server, own));
+    pub(super) fn unsubscribe(&self, resource: &Resource) {
+        self.state().watching.remove(resource);
+    }
+
+    /// The URI under which the client knows a resource that it watches.
+    fn knows(&self, server: &str, uri: &str) -> Option<String> {
+        let (state, resource) = (self.state(), (server.to_owned(), uri.to_owned()));
+        let all = std::iter::once(&state.watching).chain(state.streams.iter().map(|(_, watching)| watching));
+        let mut found = all.filter_map(|watching| watching.get(&resource));
+        found.next().map(|watch| watch.shown.clone())
     }
 
     async fn pass_on(&self, heard: Heard) {
         let (client, streams) = {
             let state = self.state();
-            (state.client.clone(), state.streams.clone())
+            (state.client.clone(), state.streams.iter().map(|(stream, _)| stream.clone()).collect::<Vec<_>>())
         };
         match heard {
             Heard::Note(method, params) => {
@@ -161,7 +178,8 @@ pub(super) struct Ear {
 
 impl Listener for Ear {
     fn hear(&self, server: &str, news: &News) {
-        if !self.hears || !self.runs.shared().view(self.caller.who()).shows_server(server) {
+        let view = self.runs.shared().view(self.caller.who());
+        if !self.hears || !view.shows_server(server) {
             return;
         }
         let (method, params) = match news {
@@ -169,8 +187,9 @@ impl Listener for Ear {
             News::PromptsChanged => ("notifications/prompts/list_changed", None),
             News::ResourcesChanged => ("notifications/resources/list_changed", None),
             News::ResourceUpdated { uri } => {
-                let shown = self.session.state().subscribed.get(&(server.to_owned(), uri.clone())).cloned();
-                let Some(shown) = shown else { return };
+                // The rules may be others than when it was subscribed to.
+                let is_there = !view.decide_resource(server, uri).is_denied();
+                let Some(shown) = self.session.knows(server, uri).filter(|_| is_there) else { return };
                 ("notifications/resources/updated", Some(json!({"uri": shown}).to_string()))
             }
             News::Log(params) => {

@@ -8,6 +8,9 @@ use super::environment::Environment;
 use super::error::SettingsError;
 use super::parse;
 
+/// Connections and sessions: more than one machine serves.
+const MOST: usize = 1_000_000;
+
 /// When callers over HTTP must say who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpAuth {
@@ -37,6 +40,8 @@ pub struct Http {
     /// Bytes of one body.
     pub body: u64,
     pub connections: usize,
+    /// Of them, from one address.
+    pub connections_each: usize,
     pub sessions: usize,
     pub session_idle: Duration,
     /// Requests a second from one address.
@@ -47,6 +52,8 @@ pub struct Http {
 impl Http {
     pub(super) fn read(env: &Environment) -> Result<Self, SettingsError> {
         let auth = [("auto", HttpAuth::Auto), ("required", HttpAuth::Required), ("off", HttpAuth::Off)];
+        let connections = parse::number(env, "MCP_BRIDGE_HTTP_CONNECTIONS", 1..=MOST)?;
+        let each = parse::optional(env, "MCP_BRIDGE_HTTP_CONNECTIONS_PER_ADDRESS", count)?;
         let http = Self {
             address: parse::one(env, "MCP_BRIDGE_HTTP", address)?,
             auth: parse::choice(env, "MCP_BRIDGE_HTTP_AUTH", &auth)?,
@@ -58,8 +65,9 @@ impl Http {
             jwt_audience: parse::optional(env, "MCP_BRIDGE_HTTP_JWT_AUDIENCE", word)?,
             jwt_keys: parse::optional(env, "MCP_BRIDGE_HTTP_JWT_KEYS", place)?,
             body: parse::bytes_at_least(env, "MCP_BRIDGE_HTTP_BODY", 1024)?,
-            connections: parse::number(env, "MCP_BRIDGE_HTTP_CONNECTIONS", 1..=1_000_000)?,
-            sessions: parse::number(env, "MCP_BRIDGE_HTTP_SESSIONS", 1..=1_000_000)?,
+            connections,
+            connections_each: each.unwrap_or(connections.div_ceil(2)),
+            sessions: parse::number(env, "MCP_BRIDGE_HTTP_SESSIONS", 1..=MOST)?,
             session_idle: parse::duration(env, "MCP_BRIDGE_HTTP_SESSION_IDLE")?,
             rate: parse::decimal_or_off(env, "MCP_BRIDGE_HTTP_RATE", 0.001..=1e6)?,
             grace: parse::duration(env, "MCP_BRIDGE_HTTP_GRACE")?,
@@ -115,6 +123,10 @@ fn origin(text: &str) -> Option<String> {
     (!place.is_empty() && place.chars().all(fits)).then(|| text.to_ascii_lowercase())
 }
 
+fn count(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|count| (1..=MOST).contains(count))
+}
+
 fn word(text: &str) -> Option<String> {
     let plain = !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control());
     plain.then(|| text.to_owned())
@@ -149,6 +161,21 @@ mod tests {
         }
         for text in ["", "70000", "127.0.0.1", "::1", "http://127.0.0.1:80", "127.0.0.1:99999"] {
             assert_eq!(address(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_address_has_half_of_the_connections_unless_it_is_said() {
+        fn each(pairs: &[(&str, &str)]) -> Result<usize, SettingsError> {
+            Http::read(&pairs.iter().copied().collect()).map(|http| http.connections_each)
+        }
+        let (all, one) = ("MCP_BRIDGE_HTTP_CONNECTIONS", "MCP_BRIDGE_HTTP_CONNECTIONS_PER_ADDRESS");
+        assert_eq!(each(&[]), Ok(1024));
+        assert_eq!(each(&[(all, "1")]), Ok(1));
+        assert_eq!(each(&[(all, "101")]), Ok(51));
+        assert_eq!(each(&[(all, "10"), (one, "10")]), Ok(10));
+        for wrong in ["0", "-1", "many", "1000001"] {
+            assert_eq!(each(&[(one, wrong)]).unwrap_err().code(), "settings.invalid", "{wrong}");
         }
     }
 

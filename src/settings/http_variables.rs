@@ -76,10 +76,16 @@ pub(super) const HTTP: &[Variable] = &[
         help: "Connections at the same time; further ones are closed.",
     },
     Variable {
+        name: "MCP_BRIDGE_HTTP_CONNECTIONS_PER_ADDRESS",
+        default: "",
+        accepts: "a whole number from 1 to 1000000",
+        help: "Of these, from one address, or one /64 network of IPv6. Default: half of them. Behind a proxy all come from its address.",
+    },
+    Variable {
         name: "MCP_BRIDGE_HTTP_SESSIONS",
         default: "1024",
         accepts: "a whole number from 1 to 1000000",
-        help: "MCP sessions at the same time. Beyond it a caller's own that was unused longest ends.",
+        help: "MCP sessions at the same time. Beyond it one ends that was unused longest: of the caller who has the most, or the newcomer's own.",
     },
     Variable {
         name: "MCP_BRIDGE_HTTP_SESSION_IDLE",

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use serde_json::json;
 
 use super::bridge::{Bridge, eventually, home};
-use super::raw::{Request, connect, send};
+use super::raw::{Request, connect, hello, send};
 use super::sessions::open;
 
 fn lives(bridge: &Bridge) {
@@ -177,4 +177,71 @@ fn an_address_that_asks_too_fast_is_told_to_wait() {
     let refused = answers.iter().find(|answer| answer.status == 429).expect("one is refused");
     assert_eq!((refused.code().as_str(), refused.header("retry-after")), ("http.rate", Some("1")));
     assert_eq!(answers[0].status, 200);
+}
+
+/// Connections from another address of this machine, and how many of them were kept.
+fn connected_from(address: [u8; 4], port: u16, count: usize) -> (Vec<TcpStream>, usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let all: Vec<TcpStream> = runtime.block_on(async {
+        let mut all = Vec::new();
+        for _ in 0..count {
+            let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+            socket.bind((address, 0).into()).expect("an address of this machine");
+            let stream = socket.connect(([127, 0, 0, 1], port).into()).await.expect("a connection");
+            all.push(stream.into_std().expect("a stream"));
+        }
+        all
+    });
+    let mut kept = 0;
+    for mut stream in &all {
+        stream.set_nonblocking(false).expect("waiting");
+        stream.set_read_timeout(Some(super::bridge::PATIENCE)).expect("a timeout");
+        let _ = stream.write_all(b"GET /health?live HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        kept += usize::from(stream.read(&mut [0; 12]).is_ok_and(|length| length > 0));
+    }
+    (all, kept)
+}
+
+#[test]
+fn one_address_does_not_take_all_connections() {
+    let bridge = Bridge::with(home(), &[], &[("MCP_BRIDGE_HTTP_CONNECTIONS", "20")]);
+    let (greedy, kept) = connected_from([127, 0, 0, 2], bridge.port, 50);
+    assert_eq!(kept, 10, "half of them");
+    for _ in 0..5 {
+        lives(&bridge);
+    }
+    drop(greedy);
+    eventually("they are given back", || (connected_from([127, 0, 0, 2], bridge.port, 1).1 == 1).then_some(()));
+
+    let env = [("MCP_BRIDGE_HTTP_CONNECTIONS", "20"), ("MCP_BRIDGE_HTTP_CONNECTIONS_PER_ADDRESS", "3")];
+    let bridge = Bridge::with(home(), &[], &env);
+    let few = connected_from([127, 0, 0, 2], bridge.port, 10);
+    let others = connected_from([127, 0, 0, 3], bridge.port, 10);
+    assert_eq!((few.1, others.1), (3, 3));
+}
+
+#[test]
+fn one_caller_does_not_take_all_sessions() {
+    let bridge = Bridge::with(home(), &[], &[("MCP_BRIDGE_HTTP_SESSIONS", "4")]);
+    let (ann, bob) = (bridge.token("ann"), bridge.token("bob"));
+    let begin = |token: &str| {
+        let answer = Request::rpc(1, "initialize", hello("2025-11-25")).bearer(token).ask(bridge.port);
+        answer.header("mcp-session-id").unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+    };
+    let lives = |token: &str, session: &str| {
+        Request::rpc(2, "ping", json!({})).bearer(token).session(session).ask(bridge.port).status == 200
+    };
+    let anns: Vec<String> = (0..4).map(|_| begin(&ann)).collect();
+    // In use, all of them.
+    let get = |session: &String| Request::new("GET", "/mcp").with("Accept", "text/event-stream").session(session);
+    let _reading: Vec<_> = anns.iter().map(|session| get(session).bearer(&ann).open(bridge.port)).collect();
+    let bobs = [begin(&bob), begin(&bob)];
+    assert!(bobs.iter().all(|session| lives(&bob, session)));
+    assert_eq!(anns.iter().filter(|session| lives(&ann, session)).count(), 2);
+    // Nobody has more than the newcomer now: it makes room of its own, where none is in use.
+    let third = begin(&bob);
+    assert!(lives(&bob, &third) && !lives(&bob, &bobs[0]), "its own that was unused longest");
+    assert_eq!(anns.iter().filter(|session| lives(&ann, session)).count(), 2);
+    let refused = Request::rpc(1, "initialize", hello("2025-11-25")).bearer(&ann).ask(bridge.port);
+    assert_eq!((refused.code().as_str(), refused.header("retry-after")), ("http.sessions", Some("1")));
 }

@@ -11,6 +11,7 @@ mod ending;
 #[path = "../support/exact.rs"]
 mod exact;
 mod guard;
+mod keys;
 mod letters;
 mod raw;
 #[path = "../support/real.rs"]
@@ -19,4 +20,5 @@ mod rest;
 mod rules;
 mod sessions;
 mod stateless;
+mod watch;
 mod ws;

@@ -2,16 +2,19 @@
 
 use serde_json::{Value, json};
 
-use super::bridge::Bridge;
-use super::raw::Request;
+use super::bridge::{Bridge, home};
+use super::raw::{Request, hello};
+
+fn names(listed: &Value) -> Vec<String> {
+    let tools = listed["tools"].as_array().expect("tools");
+    tools.iter().filter_map(|tool| tool["name"].as_str().map(str::to_owned)).collect()
+}
 
 #[test]
 fn tools_are_listed_and_called_by_server_and_name() {
     let bridge = Bridge::start();
     let listed = bridge.get("/tools").json();
-    let names: Vec<&str> =
-        listed["tools"].as_array().expect("tools").iter().filter_map(|tool| tool["name"].as_str()).collect();
-    assert_eq!(names, ["run_python", "stub__echo", "stub__wait", "stub__go", "stub__fail"]);
+    assert_eq!(names(&listed), ["run_python", "stub__echo", "stub__wait", "stub__go", "stub__fail"]);
     assert_eq!(listed["tools"][1]["inputSchema"]["required"], json!(["text"]));
     assert_eq!(listed["unavailable"], json!([]));
     let call =
@@ -22,9 +25,9 @@ fn tools_are_listed_and_called_by_server_and_name() {
     assert_eq!(call("run_python", json!({"code": "1 + 1"})).json()["structuredContent"]["result"], 2);
     assert_eq!(call("run_python", json!({})).json()["isError"], true);
     for (name, arguments, status, code) in [
-        ("stub__ehco", json!({}), 404, "broker.tool_not_found"),
-        ("nobody__echo", json!({}), 404, "broker.tool_not_found"),
-        ("echo", json!({}), 404, "broker.tool_not_found"),
+        ("stub__ehco", json!({}), 404, "server.tool_unknown"),
+        ("nobody__echo", json!({}), 404, "server.tool_unknown"),
+        ("echo", json!({}), 404, "server.tool_unknown"),
     ] {
         let answer = call(name, arguments);
         assert_eq!((answer.status, answer.code().as_str()), (status, code), "{name}");
@@ -37,6 +40,75 @@ fn tools_are_listed_and_called_by_server_and_name() {
     for body in [json!({}), json!([]), json!({"name": 7}), json!({"name": "stub__go", "arguments": []})] {
         assert_eq!(bridge.post("/tools/call", &body).code(), "http.call", "{body}");
     }
+}
+
+/// A prefix of its own and none, two tools whose names clash, names that clients refuse, a server that does not start.
+#[test]
+fn tools_have_the_names_that_clients_of_mcp_see() {
+    let home = home();
+    let long = "x".repeat(70);
+    std::fs::write(home.path().join("long.json"), json!({"tools": [long, "a.b"]}).to_string()).expect("a script");
+    std::fs::write(home.path().join("clash.json"), json!({"tools": ["s__echo"]}).to_string()).expect("a script");
+    let file = home.path().join("servers.json");
+    let mut servers: Value = serde_json::from_slice(&std::fs::read(&file).expect("servers")).expect("JSON");
+    for (name, script) in [("long", "long.json"), ("bare", "clash.json")] {
+        let mut entry = servers["mcpServers"]["stub"].clone();
+        entry["args"][1] = json!(home.path().join(script));
+        servers["mcpServers"][name] = entry;
+    }
+    servers["mcpServers"]["gone"] = json!({"command": "/no/such/server"});
+    std::fs::write(&file, servers.to_string()).expect("servers");
+    let prefixes = [("MCP_BRIDGE_PREFIXES", "stub=s,bare=")];
+    let bridge = Bridge::with(home, &["--expose", "tools"], &prefixes);
+
+    let opened = Request::rpc(1, "initialize", hello("2025-11-25")).ask(bridge.port);
+    let session = opened.header("mcp-session-id").expect("a session").to_owned();
+    let listed = Request::rpc(2, "tools/list", json!({})).session(&session).ask(bridge.port).json();
+    let by_mcp: Vec<String> = names(&listed["result"]).into_iter().skip(3).collect();
+    let rest = bridge.get("/tools").json();
+    assert_eq!(names(&rest), by_mcp, "no run_python, which nobody is offered");
+    assert_eq!(rest["unavailable"][0]["server"], "gone", "{rest}");
+    assert!(rest["unavailable"][0]["code"].as_str().is_some_and(|code| code.starts_with("upstream.")), "{rest}");
+
+    let call =
+        |name: &str, arguments: Value| bridge.post("/tools/call", &json!({"name": name, "arguments": arguments}));
+    let own = |name: &str| by_mcp.iter().find(|known| known.starts_with(name)).unwrap_or_else(|| panic!("{by_mcp:?}"));
+    assert_eq!(by_mcp.iter().filter(|name| name.starts_with("s__echo_")).count(), 2, "{by_mcp:?}");
+    assert_eq!(call(own("s__go"), json!({})).status, 200);
+    assert_eq!(call(own("long__a_b_"), json!({})).status, 200);
+    assert_eq!(call(own("long__xxx"), json!({})).status, 200);
+    for none in ["stub__go", "s__echo", "long__a.b", &format!("long__{long}"), "run_python", "list_servers"] {
+        assert_eq!(call(none, json!({})).code(), "server.tool_unknown", "{none}");
+    }
+}
+
+#[test]
+fn servers_tools_are_there_whatever_clients_are_offered() {
+    for (mode, code) in [("code", true), ("tools", false), ("both", true), ("auto", true)] {
+        let bridge = Bridge::with(home(), &["--expose", mode], &[("MCP_BRIDGE_EXPOSE_LIMIT", "1")]);
+        let listed = names(&bridge.get("/tools").json());
+        assert_eq!(listed.iter().any(|name| name == "run_python"), code, "{mode}: {listed:?}");
+        assert!(listed.iter().any(|name| name == "stub__go"), "{mode}: {listed:?}");
+        assert_eq!(bridge.post("/tools/call", &json!({"name": "stub__go"})).status, 200, "{mode}");
+        let ran = bridge.post("/tools/call", &json!({"name": "run_python", "arguments": {"code": "1"}}));
+        assert_eq!(ran.status, if code { 200 } else { 404 }, "{mode}");
+    }
+}
+
+#[test]
+fn a_call_may_say_who_makes_it_where_the_operator_allows_that() {
+    let home = home();
+    let rules = json!({"access_rules": {"ann": {"servers": "*", "tools": "*"}}});
+    std::fs::write(home.path().join("rules.json"), rules.to_string()).expect("rules");
+    let path = home.path().join("rules.json").display().to_string();
+    let bridge = Bridge::with(home, &[], &[("MCP_BRIDGE_ACCESS", &path), ("MCP_BRIDGE_AGENT_ID", "1")]);
+    let call = |arguments: Value| bridge.post("/tools/call", &json!({"name": "stub__echo", "arguments": arguments}));
+    let echoed = call(json!({"agent_id": "ann", "text": "x"}));
+    assert_eq!(echoed.json()["structuredContent"]["arguments"], json!({"text": "x"}), "{echoed:?}");
+    for other in [json!({"text": "x"}), json!({"agent_id": "bob", "text": "x"})] {
+        assert_eq!(call(other).code(), "server.tool_unknown");
+    }
+    assert_eq!(call(json!({"agent_id": "token:ann", "text": "x"})).code(), "request.argument");
 }
 
 #[test]

@@ -116,3 +116,34 @@ fn a_client_that_goes_away_has_taken_its_call_back() {
     drop(stream);
     eventually("the run ends", || bridge.get("/metrics").body.contains("requests_in_flight 0\n").then_some(()));
 }
+
+/// A server of the older era asks by its one connection, and it shows nowhere whose call the question is about.
+#[test]
+fn a_question_for_one_of_nobody_in_particular_goes_to_no_other() {
+    let home = tempfile::tempdir().expect("a home");
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/direct/wide.py");
+    let file = json!({"mcpServers": {"wide": {"command": "python3", "args": [script, "older"]}}});
+    std::fs::write(home.path().join("servers.json"), file.to_string()).expect("servers");
+    let bridge = Bridge::with(home, &["--expose", "tools"], &[]);
+    let call = |tool: &str, arguments: Value| {
+        let mut params = json!({"name": format!("wide__{tool}"), "arguments": arguments});
+        params["_meta"] = json!({VERSION: "2026-07-28", CAPABILITIES: {"elicitation": {"form": {}}}});
+        plain("tools/call", params)
+    };
+    let question = json!({"message": "what is your name?", "requestedSchema": {"type": "object", "properties": {}}});
+    let ask = call("ask", json!({"method": "elicitation/create", "params": question}));
+    // Alone, it is asked.
+    let asked = ask.ask(bridge.port).json();
+    assert_eq!(asked["result"]["resultType"], "input_required", "{asked}");
+    let port = bridge.port;
+    let hold = call("hold", json!({}));
+    let held = std::thread::spawn(move || hold.ask(port).json());
+    let refused = eventually("the other call is on its way", || {
+        let answer = ask.ask(bridge.port).json();
+        (answer["result"]["resultType"] != "input_required").then_some(answer)
+    });
+    assert!(refused["result"]["structuredContent"]["error"].is_object(), "{refused}");
+    assert_eq!(call("release", json!({})).ask(bridge.port).status, 200);
+    let held = held.join().expect("an answer");
+    assert_eq!(held["result"]["structuredContent"], json!({"held": true}), "{held}");
+}

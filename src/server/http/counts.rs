@@ -1,14 +1,12 @@
 //! What is counted of requests, for `/metrics`.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 #[derive(Default)]
 pub(super) struct Counts {
     /// By path and status: a path that is none of ours counts as `other`.
     answered: Mutex<BTreeMap<(&'static str, u16), u64>>,
-    pub connections: AtomicUsize,
 }
 
 impl Counts {
@@ -25,11 +23,7 @@ impl Counts {
         for ((path, status), count) in &*self.answered.lock().unwrap_or_else(PoisonError::into_inner) {
             text += &format!("mcp_bridge_http_requests_total{{path=\"{path}\",status=\"{status}\"}} {count}\n");
         }
-        text + &gauge(
-            "mcp_bridge_http_connections",
-            "Connections that are open.",
-            self.connections.load(Ordering::Relaxed),
-        )
+        text
     }
 }
 

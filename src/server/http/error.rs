@@ -18,7 +18,7 @@ pub enum HttpError {
     #[error("too many wrong tokens are being answered")]
     Guessing,
     #[error("more than {limit} requests a second came from this address")]
-    Rate { limit: String },
+    Rate { limit: String, wait: u64 },
     #[error("the bridge is ending")]
     Draining,
     #[error("there is nothing at {path}")]
@@ -134,7 +134,8 @@ impl HttpError {
             Self::Host { .. } => "use the address it was started with, or add the name to MCP_BRIDGE_HTTP_HOSTS".into(),
             Self::Origin { .. } => "add the page's origin to MCP_BRIDGE_HTTP_ORIGINS".into(),
             Self::Unauthorized { .. } => "send `Authorization: Bearer TOKEN`; `mcp-bridge token add NAME` makes one".into(),
-            Self::Guessing | Self::Rate { .. } => "wait a second, and send less".into(),
+            Self::Guessing => "wait a second, and send less".into(),
+            Self::Rate { wait, .. } => format!("wait {wait} s, and send less"),
             Self::Draining => "ask again when it has been started anew".into(),
             Self::NoPath { .. } => format!("there are {PATHS}; MCP clients use /mcp"),
             Self::Method { allow, .. } => format!("use {allow}"),
@@ -162,7 +163,10 @@ impl HttpError {
     pub(super) fn headers(&self) -> Vec<(HeaderName, String)> {
         match self {
             Self::Unauthorized { challenge } => vec![(WWW_AUTHENTICATE, challenge.clone())],
-            Self::Guessing | Self::Rate { .. } | Self::Draining => vec![(RETRY_AFTER, "1".into())],
+            Self::Rate { wait, .. } => vec![(RETRY_AFTER, wait.to_string())],
+            Self::Guessing | Self::Draining | Self::Crowded { .. } | Self::Sessions { .. } => {
+                vec![(RETRY_AFTER, "1".into())]
+            }
             Self::Method { allow, .. } => vec![(ALLOW, (*allow).into())],
             Self::Room => vec![(RETRY_AFTER, "1".into()), (CONNECTION, "close".into())],
             // The rest of the body is not read, so nothing can follow it.

@@ -3,7 +3,7 @@
 //! The way of a request: `serve` accepts its connection, `router` finds its place after `guard` has looked at Host and Origin and
 //! `auth` has said who calls. `streamable` (2025-11-25 and before), `stateless` (2026-07-28), `sse` and `ws` are transports: each
 //! hands messages as text to an `exchange`, which is a conversation with the same service that stdio has, and reads what comes back
-//! from a `stream`. A result is not parsed on that way. `rest` and `health` speak for themselves.
+//! from a `stream`. A result is not parsed on that way. `rest` and `health` speak for themselves, of the same servers under the same names.
 //!
 //! Must never decide what a caller may do (the service does, by the caller's name), and never wait for a slow client where another
 //! would have to wait with it. Called by `cli`.
@@ -21,6 +21,7 @@ mod message;
 mod options;
 mod pace;
 mod params;
+mod places;
 mod reply;
 mod rest;
 mod room;
@@ -40,6 +41,5 @@ mod ws;
 pub use auth::{DoorError, JwtError, Listed, TokenError, TokenFile};
 pub use error::{HttpError, PATHS};
 pub use options::{Demand, JwtOptions, Options};
-pub use site::{Desk, ServerFacts};
 pub use start::{Listening, StartError, listen};
 pub use tls::check_tls;

@@ -43,6 +43,8 @@ pub struct Options {
     /// Bytes of one body.
     pub body: usize,
     pub connections: usize,
+    /// Of them, from one address.
+    pub connections_each: usize,
     pub sessions: usize,
     /// Unused for so long, a session ends.
     pub session_idle: Duration,

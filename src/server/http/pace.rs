@@ -8,19 +8,25 @@ use tokio::time::Instant;
 
 use super::error::HttpError;
 
-/// Addresses remembered; beyond it those that have been quiet for a second are forgotten, and they lose nothing by it.
+/// Addresses among which those are looked for that would have a full bucket anyway, and can be forgotten. With more that are not, the
+/// next look is at twice as many, so that looking costs each request the same.
 const REMEMBERED: usize = 10_000;
 
 /// A bucket for each address: a second's worth may come at once.
 pub(super) struct Pace {
     rate: Option<f64>,
-    seen: Mutex<HashMap<IpAddr, (f64, Instant)>>,
+    seen: Mutex<Seen>,
+}
+
+struct Seen {
+    buckets: HashMap<IpAddr, (f64, Instant)>,
+    look_at: usize,
 }
 
 impl Pace {
     /// `rate`: requests a second.
     pub fn new(rate: Option<f64>) -> Self {
-        Self { rate, seen: Mutex::default() }
+        Self { rate, seen: Mutex::new(Seen { buckets: HashMap::new(), look_at: REMEMBERED }) }
     }
 
     /// # Errors
@@ -28,15 +34,18 @@ impl Pace {
     pub fn admit(&self, from: IpAddr) -> Result<(), HttpError> {
         let Some(rate) = self.rate else { return Ok(()) };
         let (now, most) = (Instant::now(), rate.max(1.0));
+        let filled = |left: f64, last: Instant| (left + now.duration_since(last).as_secs_f64() * rate).min(most);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.len() >= REMEMBERED {
-            seen.retain(|_, (_, last)| now.duration_since(*last).as_secs() < 1);
+        if seen.buckets.len() >= seen.look_at {
+            seen.buckets.retain(|_, (left, last)| filled(*left, *last) < most);
+            seen.look_at = REMEMBERED.max(seen.buckets.len() * 2);
         }
-        let (left, last) = seen.entry(from).or_insert((most, now));
-        *left = (*left + now.duration_since(*last).as_secs_f64() * rate).min(most);
-        *last = now;
+        let (left, last) = seen.buckets.entry(from).or_insert((most, now));
+        (*left, *last) = (filled(*left, *last), now);
         if *left < 1.0 {
-            return Err(HttpError::Rate { limit: rate.to_string() });
+            // Until there is one again; at the slowest rate a quarter of an hour.
+            let wait = ((1.0 - *left) / rate).ceil().max(1.0) as u64;
+            return Err(HttpError::Rate { limit: rate.to_string(), wait });
         }
         *left -= 1.0;
         Ok(())
@@ -58,5 +67,24 @@ mod tests {
         assert!(pace.admit(other).is_ok());
         tokio::time::advance(Duration::from_millis(500)).await;
         assert!(pace.admit(one).is_ok() && pace.admit(one).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_makes_nobody_forgotten_who_has_to_wait() {
+        let pace = Pace::new(Some(0.01));
+        let address = |n: u32| IpAddr::from(n.to_be_bytes());
+        assert!(pace.admit(address(0)).is_ok());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        for n in 1..=3 * REMEMBERED as u32 {
+            assert!(pace.admit(address(n)).is_ok());
+        }
+        let refused = pace.admit(address(0)).unwrap_err();
+        assert_eq!(refused.headers()[0].1, "98", "{refused}");
+        tokio::time::advance(Duration::from_secs(101)).await;
+        let next = 4 * REMEMBERED as u32;
+        for n in 3 * REMEMBERED as u32..=next {
+            assert!(pace.admit(address(n)).is_ok());
+        }
+        assert!(pace.seen.lock().unwrap().buckets.len() <= 2 * REMEMBERED, "those who need not wait are forgotten");
     }
 }

@@ -1,10 +1,14 @@
 //! Tools for whoever speaks no MCP: `GET /tools`, `POST /tools/call`.
+//!
+//! They have the names that clients of MCP see, and the same rules hold. What the servers have is here whatever clients are offered
+//! (`--expose`): that spares a model's context, and scripts have none. `run_python` is here where it is offered.
 
 use std::sync::Arc;
 
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::auth::Who;
@@ -16,14 +20,23 @@ use super::reply::{self, JSON, Reply};
 use super::site::Site;
 use super::stateless::{Alone, REVISION};
 use super::stream::{Ready, Stream};
+use crate::broker::{Refusal, call_once};
+use crate::direct::{Kind, shows};
 use crate::server::NAME;
 
-/// Every tool that this caller may call.
+/// Every tool that this caller may call, definitions as the servers wrote them; and the servers that could not list theirs, and why.
 pub(super) async fn tools(site: &Arc<Site>, who: &Who) -> Reply {
-    let (tools, unavailable) = site.desk.tools(&who.caller).await;
+    let (shared, view) = site.seen(who);
+    let list = site.template.direct.list(&shared, Kind::Tools).await;
     let own = site.own_tool(who).map(|tool| serde_json::to_value(tool).unwrap_or_default());
-    let tools: Vec<Value> = own.into_iter().chain(tools).collect();
-    reply::json(StatusCode::OK, &json!({"tools": tools, "unavailable": unavailable}))
+    let theirs = list.entries().filter(|tool| shows(&view, Kind::Tools, tool)).map(|tool| tool.item.clone());
+    let missed = list.missed().iter().filter(|missed| view.shows_server(&missed.server)).map(|missed| {
+        // The words could name a tool that is not there for this caller.
+        let error = if view.shows_all(&missed.server) { missed.error.as_str() } else { missed.code };
+        json!({"server": missed.server, "code": missed.code, "error": error, "hint": missed.hint})
+    });
+    let tools: Vec<Value> = own.into_iter().chain(theirs).collect();
+    reply::json(StatusCode::OK, &json!({"tools": tools, "unavailable": missed.collect::<Vec<_>>()}))
 }
 
 #[derive(Deserialize)]
@@ -53,9 +66,50 @@ pub(super) async fn call(site: &Arc<Site>, who: &Who, request: Request<Incoming>
     let result = if call.name == NAME && site.offers_own_tool(who) {
         run(site, who, &call.name, &arguments).await?
     } else {
-        site.desk.call(&who.caller, &call.name, arguments).await?.get().to_owned()
+        theirs(site, who, &call.name, arguments).await?.get().to_owned()
     };
     Ok(reply::bytes(StatusCode::OK, JSON, result))
+}
+
+/// A call of a server's tool.
+async fn theirs(
+    site: &Arc<Site>,
+    who: &Who,
+    name: &str,
+    mut arguments: Map<String, Value>,
+) -> Result<Box<RawValue>, HttpError> {
+    let bridge = &site.template;
+    let caller = bridge.runs.identify(&who.caller, &mut arguments).map_err(|error| HttpError::Tool {
+        status: 400,
+        code: error.code(),
+        message: error.to_string(),
+        hint: error.hint(),
+    })?;
+    let permit = bridge.permit(&caller);
+    let found = bridge.find_tool(&permit, name, &arguments).await;
+    let (tool, _) = found.map_err(|error| HttpError::Tool {
+        status: 404,
+        code: error.code(),
+        message: error.to_string(),
+        hint: "GET /tools names what there is".into(),
+    })?;
+    let called =
+        call_once(&permit.shared, caller.who(), None, bridge.max_timeout, (tool.server, tool.own), arguments).await;
+    called.map_err(refused)
+}
+
+fn refused(refusal: Refusal) -> HttpError {
+    let status = match refusal.kind {
+        "ServerNotFound" | "ToolNotFound" => 404,
+        "InvalidArguments" | "InvalidRequest" => 400,
+        "CallDenied" => 403,
+        "CallLimit" => 429,
+        "ServerUnavailable" => 503,
+        "CallTimeout" => 504,
+        _ => 502,
+    };
+    let hint = refusal.hint.unwrap_or_else(|| "GET /health says how the servers fare".into());
+    HttpError::Tool { status, code: refusal.code, message: refusal.message, hint }
 }
 
 /// A call of our own tool, as a client of MCP would make it.

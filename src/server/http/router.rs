@@ -15,6 +15,7 @@ use super::{guard, health, rest, sse, streamable, ws};
 /// Where a request came from, and to which address of ours.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ends {
+    /// The party, see [`super::places::party`].
     pub from: IpAddr,
     pub to: IpAddr,
 }
@@ -30,10 +31,7 @@ pub(super) async fn answer(site: Arc<Site>, ends: Ends, request: Request<Incomin
         }
     };
     let rpc = path == "/mcp";
-    let reply = match guard::preflight(&request) {
-        Some(reply) => Ok(reply),
-        None => route(&site, ends, request, path).await,
-    };
+    let reply = route(&site, ends, request, path).await;
     let mut reply =
         reply.unwrap_or_else(|error| if rpc { reply::refuse_rpc(&error, None) } else { reply::refuse(&error) });
     guard::allow(origin, &mut reply);
@@ -48,6 +46,9 @@ async fn route(
     path: &'static str,
 ) -> Result<Reply, HttpError> {
     site.pace.admit(ends.from)?;
+    if let Some(reply) = guard::preflight(&request) {
+        return Ok(reply);
+    }
     let method = request.method().clone();
     if path == METADATA {
         let metadata = site.door.metadata(&site.options).ok_or_else(|| no_metadata(&request))?;

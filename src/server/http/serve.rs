@@ -5,7 +5,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -13,10 +12,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
+use super::places::party;
 use super::router::{self, Ends};
 use super::site::Site;
 use super::stall::Stall;
@@ -35,7 +34,6 @@ const LAST: Duration = Duration::from_secs(1);
 /// Serves until the bridge was told to end and what was under way has ended, or its grace is over.
 pub(super) async fn serve(site: Arc<Site>, listener: TcpListener, tls: Option<TlsAcceptor>) {
     let connections = TaskTracker::new();
-    let places = Arc::new(Semaphore::new(site.options.connections));
     let accepting = async {
         loop {
             let (stream, from) = match listener.accept().await {
@@ -46,17 +44,12 @@ pub(super) async fn serve(site: Arc<Site>, listener: TcpListener, tls: Option<Tl
                     continue;
                 }
             };
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                tracing::warn!(limit = site.options.connections, "too many connections: one was closed");
-                continue;
-            };
+            let Some(place) = site.places.take(party(from.ip())) else { continue };
             let (site, tls) = (Arc::clone(&site), tls.clone());
             connections.spawn(async move {
-                site.counts.connections.fetch_add(1, Ordering::Relaxed);
                 if let Err(error) = connection(&site, stream, from, tls).await {
                     tracing::debug!(%from, "a connection ended: {error}");
                 }
-                site.counts.connections.fetch_sub(1, Ordering::Relaxed);
                 drop(place);
             });
         }
@@ -85,7 +78,7 @@ async fn connection(
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     // An answer is small and somebody waits for it.
     stream.set_nodelay(true)?;
-    let ends = Ends { from: from.ip().to_canonical(), to: stream.local_addr()?.ip().to_canonical() };
+    let ends = Ends { from: party(from.ip()), to: stream.local_addr()?.ip().to_canonical() };
     let Some(tls) = tls else { return speak(site, stream, ends).await };
     let begun = async {
         let mut stream = stream;

@@ -100,7 +100,11 @@ impl Session {
 
     fn unused_since(&self) -> Option<Instant> {
         let idle = self.readers.load(Ordering::Relaxed) == 0 && self.exchange.under_way() == 0;
-        idle.then(|| *self.used.lock().unwrap_or_else(PoisonError::into_inner))
+        idle.then(|| self.last_used())
+    }
+
+    fn last_used(&self) -> Instant {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -127,16 +131,26 @@ impl Sessions {
         sessions
     }
 
-    /// Takes a session in until its conversation ends. Where there is no room, the caller's own that was unused longest goes.
+    /// Takes a session in until its conversation ends. Where there is no room, one goes of the caller who has the most, the newcomer's own
+    /// where nobody has more: the one that was unused longest, and none that is in use but another's.
     ///
     /// # Errors
     /// There is no room.
     pub fn add(self: &Arc<Self>, session: &Arc<Session>) -> Result<(), HttpError> {
         let mut open = self.open();
         if open.len() >= self.most {
-            let own = open.values().filter(|other| other.owner == session.owner);
-            let oldest = own.filter_map(|other| Some((other.unused_since()?, other.id.clone()))).min();
-            let Some((_, id)) = oldest else { return Err(HttpError::Sessions { limit: self.most }) };
+            let mut each: HashMap<&Caller, usize> = HashMap::new();
+            open.values().for_each(|other| *each.entry(&other.owner).or_default() += 1);
+            let own = each.get(&session.owner).copied().unwrap_or_default();
+            let most = each.into_iter().max_by_key(|(_, count)| *count).filter(|(_, count)| *count > own + 1);
+            let owner = most.map_or(&session.owner, |(owner, _)| owner);
+            let may_go = |other: &&Arc<Session>| {
+                other.owner == *owner && (*owner != session.owner || other.unused_since().is_some())
+            };
+            let age = |other: &&Arc<Session>| (other.unused_since().is_none(), other.last_used());
+            let Some(id) = open.values().filter(may_go).min_by_key(age).map(|other| other.id.clone()) else {
+                return Err(HttpError::Sessions { limit: self.most });
+            };
             open.remove(&id).inspect(|gone| gone.exchange.close());
         }
         open.insert(session.id.clone(), Arc::clone(session));

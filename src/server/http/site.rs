@@ -3,64 +3,30 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use futures::future::BoxFuture;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::auth::{Door, DoorError, Who};
 use super::counts::Counts;
-use super::error::HttpError;
 use super::options::Options;
 use super::pace::Pace;
+use super::places::Places;
 use super::room::Room;
 use super::sessions::Sessions;
-use crate::audit::Health;
+use crate::access::View;
+use crate::broker::Shared;
 use crate::execution::Caller;
 use crate::server::tool::offered;
 use crate::server::{Bridge, NAME, Tasks};
-
-/// What plain HTTP needs of the rest: the servers as a caller sees them.
-pub trait Desk: Send + Sync + 'static {
-    /// The servers that this caller may see, with how they fare. Starts none.
-    fn servers(&self, caller: &Caller) -> Vec<ServerFacts>;
-    /// How the audit trail fares, where there is one.
-    fn trail(&self) -> Option<Health>;
-    /// Their tools as `server__tool`, definitions as the servers wrote them; and which servers could not list theirs, and why.
-    fn tools<'a>(&'a self, caller: &'a Caller) -> BoxFuture<'a, (Vec<Value>, Vec<Value>)>;
-    /// Calls `server__tool`; the `CallToolResult` as the server sent it.
-    fn call<'a>(
-        &'a self,
-        caller: &'a Caller,
-        name: &'a str,
-        arguments: Map<String, Value>,
-    ) -> BoxFuture<'a, Result<Box<RawValue>, HttpError>>;
-}
-
-/// How one server fares.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ServerFacts {
-    pub name: String,
-    /// `ready`, `failed`, ...
-    pub state: String,
-    /// `closed` is healthy.
-    pub breaker: String,
-    pub tools: Option<usize>,
-    pub error: Option<String>,
-    pub next_try_s: Option<f64>,
-    /// It failed, or is left alone.
-    pub down: bool,
-}
 
 pub(super) struct Site {
     pub options: Options,
     pub door: Arc<Door>,
     pub sessions: Arc<Sessions>,
-    pub desk: Arc<dyn Desk>,
     pub counts: Counts,
     pub pace: Pace,
     pub room: Room,
+    pub places: Arc<Places>,
     /// Requests under way: a bridge that ends waits for them.
     pub busy: TaskTracker,
     /// Cancelled when the bridge was told to end: new requests are refused.
@@ -68,22 +34,22 @@ pub(super) struct Site {
     /// Cancelled when it ends.
     pub closing: CancellationToken,
     /// A service for everybody; each conversation has one of its own, made from it.
-    template: Bridge,
+    pub template: Bridge,
     tasks: Mutex<HashMap<Caller, Weak<Tasks>>>,
 }
 
 impl Site {
     /// # Errors
     /// Nobody could be let in.
-    pub fn new(options: Options, template: Bridge, desk: Arc<dyn Desk>) -> Result<Arc<Self>, DoorError> {
+    pub fn new(options: Options, template: Bridge) -> Result<Arc<Self>, DoorError> {
         let closing = template.closing.clone();
         Ok(Arc::new(Self {
             door: Door::new(&options, &closing)?,
             sessions: Sessions::new(options.sessions, options.session_idle),
-            desk,
             counts: Counts::default(),
             pace: Pace::new(options.rate),
             room: Room::new(options.body),
+            places: Places::new(options.connections, options.connections_each),
             busy: TaskTracker::new(),
             draining: CancellationToken::new(),
             closing,
@@ -96,6 +62,13 @@ impl Site {
     /// The service for one connection or session.
     pub fn service(&self, who: &Who) -> Bridge {
         self.serving(who, Arc::default())
+    }
+
+    /// The servers as they are now, and what of them this caller may see.
+    pub fn seen(&self, who: &Who) -> (Arc<Shared>, Arc<View>) {
+        let shared = self.template.runs.shared();
+        let view = shared.view(who.caller.who());
+        (shared, view)
     }
 
     /// `run_python`, as MCP lists it, where this caller is offered it.

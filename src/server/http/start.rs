@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::auth::{DoorError, TokenFile};
 use super::options::{Demand, Options};
 use super::serve::serve;
-use super::site::{Desk, Site};
+use super::site::Site;
 use super::tls;
 use crate::server::Bridge;
 
@@ -68,19 +68,18 @@ pub struct Listening {
 ///
 /// # Errors
 /// The address is taken, or open to anybody, or a certificate, a key or the tokens cannot be used.
-pub async fn listen(mut options: Options, template: Bridge, desk: Arc<dyn Desk>) -> Result<Listening, StartError> {
+pub async fn listen(mut options: Options, template: Bridge) -> Result<Listening, StartError> {
     let address = options.address;
     if !address.ip().to_canonical().is_loopback() && may_be_anybody(&options)? {
         return Err(StartError::Open { address });
     }
-    // The first one stays; which one it is does not matter.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::tls::ready();
     let tls = options.tls.as_ref().map(|(certificate, key)| tls::acceptor(certificate, key)).transpose()?;
     let failed = |error: std::io::Error| StartError::Address { address, reason: error.to_string() };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     options.address = address;
-    let site = Site::new(options, template, desk)?;
+    let site = Site::new(options, template)?;
     let (demands, draining) = (site.door.demands(), site.draining.clone());
     Ok(Listening { site, listener, tls, address, demands, draining })
 }

@@ -33,8 +33,7 @@ struct Inner {
 impl Client {
     /// The error is one of the entry: files of certificates that cannot be read, headers that are none.
     pub(in crate::upstream) fn new(address: Address, access: Access, files: &config::Access) -> Result<Self, String> {
-        // The process has one provider; that another place chose it already is no error.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crate::tls::ready();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("mcp-bridge/", env!("CARGO_PKG_VERSION")))
             .tcp_nodelay(true)

@@ -91,8 +91,7 @@ impl Tokens {
 /// rmcp's manager for a server. Addresses that its metadata names may be private ones only where its own is, or where the entry
 /// says so: a server elsewhere must not make us ask around in here.
 async fn manager(address: &str, entry: &OAuth) -> Result<AuthorizationManager, AuthError> {
-    // The process has one provider; that another place chose it already is no error.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::tls::ready();
     match entry.allow_private {
         true => AuthorizationManager::new_allowing_private_addresses(address).await,
         false => AuthorizationManager::new(address).await,

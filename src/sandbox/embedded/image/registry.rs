@@ -56,8 +56,7 @@ pub(super) struct Described {
 
 impl Registry {
     pub async fn connect(name: Name, login: Option<Login>) -> Result<Self, Fault> {
-        // Somebody may have chosen one already; any will do.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crate::tls::ready();
         let plain = if name.is_local() { vec![name.reference().resolve_registry().to_owned()] } else { Vec::new() };
         let config = ClientConfig {
             protocol: ClientProtocol::HttpsExcept(plain),

@@ -3,32 +3,18 @@
 //! A key decides which algorithms may be used with it, never the token: so neither `none` nor a public key taken for a secret lets
 //! anybody in. Issuer, audience, subject and expiry are demanded.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header};
 use serde::Deserialize;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 
+use super::fetched::Fetched;
+use super::keys::{Key, SECRET, fitting, from_file};
 use crate::server::http::options::JwtOptions;
 
 /// Clocks of two machines may differ by so much, in seconds.
 const LEEWAY: u64 = 30;
-/// How long keys from a URL are used before they are asked for again.
-const FRESH: Duration = Duration::from_secs(3600);
-/// Between two requests for keys: a token with an unknown key id must not make us ask each time.
-const PAUSE: Duration = Duration::from_secs(30);
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Bytes of a set of keys; real ones have a few thousand.
-const LONGEST: usize = 1 << 20;
-/// Bytes of a secret that is no easier to guess than the signature.
-const SECRET: usize = 32;
-
-const RSA: [Algorithm; 6] =
-    [Algorithm::RS256, Algorithm::RS384, Algorithm::RS512, Algorithm::PS256, Algorithm::PS384, Algorithm::PS512];
-const HMAC: [Algorithm; 3] = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
-const ED: [Algorithm; 1] = [Algorithm::EdDSA];
 
 /// Why no JWT could be checked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,32 +58,16 @@ pub(super) struct Jwts {
 
 enum Keys {
     Fixed(Vec<Key>),
-    Fetched { url: String, client: reqwest::Client, last: Mutex<Fetched> },
-}
-
-#[derive(Default)]
-struct Fetched {
-    keys: Vec<Key>,
-    at: Option<Instant>,
-    tried: Option<Instant>,
-}
-
-#[derive(Clone)]
-struct Key {
-    id: Option<String>,
-    key: DecodingKey,
-    algorithms: Vec<Algorithm>,
+    Fetched(Arc<Fetched>),
 }
 
 impl Jwts {
     /// # Errors
-    /// The keys are in a file, and it cannot be used.
+    /// The keys are in a file, and it cannot be used; or at a URL that is none.
     pub fn new(options: &JwtOptions) -> Result<Self, JwtError> {
         let place = &options.keys;
         let keys = if place.starts_with("https://") || place.starts_with("http://") {
-            let failed = |error: reqwest::Error| JwtError::Keys { place: place.clone(), reason: error.to_string() };
-            let client = reqwest::Client::builder().timeout(PATIENCE).build().map_err(failed)?;
-            Keys::Fetched { url: place.clone(), client, last: Mutex::default() }
+            Keys::Fetched(Fetched::new(place)?)
         } else {
             let failed = |reason: String| JwtError::Keys { place: place.clone(), reason };
             let bytes = std::fs::read(place).map_err(|error| failed(error.to_string()))?;
@@ -109,26 +79,20 @@ impl Jwts {
     /// What a token says, if it is good.
     pub async fn read(&self, token: &str) -> Option<Claims> {
         let header = decode_header(token).ok()?;
-        let id = header.kid.as_deref();
-        let keys = match &self.keys {
-            Keys::Fixed(keys) => fitting(keys, id, header.alg),
-            Keys::Fetched { url, client, last } => {
-                let mut last = last.lock().await;
-                let mut keys = fitting(&last.keys, id, header.alg);
-                let stale = last.at.is_none_or(|at| at.elapsed() > FRESH);
-                let may_ask = last.tried.is_none_or(|tried| tried.elapsed() > PAUSE);
-                if (keys.is_empty() || stale) && may_ask {
-                    last.tried = Some(Instant::now());
-                    match fetch(client, url).await {
-                        Ok(fetched) => (last.keys, last.at) = (fetched, Some(Instant::now())),
-                        Err(error) => tracing::warn!(code = error.code(), "{error}"),
-                    }
-                    keys = fitting(&last.keys, id, header.alg);
-                }
-                keys
-            }
-        };
-        keys.iter().find_map(|key| self.check(token, key, header.alg))
+        if header.crit.is_some() {
+            // It wants something understood that is none of ours (RFC 7515, section 4.1.11).
+            return None;
+        }
+        let Header { alg, kid, .. } = header;
+        let by = |keys: Vec<Key>| keys.iter().find_map(|key| self.check(token, key, alg));
+        match &self.keys {
+            Keys::Fixed(keys) => by(fitting(keys, kid.as_deref(), alg)),
+            Keys::Fetched(fetched) => match by(fetched.keys(kid.as_deref(), alg).await) {
+                // A key without a name may be another by now.
+                None if kid.is_none() => by(fetched.renewed(None, alg).await),
+                claims => claims,
+            },
+        }
     }
 
     fn check(&self, token: &str, key: &Key, algorithm: Algorithm) -> Option<Claims> {
@@ -140,68 +104,10 @@ impl Jwts {
         validation.leeway = LEEWAY;
         let said = decode::<Said>(token, &key.key, &validation).ok()?.claims;
         let until = UNIX_EPOCH.checked_add(Duration::from_secs(said.exp.saturating_add(LEEWAY)))?;
-        (!said.sub.is_empty()).then_some(Claims { sub: said.sub, until })
+        // It is written in logs.
+        let is_name = !said.sub.trim().is_empty() && !said.sub.chars().any(char::is_control);
+        is_name.then_some(Claims { sub: said.sub, until })
     }
-}
-
-/// The keys that a token with this key id and algorithm may have been signed with.
-fn fitting(keys: &[Key], id: Option<&str>, algorithm: Algorithm) -> Vec<Key> {
-    let same = |key: &Key| id.is_none() || key.id.is_none() || key.id.as_deref() == id;
-    keys.iter().filter(|key| same(key) && key.algorithms.contains(&algorithm)).cloned().collect()
-}
-
-fn from_file(bytes: &[u8]) -> Result<Vec<Key>, String> {
-    let trimmed = bytes.trim_ascii();
-    if trimmed.starts_with(b"{") {
-        return from_jwks(trimmed, true);
-    }
-    let one = |key: DecodingKey, algorithms: &[Algorithm]| vec![Key { id: None, key, algorithms: algorithms.to_vec() }];
-    if trimmed.starts_with(b"-----BEGIN") {
-        return DecodingKey::from_rsa_pem(trimmed)
-            .map(|key| one(key, &RSA))
-            .or_else(|_| DecodingKey::from_ec_pem(trimmed).map(|key| one(key, &[Algorithm::ES256, Algorithm::ES384])))
-            .or_else(|_| DecodingKey::from_ed_pem(trimmed).map(|key| one(key, &ED)))
-            .map_err(|_| "it is no public key of RSA, EC or Ed25519".to_owned());
-    }
-    if trimmed.len() < SECRET {
-        return Err(format!("a secret of {} bytes is easily guessed", trimmed.len()));
-    }
-    Ok(one(DecodingKey::from_secret(trimmed), &HMAC))
-}
-
-/// `secrets`: a set may hold symmetric keys; one that is published never does.
-fn from_jwks(bytes: &[u8], secrets: bool) -> Result<Vec<Key>, String> {
-    let set: JwkSet = serde_json::from_slice(bytes).map_err(|error| format!("it is no JWKS: {error}"))?;
-    let keys: Vec<Key> = set
-        .keys
-        .iter()
-        .filter_map(|jwk| {
-            let algorithms = match &jwk.algorithm {
-                AlgorithmParameters::RSA(_) => RSA.to_vec(),
-                AlgorithmParameters::EllipticCurve(_) => vec![Algorithm::ES256, Algorithm::ES384],
-                AlgorithmParameters::OctetKeyPair(_) => ED.to_vec(),
-                AlgorithmParameters::OctetKey(_) if secrets => HMAC.to_vec(),
-                AlgorithmParameters::OctetKey(_) => return None,
-            };
-            let key = DecodingKey::from_jwk(jwk).ok()?;
-            Some(Key { id: jwk.common.key_id.clone(), key, algorithms })
-        })
-        .collect();
-    if keys.is_empty() { Err("it holds no key that can be used".into()) } else { Ok(keys) }
-}
-
-async fn fetch(client: &reqwest::Client, url: &str) -> Result<Vec<Key>, JwtError> {
-    let failed = |reason: String| JwtError::Keys { place: url.to_owned(), reason };
-    let answered = client.get(url).send().await.and_then(reqwest::Response::error_for_status);
-    let mut answer = answered.map_err(|error| failed(error.to_string()))?;
-    let mut bytes = Vec::new();
-    while let Some(piece) = answer.chunk().await.map_err(|error| failed(error.to_string()))? {
-        bytes.extend_from_slice(&piece);
-        if bytes.len() > LONGEST {
-            return Err(failed(format!("it is longer than {LONGEST} bytes")));
-        }
-    }
-    from_jwks(&bytes, false).map_err(failed)
 }
 
 #[cfg(test)]
@@ -218,10 +124,13 @@ mod tests {
         Jwts { issuer: "https://issuer".into(), audience: "bridge".into(), keys }
     }
 
-    fn signed(algorithm: Algorithm, change: impl FnOnce(&mut serde_json::Value)) -> String {
+    fn good_claims() -> serde_json::Value {
         let now = get_current_timestamp();
-        let mut claims =
-            json!({"iss": "https://issuer", "aud": ["bridge", "x"], "sub": "ann", "exp": now + 600, "nbf": now - 5});
+        json!({"iss": "https://issuer", "aud": ["bridge", "x"], "sub": "ann", "exp": now + 600, "nbf": now - 5})
+    }
+
+    fn signed(algorithm: Algorithm, change: impl FnOnce(&mut serde_json::Value)) -> String {
+        let mut claims = good_claims();
         change(&mut claims);
         encode(&Header::new(algorithm), &claims, &EncodingKey::from_secret(SHARED)).unwrap()
     }
@@ -232,12 +141,13 @@ mod tests {
         assert_eq!(good.sub, "ann");
         assert!(good.until > SystemTime::now());
         let past = get_current_timestamp() - 100;
-        let changes: [(&str, serde_json::Value); 6] = [
+        let changes: [(&str, serde_json::Value); 7] = [
             ("iss", json!("https://other")),
             ("aud", json!("other")),
             ("exp", json!(past)),
             ("nbf", json!(past + 10_000)),
             ("sub", json!("")),
+            ("sub", json!("ann\nwarn: all is well")),
             ("exp", json!(null)),
         ];
         for (name, value) in changes {
@@ -258,19 +168,23 @@ mod tests {
         for forged in [format!("eyJhbGciOiJub25lIn0.{claims}."), format!("eyJhbGciOiJub25lIn0.{claims}.{signature}")] {
             assert!(jwts().read(&forged).await.is_none());
         }
-        let mut asymmetric = jwts();
-        asymmetric.keys =
-            Keys::Fixed(vec![Key { id: None, key: DecodingKey::from_secret(SHARED), algorithms: RSA.to_vec() }]);
-        assert!(asymmetric.read(&token).await.is_none());
+        // A public key is no secret, whoever signs with it.
+        let pair = rcgen::KeyPair::generate().expect("a key");
+        let public = pair.public_key_pem();
+        let asymmetric = Jwts { keys: Keys::Fixed(from_file(public.as_bytes()).expect("a key")), ..jwts() };
+        let claims = good_claims();
+        let by = |algorithm, key: EncodingKey| encode(&Header::new(algorithm), &claims, &key).expect("a token");
+        for secret in [public.as_bytes(), public.trim().as_bytes(), pair.public_key_raw(), SHARED] {
+            assert!(asymmetric.read(&by(Algorithm::HS256, EncodingKey::from_secret(secret))).await.is_none());
+        }
+        let own = EncodingKey::from_ec_der(&pair.serialize_der());
+        assert_eq!(asymmetric.read(&by(Algorithm::ES256, own)).await.expect("claims").sub, "ann");
     }
 
-    #[test]
-    fn keys_that_cannot_be_used_are_said_to_be() {
-        assert!(from_file(b"short").err().unwrap().contains("guessed"));
-        assert!(from_file(b"{\"keys\": []}").err().unwrap().contains("no key"));
-        assert!(from_file(b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----").is_err());
-        let oct = br#"{"keys":[{"kty":"oct","k":"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY","kid":"a"}]}"#;
-        assert_eq!(from_jwks(oct, true).unwrap().len(), 1);
-        assert!(from_jwks(oct, false).is_err());
+    #[tokio::test]
+    async fn what_a_token_demands_to_be_understood_is_not_passed_over() {
+        let header = Header { crit: Some(vec!["exp".into()]), ..Header::new(Algorithm::HS256) };
+        let token = encode(&header, &good_claims(), &EncodingKey::from_secret(SHARED)).expect("a token");
+        assert!(jwts().read(&token).await.is_none());
     }
 }

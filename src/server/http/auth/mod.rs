@@ -1,10 +1,12 @@
 //! Who is calling: a token that was given out by hand, a JWT of an authorization server, or nobody in particular.
 //!
 //! The transport decides, never an argument. `tokens` keeps what `mcp-bridge token` gives out, `jwt` reads what an authorization
-//! server signed, `guesses` slows down whoever tries tokens.
+//! server signed (with `keys`, which may be `fetched`), `guesses` slows down whoever tries tokens.
 
+mod fetched;
 mod guesses;
 mod jwt;
+mod keys;
 mod tokens;
 
 use std::net::IpAddr;

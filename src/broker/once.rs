@@ -1,0 +1,30 @@
+//! One call by itself, outside of any program: under the same rules and with the same checks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::{Behalf, Broker, Shared};
+use crate::guest::{Answer, Operation, Refusal, ToolCall};
+use crate::upstream::ClientHandle;
+
+/// Calls a tool on behalf of `caller`. `timeout`: the longest it may take, whatever its server allows.
+///
+/// # Errors
+/// What a program would have raised.
+pub async fn call_once(
+    shared: &Arc<Shared>,
+    caller: &str,
+    client: Option<ClientHandle>,
+    timeout: Duration,
+    (server, tool): (String, String),
+    arguments: Map<String, Value>,
+) -> Result<Box<RawValue>, Refusal> {
+    let behalf = Behalf { view: shared.view(caller), account: shared.account(caller), client };
+    let broker = Broker::new(Arc::clone(shared), &behalf, None, Instant::now() + timeout);
+    let call = ToolCall { server, tool, exact: false, args: Vec::new(), kwargs: arguments };
+    Arc::new(broker).answer(Operation::CallTool(call)).await
+}
