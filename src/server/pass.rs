@@ -222,7 +222,7 @@ impl Bridge {
         self.find_resource(text).await
     }
 
-    fn deadline(&self, shared: &Shared, server: &str) -> Instant {
+    pub(super) fn deadline(&self, shared: &Shared, server: &str) -> Instant {
         // A direct call has the time that a run may have: its client knows best when to give it up, and people may be asked meanwhile.
         let limit = shared.gateway().call_timeout(server).unwrap_or(self.max_timeout);
         Instant::now().checked_add(limit).unwrap_or_else(Instant::now)
@@ -247,7 +247,9 @@ impl Bridge {
         let chain = self.chain_of(context).map_err(|error| about_chain(&error))?;
         let (client, said) = line(self, context);
         let cancel = CancellationToken::new();
-        let asking = asking.with_meta(context.meta.0.0.clone()).on_behalf_of(Some(client.clone()));
+        let mut asking = asking.with_meta(context.meta.0.0.clone()).on_behalf_of(Some(client.clone()));
+        let bridge = (asking.is_call() && takes_tasks(context)).then(|| self.clone());
+        asking.takes_tasks = bridge.is_some();
         let deadline = self.deadline(&permit.shared, &server);
         let given_up = cancel.clone();
         let outcome = async move {
@@ -262,9 +264,13 @@ impl Bridge {
                 }
             }
             let granted = permit.granted(&ruled);
+            let tool = asking.subject().to_owned();
             let asked = permit.shared.gateway().ask(&granted, &server, asking, deadline);
             match given_up.run_until_cancelled(asked).await {
-                Some(Ok(called)) => Ok(called.result),
+                Some(Ok(called)) => match bridge {
+                    Some(bridge) => bridge.pass_task_on(&permit, (server, tool), called.result),
+                    None => Ok(called.result),
+                },
                 Some(Err(error)) => match (&error, is_call) {
                     (GatewayError::Upstream(UpstreamError::Protocol { .. }), _) | (_, false) => Err(failed(&error)),
                     // What the model can act on belongs where it looks.
@@ -278,8 +284,13 @@ impl Bridge {
     }
 }
 
+/// Whether the client of a request takes a task for an answer.
+pub(super) fn takes_tasks(context: &RequestContext<RoleServer>) -> bool {
+    context.client_capabilities().is_some_and(|client| client.supports_tasks())
+}
+
 /// A failed use as a JSON-RPC error: a server's own letter by letter, anything else with its code and hint.
-fn failed(error: &GatewayError) -> ErrorData {
+pub(super) fn failed(error: &GatewayError) -> ErrorData {
     if let GatewayError::Upstream(UpstreamError::Protocol { error_code, message, data, .. }) = error {
         return ErrorData::new(ErrorCode(*error_code), message.clone(), data.as_deref().cloned());
     }

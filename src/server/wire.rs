@@ -86,6 +86,7 @@ impl Service<RoleServer> for Wire {
     ) -> Result<ServerResult, ErrorData> {
         self.meet(&request, &context);
         let (stateless, cacheable) = (is_stateless(&context), is_cacheable(&request));
+        let about_task = matches!(request, ClientRequest::GetTaskRequest(_));
         let letter = Letter::default();
         context.extensions.insert(letter.clone());
         let typed = Service::handle_request(&self.bridge, request, context).await?;
@@ -94,7 +95,9 @@ impl Service<RoleServer> for Wire {
             // Numbers and text that no JSON tree can hold, such as half a surrogate pair.
             ErrorData::internal_error("the server's result cannot be passed on: it is not well-formed JSON", None)
         })?;
-        Ok(ServerResult::CustomResult(CustomResult(for_era(result, stateless, cacheable))))
+        // What is said of a task is the extension's, which is the same in both eras.
+        let result = if about_task { result } else { for_era(result, stateless, cacheable) };
+        Ok(ServerResult::CustomResult(CustomResult(result)))
     }
 
     async fn handle_notification(
