@@ -145,11 +145,7 @@ impl ServerHandler for Bridge {
         }
     }
 
-    async fn update_task(
-        &self,
-        asked: UpdateTaskParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
+    async fn update_task(&self, asked: UpdateTaskParams, context: RequestContext<RoleServer>) -> Result<(), ErrorData> {
         let answers = Map::from_iter(asked.input_responses.clone()).into();
         let more = Map::from_iter([("inputResponses".to_owned(), answers)]);
         if let Some(outcome) = self.ask_of_task("tasks/update", &asked.task_id, more, &context).await {
@@ -160,11 +156,7 @@ impl ServerHandler for Bridge {
         Ok(())
     }
 
-    async fn cancel_task(
-        &self,
-        asked: CancelTaskParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
+    async fn cancel_task(&self, asked: CancelTaskParams, context: RequestContext<RoleServer>) -> Result<(), ErrorData> {
         if let Some(outcome) = self.ask_of_task("tasks/cancel", &asked.task_id, Map::new(), &context).await {
             return outcome.map(drop);
         }

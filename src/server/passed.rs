@@ -95,11 +95,15 @@ impl Bridge {
             return Ok(result);
         }
         let Ok(Value::Object(mut made)) = serde_json::from_str(result.get()) else { return Ok(result) };
-        let Some(own) = made.get("taskId").and_then(Value::as_str).filter(|_| made.get("resultType").is_some_and(|it| it == "task"))
+        let Some(own) = made
+            .get("taskId")
+            .and_then(Value::as_str)
+            .filter(|_| made.get("resultType").is_some_and(|it| it == "task"))
         else {
             return Ok(result);
         };
-        let task = Passed { caller: permit.caller.clone(), server, tool, id: own.to_owned(), ended: AtomicBool::default() };
+        let task =
+            Passed { caller: permit.caller.clone(), server, tool, id: own.to_owned(), ended: AtomicBool::default() };
         let ttl = made.get("ttlMs").and_then(Value::as_u64).map_or(LONGEST, Duration::from_millis);
         // 122 random bits from the system: no other client guesses one.
         let id = uuid::Uuid::new_v4().to_string();
@@ -132,7 +136,8 @@ impl Bridge {
         context: &RequestContext<RoleServer>,
     ) -> Option<Outcome> {
         let task = self.tasks.passed.find(id)?;
-        Some(self.ask_server_of_task(method, &task, id, more, context).await)
+        // On the heap: every request of a client is handled by one function, in which this would have a place of its own.
+        Some(Box::pin(self.ask_server_of_task(method, &task, id, more, context)).await)
     }
 
     async fn ask_server_of_task(

@@ -204,7 +204,8 @@ impl State {
 impl Entry {
     /// Without its payload, from which the status comes when it has ended.
     fn task(&self, id: &str) -> Task {
-        let updated_at = self.input.changed_at().filter(|_| self.end.is_none()).unwrap_or_else(|| self.updated_at.clone());
+        let updated_at =
+            self.input.changed_at().filter(|_| self.end.is_none()).unwrap_or_else(|| self.updated_at.clone());
         let mut task = Task::new(id, TaskStatus::Working, &self.created_at, updated_at);
         // A run that waited long for its place is kept longer than was thought.
         let kept = if self.end.is_none() { self.kept.max(self.created.elapsed() + KEPT_FOR) } else { self.kept };

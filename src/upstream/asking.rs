@@ -157,8 +157,12 @@ impl Connection {
     /// request made again with that. Where it makes a task of the request, that is waited for, unless the client does so itself.
     pub(super) async fn ask(&self, asking: Asking, deadline: Instant) -> Result<Box<RawValue>, UpstreamError> {
         if !self.is_stateless() {
-            return if asking.is_call() && self.must_be_a_task(asking.subject(), deadline).await {
-                self.call_as_task(asking, deadline).await
+            // What few calls need is kept apart, so that all others stay small.
+            return if asking.is_call()
+                && self.line.tap.takes_tasks()
+                && Box::pin(self.must_be_a_task(asking.subject(), deadline)).await
+            {
+                Box::pin(self.call_as_task(asking, deadline)).await
             } else {
                 self.ask_once(asking, None, deadline).await
             };
@@ -170,7 +174,7 @@ impl Connection {
         let asking = asking.saying_what_its_client_can();
         match self.ask_in_rounds(&asking, deadline).await {
             Err(error) if !asking.takes_tasks && tasks::is_wanted(&error) => {
-                self.call_taking_a_task(asking, deadline).await
+                Box::pin(self.call_taking_a_task(asking, deadline)).await
             }
             outcome => outcome,
         }
@@ -203,14 +207,14 @@ impl Connection {
         Err(self.unanswered(asking.method, format!("it asked for input {MAX_ROUNDS} times without an end")))
     }
 
-    pub(super) async fn ask_once(
+    pub(super) fn ask_once(
         &self,
         asking: Asking,
         log_level: Option<String>,
         deadline: Instant,
-    ) -> Result<Box<RawValue>, UpstreamError> {
+    ) -> impl Future<Output = Result<Box<RawValue>, UpstreamError>> {
         let call = (asking.method, asking.subject().to_owned());
-        self.send(asking, log_level, call, deadline).await
+        self.send(asking, log_level, call, deadline)
     }
 
     /// `call`: method and subject of what fails where this does.
@@ -218,11 +222,16 @@ impl Connection {
         &self,
         asking: Asking,
         log_level: Option<String>,
-        (method, subject): (&str, String),
+        (method, subject): (&'static str, String),
         deadline: Instant,
     ) -> Result<Box<RawValue>, UpstreamError> {
         let begun = Instant::now();
-        match self.line.request(asking.into_request(log_level), deadline).await {
+        let answered = if self.can_be_a_task(&asking) {
+            Box::pin(self.make(asking, log_level, deadline)).await
+        } else {
+            self.line.request(asking.into_request(log_level), deadline).await
+        };
+        match answered {
             Ok((result, _)) if !result.get().starts_with('{') => Err(self.bad_answer(method, result.get())),
             Ok((result, _)) => Ok(result),
             Err(Failure::DeadlinePassed) => Err(self.call_timeout(subject, begun.elapsed())),

@@ -8,15 +8,18 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use rmcp::model::ServerResult;
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::UpstreamError;
 use super::asking::Asking;
 use super::connection::Connection;
-use super::request::Line;
+use super::request::{Failure, Line};
 
 /// The extension's name among capabilities.
 pub(super) const EXTENSION: &str = "io.modelcontextprotocol/tasks";
@@ -30,6 +33,9 @@ const POLLS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_s
 const BEYOND: Duration = Duration::from_secs(60);
 /// The time in which a server hears that a task is given up.
 const GIVING_UP: Duration = Duration::from_secs(5);
+
+/// The time in which an answer that nobody waits for may name a task. Without tasks the server would hear at once that the call is given up.
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// What `tasks/get` says, and the beginning of a task.
 #[derive(Deserialize)]
@@ -91,6 +97,41 @@ impl Drop for Task {
     }
 }
 
+/// The answer to a request, as the connection gives it.
+type Answered = Result<(Box<RawValue>, ServerResult), Failure>;
+
+/// A call that may be answered by a task. Dropped meanwhile, its answer is waited for a moment: the task that it names is nobody's, and
+/// the server could not be told which one is given up before.
+struct Making {
+    /// Under way until its answer is there.
+    request: Option<BoxFuture<'static, Answered>>,
+    line: Line,
+    asking: Asking,
+}
+
+impl Making {
+    async fn answered(&mut self) -> Answered {
+        let Some(request) = &mut self.request else { return Err(Failure::Closed) };
+        let answered = request.await;
+        self.request = None;
+        answered
+    }
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        let (Some(request), Ok(runtime)) = (self.request.take(), tokio::runtime::Handle::try_current()) else { return };
+        let (line, asking) = (self.line.clone(), self.asking.clone());
+        runtime.spawn(async move {
+            if let Ok(Ok((made, _))) = timeout(A_MOMENT, request).await
+                && let Some(id) = created(&made)
+            {
+                drop(Task { id, line, asking, ended: false });
+            }
+        });
+    }
+}
+
 /// Whether a server of the newer era refused a call because the tool is only for callers that take tasks: nothing was done.
 pub(super) fn is_wanted(error: &UpstreamError) -> bool {
     let UpstreamError::Protocol { error_code: MISSING_CAPABILITY, data: Some(data), .. } = error else { return false };
@@ -98,28 +139,33 @@ pub(super) fn is_wanted(error: &UpstreamError) -> bool {
 }
 
 impl Connection {
-    /// Whether a tool of the older era is only for callers that make a task of the call.
+    /// Whether a tool of the older era, whose server takes tasks, is only for callers that make one of the call.
     pub(super) async fn must_be_a_task(&self, tool: &str, deadline: Instant) -> bool {
-        if !self.line.tap.takes_tasks() {
-            return false;
-        }
         let tools = self.tools(deadline.saturating_duration_since(Instant::now())).await;
         let required = |raw: &Value| raw.pointer("/execution/taskSupport").is_some_and(|it| it == "required");
         tools.is_ok_and(|list| list.tools.iter().any(|it| it.name == tool && required(&it.raw)))
     }
 
+    /// Whether a request can be answered by a task.
+    pub(super) fn can_be_a_task(&self, asking: &Asking) -> bool {
+        let takes = || self.line.peer.peer_info().is_some_and(|server| server.capabilities.supports_tasks());
+        asking.is_call() && (asking.params.contains_key("task") || asking.takes_tasks && takes())
+    }
+
+    /// Sends a call that can be answered by a task.
+    pub(super) async fn make(&self, asking: Asking, log_level: Option<String>, deadline: Instant) -> Answered {
+        let (line, sent) = (self.line.clone(), asking.clone().into_request(log_level));
+        let request = async move { line.request(sent, deadline).await }.boxed();
+        Making { request: Some(request), line: self.line.clone(), asking }.answered().await
+    }
+
     /// A call of the older era as a task, to its end: `tasks/result` waits there, and the server's questions come meanwhile.
-    pub(super) async fn call_as_task(
-        &self,
-        asking: Asking,
-        deadline: Instant,
-    ) -> Result<Box<RawValue>, UpstreamError> {
+    pub(super) async fn call_as_task(&self, asking: Asking, deadline: Instant) -> Result<Box<RawValue>, UpstreamError> {
         let mut first = asking.clone();
         let ttl = deadline.saturating_duration_since(Instant::now()) + BEYOND;
         first.params.insert("task".into(), json!({"ttl": u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)}));
         let made = self.ask_once(first, None, deadline).await?;
-        let id = serde_json::from_str::<Value>(made.get()).ok().and_then(|it| Some(it.pointer("/task/taskId")?.as_str()?.to_owned()));
-        let Some(id) = id else { return Ok(made) };
+        let Some(id) = created(&made) else { return Ok(made) };
         let mut task = Task { id, line: self.line.clone(), asking, ended: false };
         let outcome = self.about(&task, "tasks/result", Map::new(), deadline).await;
         task.ended = matches!(outcome, Ok(_) | Err(UpstreamError::Protocol { .. }));
@@ -191,16 +237,24 @@ impl Connection {
     }
 }
 
-/// The id of the task that a server of the newer era has made of a call, if it has.
-pub(super) fn created(result: &RawValue) -> Option<String> {
+/// The id of the task that a server has made of a call, if it has.
+fn created(result: &RawValue) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Made {
         result_type: Option<String>,
         task_id: Option<String>,
+        /// Of the older era.
+        task: Option<Older>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Older {
+        task_id: String,
     }
     let made: Made = serde_json::from_str(result.get()).ok()?;
-    made.task_id.filter(|_| made.result_type.as_deref() == Some("task"))
+    let newer = made.task_id.filter(|_| made.result_type.as_deref() == Some("task"));
+    newer.or(made.task.map(|task| task.task_id))
 }
 
 /// The result of a call whose task was ended by the server or at its side: the caller did not want that.
