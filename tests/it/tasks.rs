@@ -239,7 +239,8 @@ fn has_ended(task: &Value) -> bool {
 }
 
 every_engine!([embedded] a_task_asks_its_client_and_goes_on_with_the_answer, |engine| {
-    let mut client = Client::start_raw(asking(engine).command(&["serve"]));
+    let home = asking(engine);
+    let mut client = Client::start_raw(home.command(&["serve"]));
     client.initialize_with(able(true));
     let code = "names = []\nfor n in range(2):\n    said = await mcp_stub.ask()\n    names.append(said.reply.content.name)\nnames";
     let task = started(&mut client, code);
@@ -265,7 +266,8 @@ every_engine!([embedded] a_task_asks_its_client_and_goes_on_with_the_answer, |en
 });
 
 every_engine!([embedded] a_task_that_waits_for_an_answer_ends_by_its_deadline_or_by_cancel, |engine| {
-    let mut client = Client::start_raw(asking(engine).command(&["serve"]));
+    let home = asking(engine);
+    let mut client = Client::start_raw(home.command(&["serve"]));
     client.initialize_with(able(true));
     let cancelled = started(&mut client, "await mcp_stub.ask()");
     until(&mut client, &cancelled["taskId"], asks);
