@@ -55,7 +55,8 @@ pub struct Entry {
     pub own: String,
     /// The same as clients see it.
     pub shown: String,
-    /// The definition as the server sent it, unknown fields included, but for what is shown.
+    /// The definition as the server sent it, unknown fields included, but for what is shown, and for what a tool says of tasks of the
+    /// older era: who must make one of a call is the bridge, and no client need know.
     pub item: Value,
 }
 
@@ -75,6 +76,17 @@ pub struct List {
     entries: Vec<Entry>,
     by_shown: HashMap<String, usize>,
     missed: Vec<Missed>,
+}
+
+/// `execution.taskSupport` of 2025-11-25; what else `execution` says stays.
+fn forget_task_support(item: &mut Value) {
+    let Some(execution) = item.get_mut("execution").and_then(Value::as_object_mut) else { return };
+    if execution.shift_remove("taskSupport").is_some()
+        && execution.is_empty()
+        && let Some(item) = item.as_object_mut()
+    {
+        item.shift_remove("execution");
+    }
 }
 
 impl List {
@@ -98,6 +110,7 @@ impl List {
         };
         let entries = found.into_iter().zip(shown).map(|((server, own, mut item), shown)| {
             item[kind.field()] = shown.as_str().into();
+            forget_task_support(&mut item);
             Entry { server, own, shown, item }
         });
         let entries: Vec<Entry> = entries.collect();
@@ -135,5 +148,18 @@ mod tests {
         assert_eq!(entry.item, json!({"name": "git__log", "x-unknown": [1], "icons": [{}]}));
         assert_eq!((entry.server.as_str(), entry.own.as_str()), ("git", "log"));
         assert_eq!(list.entries().count(), 1);
+    }
+
+    #[test]
+    fn what_a_tool_says_of_tasks_is_not_shown() {
+        let tools = vec![
+            json!({"name": "a", "execution": {"taskSupport": "required"}, "x": 1}),
+            json!({"name": "b", "execution": {"taskSupport": "optional", "x": 1}}),
+            json!({"name": "c", "execution": 7}),
+        ];
+        let list = List::new(Kind::Tools, &Prefixes::default(), vec![("s".into(), tools)]);
+        let items: Vec<Value> = list.entries().map(|entry| entry.item.clone()).collect();
+        let wanted = json!([{"name": "s__a", "x": 1}, {"name": "s__b", "execution": {"x": 1}}, {"name": "s__c", "execution": 7}]);
+        assert_eq!(json!(items), wanted);
     }
 }

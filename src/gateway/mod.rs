@@ -147,8 +147,8 @@ impl Gateway {
     ) -> Result<Called, GatewayError> {
         let (subject, is_call) = (asking.subject().to_owned(), asking.is_call());
         let tool = subject.as_str();
-        // 1. Audit: one line for each use, whatever becomes of it, a dropped one included.
-        let audit = Audit::begin(granted, server, &asking, tool);
+        // 1. Audit: one line for each use, whatever becomes of it, a dropped one included. What is asked of a task belongs to its call.
+        let audit = (!asking.is_of_a_task()).then(|| Audit::begin(granted, server, &asking, tool));
         let outcome = async {
             let gate = self.gate(server)?;
             health::used(gate, &self.0.upstreams);
@@ -173,7 +173,9 @@ impl Gateway {
             Ok(Called { is_error: is_call && is_error(&result), result })
         }
         .await;
-        audit.end(&outcome).wait().await;
+        if let Some(audit) = audit {
+            audit.end(&outcome).wait().await;
+        }
         outcome
     }
 

@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::Bridge;
 use super::converse::{Ears, Outcome, Spoken, Work, converse, is_stateless};
 use super::error::{ServerError, shown};
-use super::line::line;
+use super::input::Input;
+use super::line::line_beyond;
 use super::parked::{Entry, TakenUp};
-use super::pass::raw;
+use super::pass::{raw, takes_tasks};
 use super::progress::{self, Listener};
 use super::round::Round;
 use super::session::asked_level;
@@ -88,17 +89,18 @@ impl Bridge {
             Ok(request) => request,
             Err(error) => return self.not_begun(&caller, tool::NAME, &arguments, &error).await,
         };
-        let takes_tasks = context.client_capabilities().is_some_and(|client| client.supports_tasks());
+        let takes_tasks = takes_tasks(context);
         if takes_tasks || context.meta.get_progress_token().is_some() {
             let room = if takes_tasks { tasks::ROOM } else { progress::MOST };
             request.live = Some(Arc::new(Live::new(room)));
         }
-        let (client, said) = line(self, context);
+        let input = Arc::new(Input::default());
+        let (client, said) = line_beyond(self, context, Arc::clone(&input));
         request.client = Some(client);
         let (live, cancel) = (request.live.clone(), CancellationToken::new());
         let (bridge, cancelled) = (self.clone(), cancel.clone());
         let outcome = async move {
-            let response = bridge.outcome(caller, request, takes_tasks, &cancelled).await;
+            let response = bridge.outcome(caller, request, takes_tasks.then_some(input), &cancelled).await;
             raw(&ServerResult::from(response))
         };
         let work = Work { outcome: outcome.boxed(), said, cancel, is_direct: false };
@@ -157,15 +159,15 @@ impl Bridge {
         }
     }
 
-    /// Runs the program until it ends, or is old enough to be a task.
+    /// Runs the program until it ends, or is old enough to be a task, which asks by `input`; without that it never is one.
     async fn outcome(
         &self,
         caller: Caller,
         request: RunRequest,
-        takes_tasks: bool,
+        input: Option<Arc<Input>>,
         cancelled: &CancellationToken,
     ) -> CallToolResponse {
-        let (live, timeout) = (request.live.clone().filter(|_| takes_tasks), request.timeout);
+        let (task, timeout) = (request.live.clone().zip(input), request.timeout);
         let cancel = self.closing.child_token();
         let (runs, token) = (Arc::clone(&self.runs), cancel.clone());
         let mut run: BoxFuture<'static, Report> = Box::pin(async move { runs.run(caller, request, token).await });
@@ -176,10 +178,10 @@ impl Bridge {
                 cancel.cancel();
                 result(&run.await, self.mode).into()
             }
-            Some(live) = ready_after(self.task_after, live) => {
+            Some((live, input)) = ready_after(self.task_after, task) => {
                 let mode = self.mode;
                 let end = async move { ended(&run.await, mode) };
-                let run = tasks::Run { end, live, cancel, timeout };
+                let run = tasks::Run { end, live, input, cancel, timeout };
                 CreateTaskResult::new(self.tasks.adopt(run, self.closing.clone())).into()
             }
         }

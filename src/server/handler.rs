@@ -9,23 +9,24 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, CompleteRequestMethod,
-    CompleteRequestParams, CompleteResult, ConstString, CustomRequest, CustomResult, GetPromptRequestMethod,
-    GetPromptRequestParams, GetPromptResponse, GetPromptResult, GetTaskParams, GetTaskResult, ListPromptsRequestMethod,
-    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
-    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource,
+    CompleteRequestParams, CompleteResult, ConstString, CustomRequest, CustomResult, DetailedTask,
+    GetPromptRequestMethod, GetPromptRequestParams, GetPromptResponse, GetPromptResult, GetTaskParams, GetTaskResult,
+    ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    MetaObject, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource,
     ResourceContents, ServerConfig, SetLevelRequestMethod, SubscribeRequestMethod, SubscribeRequestParams,
-    SubscriptionFilter, UnsubscribeRequestMethod, UnsubscribeRequestParams, UpdateTaskParams,
+    SubscriptionFilter, Task, TaskPayload, UnsubscribeRequestMethod, UnsubscribeRequestParams, UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use super::converse::is_stateless;
+use super::converse::{Outcome, is_stateless};
 use super::error::{ServerError, about_chain};
 use super::letter::leave;
 use super::logs::Level;
 use super::parked::Parked;
+use super::pass::raw;
 use super::round::Round;
 use super::session::Session;
 use super::tasks::Tasks;
@@ -137,25 +138,36 @@ impl ServerHandler for Bridge {
     async fn get_task(
         &self,
         asked: GetTaskParams,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
-        self.tasks.get(&asked.task_id).map(GetTaskResult::new).map_err(|error| error.about_parameter())
+        let placeholder = || GetTaskResult::new(DetailedTask::new(Task::default(), TaskPayload::Working));
+        if let Some(outcome) = self.ask_of_task("tasks/get", &asked.task_id, Map::new(), &context).await {
+            return Ok(leave(&context, outcome?, placeholder()));
+        }
+        let task = self.tasks.get(&asked.task_id).map(GetTaskResult::new).map_err(|error| error.about_parameter())?;
+        match self.tasks.input(&asked.task_id).ok().and_then(|input| input.requests()) {
+            Some(requests) if !task.task.status().is_terminal() => {
+                Ok(leave(&context, asking_for(&task, requests)?, placeholder()))
+            }
+            _ => Ok(task),
+        }
     }
 
-    /// Our tasks never ask for input: answers to what was not asked are ignored, as the extension wants.
-    async fn update_task(
-        &self,
-        asked: UpdateTaskParams,
-        _context: RequestContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
-        self.tasks.get(&asked.task_id).map(drop).map_err(|error| error.about_parameter())
+    async fn update_task(&self, asked: UpdateTaskParams, context: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        let answers = Map::from_iter(asked.input_responses.clone()).into();
+        let more = Map::from_iter([("inputResponses".to_owned(), answers)]);
+        if let Some(outcome) = self.ask_of_task("tasks/update", &asked.task_id, more, &context).await {
+            return outcome.map(drop);
+        }
+        let input = self.tasks.input(&asked.task_id).map_err(|error| error.about_parameter())?;
+        input.answer(&asked.input_responses);
+        Ok(())
     }
 
-    async fn cancel_task(
-        &self,
-        asked: CancelTaskParams,
-        _context: RequestContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
+    async fn cancel_task(&self, asked: CancelTaskParams, context: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        if let Some(outcome) = self.ask_of_task("tasks/cancel", &asked.task_id, Map::new(), &context).await {
+            return outcome.map(drop);
+        }
         self.tasks.cancel(&asked.task_id).map_err(|error| error.about_parameter())
     }
 
@@ -349,6 +361,14 @@ impl Bridge {
     fn declares<M: ConstString>(&self) -> Result<(), ErrorData> {
         if self.direct.expose().has_direct() { Ok(()) } else { Err(ErrorData::method_not_found::<M>()) }
     }
+}
+
+/// A task of ours that waits for its client: its questions as they are, past rmcp's types.
+fn asking_for(task: &GetTaskResult, requests: Map<String, Value>) -> Outcome {
+    let mut wire = serde_json::to_value(task).unwrap_or_default();
+    wire["status"] = "input_required".into();
+    wire["inputRequests"] = requests.into();
+    raw(&wire)
 }
 
 fn cursor(page: &Option<PaginatedRequestParams>) -> Option<&str> {

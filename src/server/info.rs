@@ -20,8 +20,7 @@ pub(super) fn config(expose: Expose, shared: &Shared, view: &View) -> ServerConf
 
 #[expect(deprecated, reason = "logging is deprecated since 2026-07-28, and what older clients have")]
 fn capabilities(expose: Expose) -> ServerCapabilities {
-    let capabilities = ServerCapabilities::builder().enable_tools().enable_resources();
-    let mut capabilities = if expose.has_code() { capabilities.enable_tasks().build() } else { capabilities.build() };
+    let mut capabilities = ServerCapabilities::builder().enable_tools().enable_resources().enable_tasks().build();
     if expose.has_direct() {
         let all = ServerCapabilities::builder()
             .enable_tools()

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Bridge;
 use super::converse::is_stateless;
+use super::input::Input;
 use super::session::Session;
 use crate::execution::Caller;
 use crate::upstream::{Client, ClientError, ClientHandle, Party};
@@ -54,14 +55,25 @@ struct Line {
     caller: Option<Caller>,
     session: Arc<Session>,
     said: mpsc::Sender<Said>,
+    /// Where questions go once the request was answered by a task.
+    input: Arc<Input>,
 }
 
 /// Both ends of a new line for one request.
 pub(super) fn line(bridge: &Bridge, context: &RequestContext<RoleServer>) -> (ClientHandle, mpsc::Receiver<Said>) {
+    line_beyond(bridge, context, Arc::default())
+}
+
+/// The same for a run that may become a task, whose questions are then put to `input`.
+pub(super) fn line_beyond(
+    bridge: &Bridge,
+    context: &RequestContext<RoleServer>,
+    input: Arc<Input>,
+) -> (ClientHandle, mpsc::Receiver<Said>) {
     let (said, heard) = mpsc::channel(WAITING);
     let capabilities = serde_json::to_value(context.client_capabilities()).unwrap_or_default();
     let caller = is_stateless(context).then(|| bridge.caller.clone());
-    let line = Line { capabilities, caller, session: Arc::clone(&bridge.session), said };
+    let line = Line { capabilities, caller, session: Arc::clone(&bridge.session), said, input };
     (ClientHandle(Arc::new(line)), heard)
 }
 
@@ -81,12 +93,15 @@ impl Client for Line {
                 return Err(if self.caller.is_some() { missing(&method) } else { ClientError::Unable { method } });
             }
             let (reply, answer) = oneshot::channel();
-            let asked = method.clone();
-            let question = Said::Question(Question { method, params, reply });
-            // Nobody hears any more: its request was answered, as that of a run that became a task is.
-            let answered = || ClientError::Unable { method: format!("{asked} any more: its request was answered") };
-            self.said.send(question).await.map_err(|_| answered())?;
-            answer.await.unwrap_or(Err(ClientError::Gone))
+            let question = Said::Question(Question { method: method.clone(), params: params.clone(), reply });
+            let was_heard = self.said.send(question).await.is_ok();
+            match answer.await {
+                Ok(answer) => answer,
+                // Nobody hears any more, as the request was answered; or nobody did while it was.
+                Err(_) if self.input.is_open() => self.input.ask(method, params).await,
+                Err(_) if was_heard => Err(ClientError::Gone),
+                Err(_) => Err(ClientError::Unable { method: format!("{method} any more: its request was answered") }),
+            }
         })
     }
 

@@ -91,7 +91,8 @@ mod tests {
         let (tasks, live) = (Arc::new(Tasks::default()), Arc::new(Live::new(ROOM)));
         live.wrote(Stream::Stdout, &vec![b'x'; ROOM + SIZE + 1]);
         let (end, cancel) = (std::future::pending(), CancellationToken::new());
-        let id = tasks.adopt(Run { end, live, cancel, timeout: Duration::ZERO }, CancellationToken::new()).task_id;
+        let run = Run { end, live, input: Arc::default(), cancel, timeout: Duration::ZERO };
+        let id = tasks.adopt(run, CancellationToken::new()).task_id;
         let page = |number: u64| read(&tasks, &uri(&id, number));
         assert_eq!(page(0).unwrap_err(), ServerError::PageGone { id: id.clone(), first: 1 });
         for (number, bytes) in [(1, SIZE - 1), (2, SIZE), (16, SIZE), (17, 1), (18, 0)] {

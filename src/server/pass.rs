@@ -240,7 +240,9 @@ impl Bridge {
         let chain = self.chain_of(context).map_err(|error| about_chain(&error))?;
         let (client, said) = line(self, context);
         let cancel = CancellationToken::new();
-        let asking = asking.with_meta(context.meta.0.0.clone()).on_behalf_of(Some(client.clone()));
+        let mut asking = asking.with_meta(context.meta.0.0.clone()).on_behalf_of(Some(client.clone()));
+        let bridge = (asking.is_call() && takes_tasks(context)).then(|| self.clone());
+        asking.takes_tasks = bridge.is_some();
         let deadline = Instant::now() + self.patience(&permit.shared, &server);
         let given_up = cancel.clone();
         let outcome = async move {
@@ -255,9 +257,13 @@ impl Bridge {
                 }
             }
             let granted = permit.granted(&ruled);
+            let tool = asking.subject().to_owned();
             let asked = permit.shared.gateway().ask(&granted, &server, asking, deadline);
             match given_up.run_until_cancelled(asked).await {
-                Some(Ok(called)) => Ok(called.result),
+                Some(Ok(called)) => match bridge {
+                    Some(bridge) => bridge.pass_task_on(&permit, (server, tool), called.result),
+                    None => Ok(called.result),
+                },
                 Some(Err(error)) => match (&error, is_call) {
                     (GatewayError::Upstream(UpstreamError::Protocol { .. }), _) | (_, false) => Err(failed(&error)),
                     // What the model can act on belongs where it looks.
@@ -269,6 +275,11 @@ impl Bridge {
         let outcome = through(chain, outcome).boxed();
         self.go_on(about, Work { outcome, said, cancel, is_direct: true }, None, context).await
     }
+}
+
+/// Whether the client of a request takes a task for an answer.
+pub(super) fn takes_tasks(context: &RequestContext<RoleServer>) -> bool {
+    context.client_capabilities().is_some_and(|client| client.supports_tasks())
 }
 
 /// A failed use as a JSON-RPC error: a server's own letter by letter, anything else with its code and hint.

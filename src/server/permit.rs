@@ -17,6 +17,7 @@ use crate::upstream::ClientHandle;
 pub(super) struct Permit {
     pub shared: Arc<Shared>,
     pub view: Arc<View>,
+    pub caller: Caller,
     account: Account,
 }
 
@@ -32,7 +33,7 @@ impl Bridge {
         let shared = self.runs.shared();
         let view = shared.view(caller.who());
         let account = shared.account(caller.who());
-        Permit { shared, view, account }
+        Permit { shared, view, caller: caller.clone(), account }
     }
 }
 

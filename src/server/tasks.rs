@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::error::{Forgotten, ServerError, shown};
+use super::input::Input;
+use super::passed::PassedOn;
 use crate::execution::Live;
 use crate::output::human_bytes;
 
@@ -37,7 +39,9 @@ pub(super) const ROOM: usize = 256 << 10;
 #[derive(Default)]
 pub struct Tasks {
     state: Mutex<State>,
-    running: TaskTracker,
+    /// Those of servers.
+    pub(super) passed: PassedOn,
+    pub(super) running: TaskTracker,
 }
 
 #[derive(Default)]
@@ -57,6 +61,7 @@ struct Entry {
     /// How long after its creation it will still be there, unless it is crowded out.
     kept: Duration,
     live: Arc<Live>,
+    input: Arc<Input>,
     cancel: CancellationToken,
     end: Option<(Ended, usize)>,
 }
@@ -72,6 +77,8 @@ pub(super) enum Ended {
 pub(super) struct Run<F> {
     pub end: F,
     pub live: Arc<Live>,
+    /// What it asks as a task.
+    pub input: Arc<Input>,
     /// Ends the run.
     pub cancel: CancellationToken,
     /// The run's own deadline.
@@ -94,10 +101,12 @@ impl Tasks {
             updated_at: now,
             kept: BEFORE_START + run.timeout + KEPT_FOR,
             live: run.live,
+            input: run.input,
             cancel: run.cancel,
             end: None,
         };
         let task = entry.task(&id);
+        entry.input.open();
         self.state().tasks.insert(id.clone(), entry);
         let tasks = Arc::clone(self);
         self.running.spawn(async move {
@@ -118,6 +127,14 @@ impl Tasks {
         let state = self.state();
         let entry = state.find(id)?;
         Ok(DetailedTask::new(entry.task(id), entry.payload()))
+    }
+
+    /// What the task wants to know of its client.
+    ///
+    /// # Errors
+    /// As [`Tasks::get`].
+    pub(super) fn input(&self, id: &str) -> Result<Arc<Input>, ServerError> {
+        Ok(Arc::clone(&self.state().find(id)?.input))
     }
 
     /// Ends the task's run; one that has ended stays as it is.
@@ -187,7 +204,9 @@ impl State {
 impl Entry {
     /// Without its payload, from which the status comes when it has ended.
     fn task(&self, id: &str) -> Task {
-        let mut task = Task::new(id, TaskStatus::Working, &self.created_at, &self.updated_at);
+        let updated_at =
+            self.input.changed_at().filter(|_| self.end.is_none()).unwrap_or_else(|| self.updated_at.clone());
+        let mut task = Task::new(id, TaskStatus::Working, &self.created_at, updated_at);
         // A run that waited long for its place is kept longer than was thought.
         let kept = if self.end.is_none() { self.kept.max(self.created.elapsed() + KEPT_FOR) } else { self.kept };
         task.ttl_ms = Some(millis(kept));
@@ -238,6 +257,7 @@ mod tests {
         let run = Run {
             end,
             live: Arc::new(Live::new(ROOM)),
+            input: Arc::default(),
             cancel: closing.child_token(),
             timeout: Duration::from_secs(5),
         };
@@ -334,7 +354,7 @@ mod tests {
                     Ended::Cancelled
                 }
             };
-            let run = Run { end, live: Arc::new(Live::new(1)), cancel, timeout: Duration::ZERO };
+            let run = Run { end, live: Arc::new(Live::new(1)), input: Arc::default(), cancel, timeout: Duration::ZERO };
             runs.push(tasks.adopt(run, closing.clone()).task_id);
         }
         assert_ne!(runs[0], runs[1]);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rmcp::model::{ClientNotification, ClientRequest, ErrorData, ServerConfig, ServerResult};
 use rmcp::service::{NotificationContext, RequestContext, Service};
 use rmcp::{RoleServer, ServerHandler};
+use serde_json::value::RawValue;
 
 use super::Bridge;
 use super::converse::is_stateless;
@@ -54,11 +55,16 @@ impl Service<RoleServer> for Wire {
     ) -> Result<ServerResult, ErrorData> {
         self.meet(&request, &context);
         let (stateless, cacheable) = (is_stateless(&context), is_cacheable(&request));
+        let about_task = matches!(request, ClientRequest::GetTaskRequest(_));
         let letter = Letter::default();
         context.extensions.insert(letter.clone());
         // Apart, for rmcp moves a request's work several times, and that of the largest method is the size of all.
         let typed = Box::pin(Service::handle_request(&self.bridge, request, context)).await?;
-        Ok(letter.take().map_or(typed, |raw| sealed(for_era(raw, stateless, cacheable))))
+        // What is said of a task is the extension's, which is the same in both eras.
+        let dressed = |raw: Box<RawValue>| {
+            if about_task { Box::<str>::from(raw).into() } else { for_era(raw, stateless, cacheable) }
+        };
+        Ok(letter.take().map_or(typed, |raw| sealed(dressed(raw))))
     }
 
     async fn handle_notification(

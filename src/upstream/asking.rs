@@ -15,6 +15,7 @@ use super::client::{ClientError, ClientHandle};
 use super::connection::Connection;
 use super::flights::OnBehalf;
 use super::request::Failure;
+use super::tasks;
 
 /// Questions that a server may put one after another before it answers. The other implementations allow ten.
 const MAX_ROUNDS: usize = 10;
@@ -39,11 +40,13 @@ pub struct Asking {
     /// `inputResponses` and `requestState` of a client that goes through the rounds of a server's questions itself; such a client gets
     /// the questions as the result.
     pub round: Option<Map<String, Value>>,
+    /// Whether the result may be a task (SEP-2663), which the client asks for itself. For all others a task is waited for.
+    pub takes_tasks: bool,
 }
 
 impl Asking {
     pub fn new(method: &'static str, params: Map<String, Value>) -> Self {
-        Self { method, params, meta: Map::new(), client: None, round: None }
+        Self { method, params, meta: Map::new(), client: None, round: None, takes_tasks: false }
     }
 
     /// A `tools/call`.
@@ -62,6 +65,12 @@ impl Asking {
     /// A round that the client goes through itself, where the server is of the newer era.
     pub fn in_round(mut self, round: Map<String, Value>) -> Self {
         self.round = Some(round);
+        self
+    }
+
+    /// For a client that takes a task for a result.
+    pub fn taking_tasks(mut self) -> Self {
+        self.takes_tasks = true;
         self
     }
 
@@ -88,8 +97,23 @@ impl Asking {
         self.method == "tools/call"
     }
 
-    fn into_request(self, log_level: Option<String>) -> ClientRequest {
-        let Self { method, mut params, mut meta, client, round: _ } = self;
+    /// Whether it is about a task that a call has become (SEP-2663).
+    pub fn is_of_a_task(&self) -> bool {
+        self.method.starts_with("tasks/")
+    }
+
+    /// As requests of the newer era say it, each for itself.
+    pub(super) fn saying_what_its_client_can(mut self) -> Self {
+        let mut able = self.client.as_ref().map(|client| passed_on(&client.0.capabilities())).unwrap_or_default();
+        if self.takes_tasks {
+            able.insert("extensions".into(), json!({tasks::EXTENSION: {}}));
+        }
+        self.meta.insert(CAPABILITIES.into(), able.into());
+        self
+    }
+
+    pub(super) fn into_request(self, log_level: Option<String>) -> ClientRequest {
+        let Self { method, mut params, mut meta, client, .. } = self;
         if let Some(level) = log_level {
             meta.entry(LOG_LEVEL).or_insert(level.into());
         }
@@ -102,10 +126,10 @@ impl Asking {
             let params = CallToolRequestParams::new(name).with_arguments(arguments);
             ClientRequest::CallToolRequest(CallToolRequest::new(params))
         } else {
-            // Typed where rmcp knows it, because it makes headers of some; as it is otherwise.
+            // Typed where rmcp knows it, because it makes headers of some; as it is otherwise. A task of the older era it does not know.
             let wire = json!({"method": method, "params": params});
-            serde_json::from_value(wire)
-                .unwrap_or_else(|_| ClientRequest::CustomRequest(CustomRequest::new(method, Some(params.into()))))
+            let typed = if params.contains_key("task") { None } else { serde_json::from_value(wire).ok() };
+            typed.unwrap_or_else(|| ClientRequest::CustomRequest(CustomRequest::new(method, Some(params.into()))))
         };
         let extensions = request.extensions_mut();
         if !meta.is_empty() {
@@ -130,29 +154,49 @@ struct InputRequired {
 
 impl Connection {
     /// One request; its `result` as the server wrote it. Where the server wants input first, the client is asked for it, and the
-    /// request made again with that.
-    pub(super) async fn ask(&self, mut asking: Asking, deadline: Instant) -> Result<Box<RawValue>, UpstreamError> {
+    /// request made again with that. Where it makes a task of the request, that is waited for, unless the client does so itself.
+    pub(super) async fn ask(&self, asking: Asking, deadline: Instant) -> Result<Box<RawValue>, UpstreamError> {
         if !self.is_stateless() {
-            return self.ask_once(asking, None, deadline).await;
+            // What few calls need is kept apart, so that all others stay small.
+            return if asking.is_call()
+                && self.line.tap.takes_tasks()
+                && Box::pin(self.must_be_a_task(asking.subject(), deadline)).await
+            {
+                Box::pin(self.call_as_task(asking, deadline)).await
+            } else {
+                self.ask_once(asking, None, deadline).await
+            };
         }
         if matches!(asking.method, "resources/subscribe" | "resources/unsubscribe") {
             self.watch(&asking);
             return Ok(RawValue::NULL.to_owned());
         }
-        // Each request says what its own client can.
-        let able = asking.client.as_ref().map(|client| passed_on(&client.0.capabilities())).unwrap_or_default();
-        asking.meta.insert(CAPABILITIES.into(), able.into());
-        let level = self.audience().log_level();
-        if let Some(round) = asking.round.take() {
-            asking.params.extend(round);
-            return self.ask_once(asking, level, deadline).await;
+        let asking = asking.saying_what_its_client_can();
+        match self.ask_in_rounds(&asking, deadline).await {
+            Err(error) if !asking.takes_tasks && tasks::is_wanted(&error) => {
+                Box::pin(self.call_taking_a_task(asking, deadline)).await
+            }
+            outcome => outcome,
         }
+    }
+
+    /// A request of the newer era, with its questions. The client goes through them itself where it said so.
+    pub(super) async fn ask_in_rounds(
+        &self,
+        asking: &Asking,
+        deadline: Instant,
+    ) -> Result<Box<RawValue>, UpstreamError> {
+        let level = self.audience().log_level();
         let mut next = asking.clone();
+        if let Some(round) = next.round.take() {
+            next.params.extend(round);
+            return self.ask_once(next, level, deadline).await;
+        }
         for _ in 0..MAX_ROUNDS {
             let result = self.ask_once(next, level.clone(), deadline).await?;
             let Some(required) = input_required(&result) else { return Ok(result) };
             next = asking.clone();
-            let answers = self.answers(&asking, required.input_requests, deadline).await?;
+            let answers = self.answers(asking, required.input_requests, deadline).await?;
             if !answers.is_empty() {
                 next.params.insert("inputResponses".into(), answers.into());
             }
@@ -163,15 +207,31 @@ impl Connection {
         Err(self.unanswered(asking.method, format!("it asked for input {MAX_ROUNDS} times without an end")))
     }
 
-    async fn ask_once(
+    pub(super) fn ask_once(
         &self,
         asking: Asking,
         log_level: Option<String>,
         deadline: Instant,
+    ) -> impl Future<Output = Result<Box<RawValue>, UpstreamError>> {
+        let call = (asking.method, asking.subject().to_owned());
+        self.send(asking, log_level, call, deadline)
+    }
+
+    /// `call`: method and subject of what fails where this does.
+    pub(super) async fn send(
+        &self,
+        asking: Asking,
+        log_level: Option<String>,
+        (method, subject): (&'static str, String),
+        deadline: Instant,
     ) -> Result<Box<RawValue>, UpstreamError> {
         let begun = Instant::now();
-        let (method, subject) = (asking.method, asking.subject().to_owned());
-        match self.line.request(asking.into_request(log_level), deadline).await {
+        let answered = if self.can_be_a_task(&asking) {
+            Box::pin(self.make(asking, log_level, deadline)).await
+        } else {
+            self.line.request(asking.into_request(log_level), deadline).await
+        };
+        match answered {
             Ok((result, _)) if !result.get().starts_with('{') => Err(self.bad_answer(method, result.get())),
             Ok((result, _)) => Ok(result),
             Err(Failure::DeadlinePassed) => Err(self.call_timeout(subject, begun.elapsed())),
@@ -180,7 +240,7 @@ impl Connection {
     }
 
     /// The client's answers to all questions of one round.
-    async fn answers(
+    pub(super) async fn answers(
         &self,
         asking: &Asking,
         questions: Map<String, Value>,

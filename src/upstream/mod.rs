@@ -37,6 +37,7 @@ mod server;
 mod sse;
 mod stdio;
 mod tap;
+mod tasks;
 mod through;
 mod tools;
 mod trouble;

@@ -79,6 +79,8 @@ pub(super) struct Tap {
     list_changes: [AtomicU64; 3],
     /// Of the last greeting that was answered.
     era: Mutex<Era>,
+    /// A call can be made a task of the older era.
+    takes_tasks: AtomicBool,
     /// For whom requests are made.
     pub(super) flights: Flights,
     audience: Audience,
@@ -92,6 +94,7 @@ impl Tap {
             server: server.to_owned(),
             secrets,
             era: Mutex::default(),
+            takes_tasks: AtomicBool::default(),
             typed: Mutex::default(),
             ours: Ours::default(),
             theirs: Theirs::default(),
@@ -116,6 +119,11 @@ impl Tap {
     /// How the conversation began; [`Era::Any`] before it did.
     pub(super) fn era(&self) -> Era {
         *self.era.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the server of the older era said that its tools can be called as tasks.
+    pub(super) fn takes_tasks(&self) -> bool {
+        self.takes_tasks.load(Ordering::Acquire)
     }
 
     /// Looks at a message on its way out.
@@ -287,10 +295,14 @@ impl Tap {
                 let error = ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "not an answer to `server/discover`", None);
                 return Some(JsonRpcMessage::error(error, Some(id)));
             }
-            Some((greeting, Ok(result))) => {
+            Some((greeting, Ok(understood))) => {
                 let era = if greeting == Greeting::Discover { Era::Discover } else { Era::Initialize };
                 *self.era.lock().unwrap_or_else(PoisonError::into_inner) = era;
-                return Some(JsonRpcMessage::response(result, id));
+                // rmcp forgets what of the older era is no part of the newer one.
+                let all: Value = serde_json::from_str(result.get()).unwrap_or_default();
+                let takes_tasks = all.pointer("/capabilities/tasks/requests/tools/call").is_some_and(Value::is_object);
+                self.takes_tasks.store(takes_tasks, Ordering::Release);
+                return Some(JsonRpcMessage::response(understood, id));
             }
             _ => {}
         }

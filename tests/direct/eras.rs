@@ -13,7 +13,7 @@ pub enum Era {
 impl Era {
     pub const BOTH: [Self; 2] = [Self::Older, Self::Newer];
 
-    fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::Older => "older",
             Self::Newer => "newer",

@@ -1,8 +1,17 @@
-//! Servers' own tools, prompts and resources through the bridge: nothing lost, in every pairing of eras, over stdio.
+//! Servers' own tools, prompts and resources through the bridge: nothing lost, in every pairing of eras.
 
 #[allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
 #[path = "../it/support/mod.rs"]
 mod support;
+
+#[allow(dead_code, reason = "each test binary uses its own part")]
+#[path = "../http/raw.rs"]
+mod raw;
+
+/// Where `raw` looks for it.
+mod bridge {
+    pub use crate::support::PATIENCE;
+}
 
 mod ask;
 mod eras;
@@ -15,3 +24,5 @@ mod names;
 mod news;
 mod pass;
 mod real;
+mod tasks;
+mod ways;

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::eras::{Era, Talker};
 use crate::pass::list;
 use crate::support::{Home, finish, repo, server_json, test_servers_folder};
 
@@ -30,6 +31,27 @@ fn the_reference_servers_pass_through() {
     let uri = resources["resources"][0]["uri"].clone();
     let read = client.request("resources/read", json!({"uri": uri}));
     assert_eq!(read["contents"][0]["uri"], uri);
+}
+
+/// Of the older era, and a tool of which its maker says that it must be called as a task; it asks meanwhile.
+#[test]
+fn a_real_servers_task_is_waited_for() {
+    let Some(home) = with_real("tools", &["everything"]) else { return };
+    for era in Era::BOTH {
+        let mut talker = Talker::able(era, &home, json!({"elicitation": {"form": {}}}));
+        let mut asked = 0;
+        let arguments = json!({"topic": "python", "ambiguous": true});
+        let call = json!({"name": "everything__simulate-research-query", "arguments": arguments});
+        let response = talker.call_answering(call, |method, params| {
+            asked += 1;
+            assert_eq!(method, "elicitation/create");
+            assert!(params["message"].as_str().is_some_and(|text| text.contains("python")), "{params}");
+            json!({"action": "accept", "content": {"interpretation": "comedy"}})
+        });
+        let report = response["result"]["content"][0]["text"].as_str().unwrap_or_default();
+        assert!(report.starts_with("# Research Report: python (comedy)"), "{era:?} {response:#}");
+        assert_eq!(asked, 1);
+    }
 }
 
 /// What the inspector says, which must be content with all of it.

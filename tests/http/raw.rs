@@ -113,10 +113,15 @@ impl Request {
     /// Sends it and reads the head of the answer.
     #[track_caller]
     pub fn open(&self, port: u16) -> Open {
+        Open::read(self.begin(port))
+    }
+
+    /// Sends it.
+    pub fn begin(&self, port: u16) -> TcpStream {
         let mut stream = connect(port);
         // A refusal may come before everything was sent.
         let _ = stream.write_all(&self.bytes());
-        Open::read(stream)
+        stream
     }
 }
 

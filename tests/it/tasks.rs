@@ -212,3 +212,95 @@ fn tasks_that_are_not_there_are_said_not_to_be() {
     let id = plain.send("tasks/get", json!({"taskId": "x"}));
     assert_eq!(plain.response(id)["error"]["code"], -32021, "a client that did not say that it takes tasks");
 }
+
+/// The stub's tool `ask` asks its client for a name.
+fn asking(engine: &Engine) -> Home {
+    let schema = json!({"type": "object", "properties": {"name": {"type": "string"}}});
+    let params = json!({"message": "Your name?", "requestedSchema": schema, "x-unknown": 1});
+    let request = json!({"method": "elicitation/create", "params": params});
+    let script = json!({"tools": ["ask", "push"], "calls": {"ask": {"request": request}}});
+    Home::on(engine).stub("stub", &script).env("MCP_BRIDGE_TASK_AFTER", "1ms").env("MCP_BRIDGE_POOL", "0")
+}
+
+fn able(elicitation: bool) -> Value {
+    let mut able = extension();
+    if elicitation {
+        able["elicitation"] = json!({"form": {}});
+    }
+    able
+}
+
+fn asks(task: &Value) -> bool {
+    task["status"] == "input_required"
+}
+
+fn has_ended(task: &Value) -> bool {
+    task["status"] != "working" && !asks(task)
+}
+
+every_engine!([embedded] a_task_asks_its_client_and_goes_on_with_the_answer, |engine| {
+    let home = asking(engine);
+    let mut client = Client::start_raw(home.command(&["serve"]));
+    client.initialize_with(able(true));
+    let code = "names = []\nfor n in range(2):\n    said = await mcp_stub.ask()\n    names.append(said.reply.content.name)\nnames";
+    let task = started(&mut client, code);
+    let id = &task["taskId"];
+    let asked = until(&mut client, id, asks);
+    let requests = &asked["inputRequests"];
+    assert_eq!(requests.as_object().map(|it| it.len()), Some(1), "{asked}");
+    let question = &requests["question-1"];
+    assert_eq!((&question["method"], &question["params"]["x-unknown"]), (&json!("elicitation/create"), &json!(1)), "{asked}");
+    assert_eq!((&asked["resultType"], asked["ttlMs"].is_u64()), (&json!("complete"), true), "{asked}");
+    let answer = |key: &str, name: &str| json!({"taskId": id, "inputResponses": {key: {"action": "accept", "content": {"name": name}}}});
+    // What is not asked is not heard.
+    client.request("tasks/update", answer("question-7", "Eve"));
+    assert_eq!(get(&mut client, id)["inputRequests"], *requests);
+    client.request("tasks/update", answer("question-1", "Ada"));
+    let again = until(&mut client, id, |task| task["inputRequests"].get("question-2").is_some());
+    assert!(again["inputRequests"].get("question-1").is_none(), "{again}");
+    client.request("tasks/update", answer("question-1", "Eve"));
+    client.request("tasks/update", answer("question-2", "Bob"));
+    let done = until(&mut client, id, has_ended);
+    assert_eq!(done["result"]["structuredContent"]["result"], json!(["Ada", "Bob"]), "{done}");
+    assert!(done.get("inputRequests").is_none(), "{done}");
+});
+
+every_engine!([embedded] a_task_that_waits_for_an_answer_ends_by_its_deadline_or_by_cancel, |engine| {
+    let home = asking(engine);
+    let mut client = Client::start_raw(home.command(&["serve"]));
+    client.initialize_with(able(true));
+    let cancelled = started(&mut client, "await mcp_stub.ask()");
+    until(&mut client, &cancelled["taskId"], asks);
+    client.request("tasks/cancel", json!({"taskId": cancelled["taskId"]}));
+    let done = until(&mut client, &cancelled["taskId"], has_ended);
+    assert_eq!((&done["status"], done.get("inputRequests")), (&json!("cancelled"), None), "{done}");
+    let arguments = json!({"code": "await mcp_stub.ask()", "timeout": 1});
+    let late = client.request("tools/call", json!({"name": "run_python", "arguments": arguments}));
+    let done = until(&mut client, &late["taskId"], has_ended);
+    assert_eq!(done["result"]["structuredContent"]["status"], "timeout", "{done}");
+});
+
+every_engine!([embedded] a_rule_that_asks_asks_the_client_of_a_task, |engine| {
+    let rules = json!({"access_rules": {"bob": {"servers": ["stub"], "tools": "*", "ask": {"stub": ["push"]}}}});
+    let home = asking(engine).file("rules.json", &rules.to_string()).env("MCP_BRIDGE_CLIENT", "bob");
+    let file = home.path().join("rules.json").display().to_string();
+    let home = home.env("MCP_BRIDGE_ACCESS", &file);
+    let code = "try:\n    await mcp_stub.push(to='origin')\n    said = 'pushed'\nexcept Exception as error:\n    said = str(error)\nsaid";
+    for (takes, action, wanted) in
+        [(true, "accept", "pushed"), (true, "decline", "did not allow"), (false, "", "the client cannot ask its user")]
+    {
+        let mut client = Client::start_raw(home.command(&["serve"]));
+        client.initialize_with(able(takes));
+        let task = started(&mut client, code);
+        if takes {
+            let asked = until(&mut client, &task["taskId"], asks);
+            let message = asked["inputRequests"]["question-1"]["params"]["message"].as_str().unwrap_or_default().to_owned();
+            assert!(message.contains("\"push\"") && message.contains("origin"), "{asked}");
+            let answers = json!({"question-1": {"action": action, "content": {}}});
+            client.request("tasks/update", json!({"taskId": task["taskId"], "inputResponses": answers}));
+        }
+        let done = until(&mut client, &task["taskId"], has_ended);
+        let said = done["result"]["structuredContent"]["result"].as_str().unwrap_or_default();
+        assert!(said.contains(wanted), "{action}: {done}");
+    }
+});

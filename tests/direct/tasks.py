@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+"""An MCP server whose calls are tasks, in either era and over either transport. Standard library only.
+
+    python3 tasks.py older|newer stdio|http
+
+`older` speaks `initialize` and the tasks of 2025-11-25 (`task`, `tasks/result`), `newer` only 2026-07-28 and its extension (SEP-2663).
+Over HTTP it prints its port. Its ids of tasks are "1", "2", ...: two servers give the same ones. Tools:
+
+  plain      never a task: whether the request could have had one for an answer, as `takes`
+  may        a task where it can be one, as `task`
+  work       must be a task: what it was given
+  ask        must be a task: asks the client for a name; what it said
+  fail       must be a task: an error of JSON-RPC
+  lost       must be a task: cancelled by the server itself
+  hold       must be a task: goes on until it is cancelled
+  holds      answers once `hold` was called
+  cancelled  answers once a task was cancelled, with its id
+  seen       the requests about tasks that came, by method
+"""
+
+import http.server
+import json
+import sys
+import threading
+
+ERA, WAY = sys.argv[1:3]
+EXTENSION, META = "io.modelcontextprotocol/tasks", "io.modelcontextprotocol/"
+SUPPORT = {"plain": None, "may": "optional", "holds": None, "cancelled": None, "seen": None}
+TOOLS = ["plain", "may", "work", "ask", "fail", "lost", "hold", "holds", "cancelled", "seen"]
+QUESTION = {
+    "message": "Your name?",
+    "requestedSchema": {"type": "object", "properties": {"name": {"type": "string"}}},
+    "x-unknown": {"b": 1},
+}
+WHEN = {"createdAt": "2026-01-01T00:00:00Z", "lastUpdatedAt": "2026-01-01T00:00:00Z"}
+lock = threading.Lock()
+tasks, replies, seen = {}, {}, []
+held, cancelled = threading.Event(), threading.Event()
+# The way back to who made the request that a thread answers.
+back = threading.local()
+
+
+class Refusal(Exception):
+    def __init__(self, code, message, data=None):
+        super().__init__()
+        self.error = {"code": code, "message": message, **({} if data is None else {"data": data})}
+
+
+class Task:
+    def __init__(self, tool, arguments):
+        self.tool, self.arguments = tool, arguments
+        self.looks, self.answer = 0, None
+        self.was_cancelled = threading.Event()
+        with lock:
+            self.id = str(len(tasks) + 1)
+            tasks[self.id] = self
+        if tool == "hold":
+            held.set()
+
+    def wire(self, status):
+        ttl, poll = ("ttl", "pollInterval") if ERA == "older" else ("ttlMs", "pollIntervalMs")
+        return {"taskId": self.id, "status": status, **WHEN, ttl: 60000, poll: 20, "x-unknown": [1]}
+
+    def cancel(self):
+        self.was_cancelled.set()
+        cancelled.set()
+
+    def result(self):
+        """What the call would have been answered."""
+        if self.tool == "fail":
+            raise Refusal(-32050, "it failed", {"x-unknown": 1})
+        value = {"ask": {"said": self.answer}, "may": {"task": True}}.get(self.tool, {"did": self.arguments})
+        return {**structured(value), "x-unknown": {"b": 1, "a": 2}}
+
+
+def structured(value):
+    return {"content": [{"type": "text", "text": json.dumps(value)}], "structuredContent": value}
+
+
+def takes(params):
+    if ERA == "older":
+        return "task" in params
+    able = params["_meta"][META + "clientCapabilities"]
+    return EXTENSION in (able.get("extensions") or {})
+
+
+def call(params):
+    tool, arguments = params["name"], params.get("arguments") or {}
+    if tool in ("hold", "work", "ask", "fail", "lost") and not takes(params):
+        if ERA == "older":
+            raise Refusal(-32601, "only as a task")
+        raise Refusal(-32021, "only as a task", {"requiredCapabilities": {"extensions": {EXTENSION: {}}}})
+    if SUPPORT.get(tool, "required") and takes(params):
+        made = Task(tool, arguments).wire("working")
+        return {"task": made} if ERA == "older" else {"resultType": "task", **made}
+    if ERA == "older" and "task" in params:
+        raise Refusal(-32601, "never as a task")
+    if tool == "holds":
+        held.wait()
+    if tool == "cancelled":
+        cancelled.wait()
+    values = {
+        "plain": {"takes": takes(params)},
+        "may": {"task": False},
+        "cancelled": {"cancelled": [task.id for task in tasks.values() if task.was_cancelled.is_set()]},
+        "seen": {"seen": seen},
+    }
+    return structured(values.get(tool, {}))
+
+
+def asked(task):
+    """The client's answer to a question by request, of the older era."""
+    ident, done = "ask-" + task.id, threading.Event()
+    replies[ident] = [done, None]
+    params = {**QUESTION, "_meta": {META + "related-task": {"taskId": task.id}}}
+    back.write({"id": ident, "method": "elicitation/create", "params": params})
+    done.wait()
+    return replies[ident][1]
+
+
+def older(method, params, task):
+    if method == "initialize":
+        able = {"tools": {}, "tasks": {"cancel": {}, "requests": {"tools": {"call": {}}}}}
+        return {"protocolVersion": "2025-11-25", "capabilities": able, "serverInfo": {"name": "tasks", "version": "1"}}
+    if method == "tasks/get":
+        return task.wire("working")
+    if method == "tasks/cancel":
+        task.cancel()
+        return task.wire("cancelled")
+    if method == "tasks/result":
+        if task.tool == "ask":
+            task.answer = asked(task)
+        if task.tool == "hold":
+            task.was_cancelled.wait()
+        if task.tool in ("hold", "lost"):
+            raise Refusal(-32000, "the task was cancelled")
+        return {**task.result(), "_meta": {META + "related-task": {"taskId": task.id}}}
+    return None
+
+
+def newer(method, params, task):
+    if method == "server/discover":
+        able = {"tools": {}, "extensions": {EXTENSION: {}}}
+        return {"supportedVersions": ["2026-07-28"], "capabilities": able, "ttlMs": 0, "cacheScope": "private"}
+    if task is None:
+        return None
+    if not takes(params):
+        raise Refusal(-32021, "tasks", {"requiredCapabilities": {"extensions": {EXTENSION: {}}}})
+    if method == "tasks/cancel":
+        task.cancel()
+        return {}
+    if method == "tasks/update":
+        task.answer = params["inputResponses"].get("name", task.answer)
+        return {}
+    if method != "tasks/get":
+        return None
+    task.looks += 1
+    if task.was_cancelled.is_set() or task.tool == "lost":
+        return task.wire("cancelled")
+    if task.looks == 1 or task.tool == "hold":
+        return task.wire("working")
+    if task.tool == "ask" and task.answer is None:
+        request = {"method": "elicitation/create", "params": QUESTION}
+        return {**task.wire("input_required"), "inputRequests": {"name": request}}
+    try:
+        return {**task.wire("completed"), "result": task.result()}
+    except Refusal as refusal:
+        return {**task.wire("failed"), "error": refusal.error}
+
+
+def answer(message):
+    method, params = message["method"], message.get("params") or {}
+    try:
+        task = None
+        if method.startswith("tasks/"):
+            seen.append(method)
+            task = tasks.get(params["taskId"])
+            if task is None:
+                raise Refusal(-32602, "no such task")
+        if method == "tools/list":
+            support = lambda tool: SUPPORT.get(tool, "required")
+            execution = lambda tool: {"execution": {"taskSupport": support(tool)}} if ERA == "older" and support(tool) else {}
+            result = {"tools": [{"name": it, "inputSchema": {"type": "object"}, **execution(it)} for it in TOOLS]}
+            result.update({} if ERA == "older" else {"ttlMs": 0, "cacheScope": "private"})
+        elif method == "tools/call":
+            result = call(params)
+        elif method == "ping":
+            result = {}
+        else:
+            result = (older if ERA == "older" else newer)(method, params, task)
+        if result is None:
+            raise Refusal(-32601, "no " + method)
+        if ERA == "newer":
+            result = {"resultType": "complete", **result}
+        reply = {"result": result}
+    except Refusal as refusal:
+        reply = {"error": refusal.error}
+    back.write({"id": message["id"], **reply})
+
+
+def replied(message):
+    done = replies[message["id"]]
+    done[1] = message.get("result") or message.get("error")
+    done[0].set()
+
+
+def stdio():
+    def write(message):
+        with lock:
+            print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
+
+    def work(message):
+        back.write = write
+        answer(message)
+
+    for line in sys.stdin:
+        message = json.loads(line)
+        if "method" not in message:
+            replied(message)
+        elif "id" in message:
+            threading.Thread(target=work, args=(message,), daemon=True).start()
+
+
+class Http(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if "method" not in message or "id" not in message:
+            if "method" not in message:
+                replied(message)
+            self.send_response(202)
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
+        self.began = False
+        back.write = self.write
+        answer(message)
+
+    def write(self, message):
+        text = json.dumps({"jsonrpc": "2.0", **message})
+        refused = not self.began and (message.get("error") or {}).get("code") == -32021
+        if not self.began:
+            self.began = True
+            # What 2026-07-28 wants of this error, for proxies.
+            self.send_response(400 if refused else 200)
+            self.send_header("Content-Type", "application/json" if refused else "text/event-stream")
+            self.send_header("Connection", "close")
+            self.end_headers()
+        self.wfile.write(text.encode() if refused else b"data: " + text.encode() + b"\n\n")
+        self.wfile.flush()
+
+    def do_GET(self):
+        self.send_response(405)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_DELETE = do_GET
+
+
+if WAY == "stdio":
+    stdio()
+else:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Http)
+    print(server.server_port, flush=True)
+    server.serve_forever()
