@@ -9,6 +9,9 @@ mod commands;
 mod conformance;
 mod ending;
 mod guard;
+mod guide;
+#[path = "../support/markdown.rs"]
+mod markdown;
 mod raw;
 #[path = "../support/real.rs"]
 mod real;
