@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::shell::{command, home, json_of, refused, run, run_in};
-use crate::support::{Client, finish};
+use crate::support::{Client, finish, repo};
 
 #[test]
 fn a_value_that_no_flag_takes_is_quoted_with_what_is_taken() {
@@ -116,6 +116,10 @@ fn tools_and_calls_have_a_short_and_a_whole_form() {
     let raw = json_of(&home, "call stub echo --raw --json '{\"text\": \"hello\", \"count\": 2}'");
     assert_eq!(raw["structuredContent"]["arguments"], json!({"text": "hello", "count": 2}));
     assert_eq!(run(&home, "call stub fail").exits(1).stdout, "it failed\n");
+    let script = repo().join("tests/direct/wide.py");
+    let home = home.server("wide", &json!({"command": "python3", "args": [script, "older", "wide"]}));
+    let slow = run(&home, "call wide count --arg n=3").exits(0);
+    assert!(slow.stderr.contains("1 of 3: step") && slow.stdout.contains("counted"), "{slow:?}");
     refused(&home, "call stub echo --arg text", 2, "cli.call");
     refused(&home, "call stub echo --json []", 2, "cli.call");
     refused(&home, "call stub echo --json {", 2, "cli.call");

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::shell::{home, run};
-use crate::support::Client;
+use crate::shell::{home, json_of, run};
+use crate::support::{Client, PATIENCE};
 
 /// The code of the exception that an expression raises.
 #[track_caller]
@@ -56,4 +56,30 @@ fn saved_tools_that_are_not_there_or_cannot_be() {
     let mut client = nowhere.serve();
     let save = "def f(): pass\n    await runtime.save_tool(f)";
     assert_eq!(code_of(&mut client, &[], save), "broker.saved_io");
+}
+
+#[test]
+fn a_server_in_trouble_is_seen_by_the_model_and_by_the_operator() {
+    let dead = json!({"command": "false", "circuit_breaker": {"failure_threshold": 1}});
+    let home = home().server("dead", &dead);
+    let mut client = home.serve();
+    let looks = "[it for it in await runtime.list_servers(detailed=True) if it.name == 'dead'][0]";
+    let seen = client.value(&format!("try:\n    await mcp_dead.x()\nexcept Exception:\n    pass\n{looks}"));
+    assert_eq!(seen["breaker"], "open", "{seen}");
+    assert!(seen["error"].as_str().is_some_and(|error| error.contains("exited with status 1")), "{seen}");
+    assert!(seen["next_try"].as_f64() > Some(0.0), "{seen}");
+    // The door that the commands knock at is made at the first trouble.
+    let until = std::time::Instant::now() + PATIENCE;
+    let told = loop {
+        let listed = json_of(&home, "servers --json");
+        let servers = listed["servers"].as_array().expect("servers");
+        let told = servers.iter().find(|it| it["name"] == "dead").expect("one")["running"][0].clone();
+        if told["breaker"] == "open" {
+            break told;
+        }
+        assert!(std::time::Instant::now() < until, "{listed}");
+    };
+    assert!(told["next_try_s"].as_f64() > Some(0.0) && told["error"].is_string(), "{told}");
+    let text = run(&home, "servers").exits(0).stdout;
+    assert!(text.contains("breaker open, next try in "), "{text}");
 }

@@ -66,10 +66,17 @@ fn metrics_tell_how_servers_fare() {
     let mut servers: Value = serde_json::from_slice(&std::fs::read(&file).expect("servers")).expect("JSON");
     servers["mcpServers"]["dead"] = json!({"command": "false", "circuit_breaker": {"failure_threshold": 1}});
     std::fs::write(&file, servers.to_string()).expect("servers");
-    let bridge = Bridge::with(home, &[], &[]);
-    assert_eq!(bridge.post("/tools/call", &json!({"name": "stub__go"})).status, 200);
-    let dead = bridge.post("/tools/call", &json!({"name": "dead__x"}));
-    assert_eq!(dead.code(), "upstream.exited", "{dead:?}");
+    let bridge = Bridge::with(home, &[], &[("MCP_BRIDGE_CALL_TIMEOUT", "500ms")]);
+    let call = |name: &str| bridge.post("/tools/call", &json!({"name": name}));
+    assert_eq!((call("stub__fail").status, &call("stub__fail").json()["isError"]), (200, &json!(true)));
+    for (name, status, code) in [
+        ("dead__x", 503, "upstream.exited"),
+        ("dead__x", 503, "gateway.breaker_open"),
+        ("stub__wait", 504, "upstream.call_timeout"),
+    ] {
+        let refused = call(name);
+        assert_eq!((refused.status, refused.code().as_str()), (status, code), "{name}: {refused:?}");
+    }
     let metrics = bridge.get("/metrics").body;
     for line in [
         "mcp_bridge_server_up{server=\"stub\"} 1\n",
@@ -82,7 +89,10 @@ fn metrics_tell_how_servers_fare() {
     ] {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }
-    assert_eq!(bridge.get("/health").json()["status"], "degraded");
+    let health = bridge.get("/health").json();
+    let dead = health["servers"].as_array().expect("servers").iter().find(|it| it["name"] == "dead").expect("one");
+    assert_eq!((&health["status"], &dead["breaker"]), (&json!("degraded"), &json!("open")), "{health}");
+    assert!(dead["error"].is_string() && dead["next_try_s"].as_f64() > Some(0.0), "{health}");
 }
 
 /// A file system of some pages that is full: needs the right to mount.
