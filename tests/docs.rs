@@ -1,5 +1,7 @@
 //! Holds the documents to the code: settings, error codes, exit codes, names, tables, links, messages.
 
+#[path = "docs/exercised.rs"]
+mod exercised;
 #[path = "support/markdown.rs"]
 mod markdown;
 

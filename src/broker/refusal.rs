@@ -110,3 +110,16 @@ pub(super) fn upstream(error: &GatewayError) -> Refusal {
     };
     Refusal { kind, message: error.to_string(), hint: Some(error.hint()), code: error.code() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_no_json_is_a_refusal_and_no_panic() {
+        let keys_are_no_text = BTreeMap::from([((1, 2), 3)]);
+        assert_eq!(to_raw(keys_are_no_text).unwrap_err().code, "broker.answer");
+    }
+}

@@ -171,11 +171,22 @@ mod tests {
             assert_eq!(saved.save(name, "x", None).await.unwrap_err().code(), "broker.saved_name", "{name}");
             assert_eq!(saved.load(name).await.unwrap_err().code(), "broker.saved_name", "{name}");
         }
-        match saved.load("duoble").await.unwrap_err() {
-            SavedError::NotFound { nearest, .. } => assert_eq!(nearest.as_deref(), Some("double")),
-            other => panic!("{other}"),
-        }
+        let missing = saved.load("duoble").await.unwrap_err();
+        assert_eq!((missing.code(), missing.hint().as_str()), ("broker.saved_not_found", "did you mean \"double\"?"));
         let big = "#".repeat(MAX_SOURCE + 1);
         assert_eq!(saved.save("big", &big, None).await.unwrap_err().code(), "broker.saved_too_large");
+    }
+
+    #[tokio::test]
+    async fn there_may_be_so_many_and_each_can_still_be_changed() {
+        let state = tempfile::tempdir().unwrap();
+        let saved = SavedTools::new(state.path());
+        saved.save("t0", "def t0(): pass", None).await.unwrap();
+        let first = state.path().join("tools/t0.json");
+        for n in 1..MAX_TOOLS {
+            std::fs::copy(&first, first.with_file_name(format!("t{n}.json"))).unwrap();
+        }
+        assert_eq!(saved.save("one_more", "x", None).await.unwrap_err().code(), "broker.saved_too_many");
+        assert!(saved.save("t7", "def t7(): return 7", None).await.is_ok());
     }
 }

@@ -318,3 +318,16 @@ impl Backends {
         }
     }
 }
+
+#[cfg(all(test, not(target_os = "linux")))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_embedded_sandbox_is_linuxs() {
+        let env: Environment = [("MCP_BRIDGE_RUNTIME", "embedded")].into_iter().collect();
+        let settings = Settings::read(&env).unwrap();
+        let error = Backends::new(&env, &settings).find().await.err().unwrap();
+        assert_eq!(error.code(), "sandbox.not_linux");
+    }
+}

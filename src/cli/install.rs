@@ -8,13 +8,8 @@ use crate::settings::Environment;
 
 pub(super) fn install(env: &Environment, client: Option<&str>, yes: bool) -> Exit {
     let Some(client) = client else { return list(env) };
-    let program = match std::env::current_exe() {
-        Ok(program) => program,
-        Err(error) => {
-            eprintln!("{}", paint::failure(&error.to_string(), "start mcp-bridge by its whole path", "cli.install"));
-            return Exit::Error;
-        }
-    };
+    // A system that does not tell us where we are (no /proc) gets the name that a person would write.
+    let program = std::env::current_exe().unwrap_or_else(|_| "mcp-bridge".into());
     change(env, client, &Change::Add { program }, yes)
 }
 

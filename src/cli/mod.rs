@@ -348,7 +348,11 @@ pub fn main() -> Exit {
         Err(error) => {
             eprintln!(
                 "{}",
-                paint::failure(&error.to_string(), "raise the limit on threads (ulimit -u)", "cli.runtime")
+                paint::failure(
+                    &error.to_string(),
+                    "raise the limits on open files and threads (ulimit -n, ulimit -u)",
+                    "cli.runtime"
+                )
             );
             return Exit::NoSandbox;
         }

@@ -157,7 +157,7 @@ mod tests {
             json!({"name": "b", "execution": {"taskSupport": "optional", "x": 1}}),
             json!({"name": "c", "execution": 7}),
         ];
-        let list = List::new(Kind::Tools, &Prefixes::default(), vec![("s".into(), tools)]);
+        let list = List::new(Kind::Tools, &Prefixes::default(), vec![("s".into(), tools)], Vec::new());
         let items: Vec<Value> = list.entries().map(|entry| entry.item.clone()).collect();
         let wanted = json!([{"name": "s__a", "x": 1}, {"name": "s__b", "execution": {"x": 1}}, {"name": "s__c", "execution": 7}]);
         assert_eq!(json!(items), wanted);

@@ -207,3 +207,17 @@ fn run_id() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_that_never_answers_is_given_up() {
+        let limits = Limits { memory: 1, pids: 1, cpus: 1.0, user: String::new(), tmp: 1, workspace: 1, open_files: 1 };
+        let launcher = Launcher { backend: Arc::new(|| std::future::pending().boxed()), image: "x".into(), limits };
+        let begun = Instant::now();
+        let error = launcher.launch().await.err().unwrap();
+        assert_eq!((error.code(), begun.elapsed()), ("execution.launch_timeout", LAUNCH_LIMIT));
+    }
+}

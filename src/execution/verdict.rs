@@ -279,3 +279,29 @@ fn signal_name(signal: i32) -> String {
     };
     format!("{name} (signal {signal})")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_that_never_said_anything_did_not_start() {
+        let limits = Limits { memory: 1, pids: 1, cpus: 1.0, user: String::new(), tmp: 1, workspace: 1, open_files: 1 };
+        let (second, image) = (Duration::from_secs(1), "x");
+        let context = Context {
+            limits: &limits,
+            timeout: second,
+            max_timeout: second,
+            output_flood: 1,
+            image,
+            out_of_memory: None,
+            exit_code: Some(127),
+        };
+        let silent = Ending::default();
+        let foreign = Ending { violation: Some("no greeting".into()), ..Ending::default() };
+        for ending in [silent, foreign] {
+            let error = judge(&ending, &context).error.unwrap();
+            assert_eq!(error.code.as_deref(), Some("execution.guest_not_started"), "{ending:?}");
+        }
+    }
+}

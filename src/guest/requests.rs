@@ -190,3 +190,32 @@ impl Requests {
 struct IdOnly {
     id: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl Answer for Nobody {
+        fn answer(self: Arc<Self>, _: message::Operation) -> BoxFuture<'static, Result<Box<RawValue>, Refusal>> {
+            panic!("nothing that can be answered was asked")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_cannot_be_read_is_refused_by_its_number() {
+        let mut requests = Requests::new(Arc::new(Nobody), Conduct { max_calls: 9 });
+        let deep = format!(
+            r#"{{"id":3,"op":"call_tool","server":"s","tool":"t","args":{}1{}}}"#,
+            "[".repeat(500),
+            "]".repeat(500)
+        );
+        for (id, payload) in [(1, r#"{"id":1}"#), (2, r#"{"id":2,"op":"fly"}"#), (3, &deep)] {
+            requests.call(payload.as_bytes()).unwrap();
+            let (answered, outcome) = requests.next().await.unwrap();
+            let code = outcome.map(drop).unwrap_err().code;
+            assert_eq!((answered, code), (id, "guest.invalid_request"), "{payload:.60}");
+        }
+    }
+}

@@ -94,7 +94,8 @@ mod tests {
         let run = Run { end, live, input: Arc::default(), cancel, timeout: Duration::ZERO };
         let id = tasks.adopt(run, CancellationToken::new()).task_id;
         let page = |number: u64| read(&tasks, &uri(&id, number));
-        assert_eq!(page(0).unwrap_err(), ServerError::PageGone { id: id.clone(), first: 1 });
+        let gone = page(0).unwrap_err();
+        assert_eq!((gone.code(), gone), ("server.page_gone", ServerError::PageGone { id: id.clone(), first: 1 }));
         for (number, bytes) in [(1, SIZE - 1), (2, SIZE), (16, SIZE), (17, 1), (18, 0)] {
             let Ok(ResourceContents::TextResourceContents { text, meta, .. }) = page(number) else {
                 panic!("page {number}")

@@ -126,3 +126,23 @@ fn key(at: usize) -> String {
 fn raw(answer: &Value) -> Result<Box<RawValue>, ClientError> {
     serde_json::value::to_raw_value(answer).map_err(|_| ClientError::Gone)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_is_parked_than_may_be() {
+        let parked = Arc::new(Parked::default());
+        let park = || {
+            let (outcome, cancel) = (Box::pin(std::future::pending()), CancellationToken::new());
+            let work = Work { outcome, said: tokio::sync::mpsc::channel(1).1, cancel, is_direct: true };
+            parked.park(Entry::new(Caller::stdio(), "tools/call x".into(), work, Vec::new(), None))
+        };
+        (0..MOST).for_each(|_| assert!(park().is_ok()));
+        let code = park().unwrap_err().data.unwrap()["code"].take();
+        assert_eq!(code, "server.too_many_waiting");
+    }
+}

@@ -297,6 +297,7 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(2)).await;
         let error = tasks.get(&task.task_id).unwrap_err();
         assert_eq!(error, ServerError::ForgottenTask { id: task.task_id.clone(), why: Forgotten::Expired });
+        assert_eq!(error.code(), "server.task_forgotten");
         assert_eq!(tasks.state().bytes, 0);
         assert!(matches!(tasks.cancel("nobody's"), Err(ServerError::UnknownTask { .. })));
     }

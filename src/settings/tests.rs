@@ -54,6 +54,20 @@ fn a_maximum_below_the_default_lowers_the_default() {
 }
 
 #[test]
+fn the_pool_is_as_large_as_it_is_told() {
+    let settings =
+        read(&[("MCP_BRIDGE_POOL_IDLE", "5m"), ("MCP_BRIDGE_POOL_LAUNCHES", "2"), ("MCP_BRIDGE_POOL_MEMORY", "1g")]);
+    let settings = settings.expect("good values");
+    assert_eq!(
+        (settings.pool_idle, settings.pool_launches, settings.pool_memory),
+        (Duration::from_secs(300), 2, 1 << 30)
+    );
+    for (name, value) in [("MCP_BRIDGE_POOL_LAUNCHES", "65"), ("MCP_BRIDGE_POOL_MEMORY", "0")] {
+        assert_eq!(read(&[(name, value)]).expect_err(name).code(), "settings.invalid");
+    }
+}
+
+#[test]
 fn a_misspelt_variable_is_named_with_the_nearest() {
     let error = read(&[("MCP_BRIDGE_MEMROY", "1g")]).unwrap_err();
     assert!(error.to_string().contains("MCP_BRIDGE_MEMROY"));

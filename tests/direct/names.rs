@@ -88,6 +88,10 @@ fn tools_about_tools_find_what_there_is() {
         (&json!(true), &json!("direct.unknown_server"))
     );
     assert!(wrong["content"][0]["text"].as_str().is_some_and(|it| it.contains("did you mean `second`")), "{wrong}");
+    for name in ["get_server_tools", "search_tools"] {
+        let bare = client.request("tools/call", json!({"name": name, "arguments": {}}));
+        assert_eq!((&bare["isError"], &bare["_meta"]["mcp-bridge/code"]), (&json!(true), &json!("direct.argument")));
+    }
 }
 
 #[test]

@@ -245,3 +245,25 @@ fn one_caller_does_not_take_all_sessions() {
     let refused = Request::rpc(1, "initialize", hello("2025-11-25")).bearer(&ann).ask(bridge.port);
     assert_eq!((refused.code().as_str(), refused.header("retry-after")), ("http.sessions", Some("1")));
 }
+
+#[test]
+fn a_connection_too_many_is_closed_at_once() {
+    let mut bridge = Bridge::with(
+        home(),
+        &[],
+        &[("MCP_BRIDGE_HTTP_CONNECTIONS", "2"), ("MCP_BRIDGE_HTTP_CONNECTIONS_PER_ADDRESS", "2")],
+    );
+    let mut held = [connect(bridge.port), connect(bridge.port)];
+    // Taken in the order of coming: when the third is closed, the others have their places.
+    let mut rest = Vec::new();
+    let closed = connect(bridge.port).read_to_end(&mut rest);
+    assert!(rest.is_empty() && closed.map_or(true, |read| read == 0), "{rest:?}");
+    bridge.logged("too many connections");
+    held[0].write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("writing");
+    held[0].read_to_end(&mut rest).expect("an answer");
+    assert!(rest.starts_with(b"HTTP/1.1 200"));
+    eventually("there is a place again", || {
+        let answer = send(bridge.port, b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        answer.starts_with("HTTP/1.1 200").then_some(())
+    });
+}

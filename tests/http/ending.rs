@@ -26,6 +26,7 @@ fn what_is_under_way_ends_before_the_bridge_does() {
         (health.status == 503).then_some(health)
     });
     assert_eq!(health.json()["status"], "draining");
+    assert!(bridge.get("/metrics").body.contains("mcp_bridge_draining 1\n"));
     let refused = Request::rpc(3, "tools/list", json!({})).session(&session).ask(port);
     assert_eq!(
         (refused.status, refused.code().as_str(), refused.header("retry-after")),

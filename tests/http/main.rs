@@ -11,8 +11,11 @@ mod ending;
 #[path = "../support/exact.rs"]
 mod exact;
 mod guard;
+mod guide;
 mod keys;
 mod letters;
+#[path = "../support/markdown.rs"]
+mod markdown;
 mod raw;
 #[path = "../support/real.rs"]
 mod real;

@@ -130,3 +130,65 @@ fn metrics_are_of_prometheus() {
         }
     }
 }
+
+#[test]
+fn metrics_tell_how_servers_fare() {
+    let home = super::bridge::home();
+    let file = home.path().join("servers.json");
+    let mut servers: Value = serde_json::from_slice(&std::fs::read(&file).expect("servers")).expect("JSON");
+    servers["mcpServers"]["dead"] = json!({"command": "false", "circuit_breaker": {"failure_threshold": 1}});
+    std::fs::write(&file, servers.to_string()).expect("servers");
+    let bridge = Bridge::with(home, &[], &[("MCP_BRIDGE_CALL_TIMEOUT", "500ms")]);
+    let call = |name: &str| bridge.post("/tools/call", &json!({"name": name}));
+    assert_eq!((call("stub__fail").status, &call("stub__fail").json()["isError"]), (200, &json!(true)));
+    for (name, status, code) in [
+        ("dead__x", 503, "upstream.exited"),
+        ("dead__x", 503, "gateway.breaker_open"),
+        ("stub__wait", 504, "upstream.call_timeout"),
+    ] {
+        let refused = call(name);
+        assert_eq!((refused.status, refused.code().as_str()), (status, code), "{name}: {refused:?}");
+    }
+    let metrics = bridge.get("/metrics").body;
+    for line in [
+        "mcp_bridge_server_up{server=\"stub\"} 1\n",
+        "mcp_bridge_server_up{server=\"dead\"} 0\n",
+        "mcp_bridge_server_breaker_open{server=\"stub\"} 0\n",
+        "mcp_bridge_server_breaker_open{server=\"dead\"} 1\n",
+        "mcp_bridge_requests_in_flight 0\n",
+        "mcp_bridge_http_connections 1\n",
+        "mcp_bridge_draining 0\n",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+    let health = bridge.get("/health").json();
+    let dead = health["servers"].as_array().expect("servers").iter().find(|it| it["name"] == "dead").expect("one");
+    assert_eq!((&health["status"], &dead["breaker"]), (&json!("degraded"), &json!("open")), "{health}");
+    assert!(dead["error"].is_string() && dead["next_try_s"].as_f64() > Some(0.0), "{health}");
+}
+
+/// A file system of some pages that is full: needs the right to mount.
+#[test]
+fn a_trail_that_cannot_be_written_is_told_everywhere() {
+    use nix::mount::{MntFlags, MsFlags, mount, umount2};
+    let home = super::bridge::home();
+    let folder = home.path().join("trail");
+    std::fs::create_dir(&folder).expect("a folder");
+    if mount(Some("tmpfs"), &folder, Some("tmpfs"), MsFlags::empty(), Some("size=64k")).is_err() {
+        eprintln!("SKIPPED: a small file system needs the right to mount");
+        return;
+    }
+    let mut bridge = Bridge::with(home, &[], &[("MCP_BRIDGE_AUDIT", "trail/t.jsonl")]);
+    assert_eq!(bridge.post("/tools/call", &json!({"name": "stub__go"})).status, 200);
+    assert!(bridge.get("/metrics").body.contains("mcp_bridge_audit_missing 0\n"));
+    let _ = std::fs::write(folder.join("ballast"), vec![0; 1 << 20]);
+    let missing = super::bridge::eventually("a line is missing", || {
+        assert_eq!(bridge.post("/tools/call", &json!({"name": "stub__go"})).status, 200, "it stops no call");
+        let metrics = bridge.get("/metrics").body;
+        (!metrics.contains("mcp_bridge_audit_missing 0\n")).then_some(metrics)
+    });
+    assert!(missing.contains("mcp_bridge_audit_missing "), "{missing}");
+    bridge.logged("audit.unwritten");
+    assert_eq!(bridge.get("/health").json()["status"], "degraded");
+    let _ = umount2(&folder, MntFlags::MNT_DETACH);
+}

@@ -144,3 +144,31 @@ fn the_older_sse_works_and_ends_with_its_stream() {
     });
     assert_eq!(Request::new("POST", "/messages").json(&json!({})).ask(bridge.port).status, 404);
 }
+
+#[test]
+fn sessions_and_what_is_under_way_in_one_are_bounded() {
+    let bridge = Bridge::with(home(), &["--expose", "tools"], &[("MCP_BRIDGE_HTTP_SESSIONS", "1")]);
+    let id = open(&bridge, "2025-03-26");
+    let call = |id: u64| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": "stub__wait"}});
+    let many: Value = (0..256).map(call).collect();
+    let post = Request::new("POST", "/mcp").json(&many).session(&id).with("Accept", "text/event-stream");
+    let under_way = post.open(bridge.port);
+    assert_eq!(under_way.status, 200);
+    let one_more = Request::rpc(999, "ping", json!({})).session(&id).ask(bridge.port);
+    assert_eq!((one_more.status, one_more.code().as_str()), (429, "http.crowded"));
+    // The one session is in use, so it makes no room.
+    let another = Request::rpc(1, "initialize", hello("2025-11-25")).ask(bridge.port);
+    assert_eq!((another.status, another.code().as_str()), (503, "http.sessions"));
+}
+
+#[test]
+fn a_session_that_ends_leaves_no_request_without_an_answer() {
+    let bridge = Bridge::with(home(), &["--expose", "tools"], &[]);
+    let id = open(&bridge, "2025-11-25");
+    let (port, call) = (bridge.port, Request::rpc(2, "tools/call", json!({"name": "stub__wait"})).session(&id));
+    let waits = std::thread::spawn(move || call.ask(port));
+    eventually("it is under way", || bridge.get("/metrics").body.contains("requests_in_flight 1\n").then_some(()));
+    assert_eq!(Request::new("DELETE", "/mcp").session(&id).ask(bridge.port).status, 204);
+    let answer = waits.join().expect("an answer");
+    assert_eq!((answer.status, answer.code().as_str()), (502, "http.ended"));
+}

@@ -93,6 +93,15 @@ fn what_is_missing_or_belies_the_body_is_refused_with_the_requests_id() {
 }
 
 #[test]
+fn what_this_revision_wants_and_has_no_more_is_told_by_codes() {
+    let bridge = Bridge::start();
+    let bare = plain("tools/list", json!({})).ask(bridge.port);
+    assert_eq!((bare.status, bare.code().as_str()), (400, "http.meta"));
+    let ping = request("ping", json!({})).ask(bridge.port);
+    assert_eq!((ping.status, ping.code().as_str()), (404, "http.removed"));
+}
+
+#[test]
 fn a_subscription_is_acknowledged_and_tagged_and_ends_with_its_connection() {
     let bridge = Bridge::start();
     let listen = request("subscriptions/listen", json!({"notifications": {"toolsListChanged": true}}));

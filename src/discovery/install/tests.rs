@@ -57,6 +57,19 @@ fn every_client_gets_an_entry_that_we_find_again_and_loses_it() {
 }
 
 #[test]
+fn a_client_that_is_not_of_this_system_has_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for os in [Os::Linux, Os::Macos, Os::Windows] {
+        let place = Place::new(folder.path(), "/work", os);
+        for target in TARGETS {
+            let planned = target.plan(&place, &add());
+            let code = planned.as_ref().err().map(InstallError::code);
+            assert_eq!(code == Some("install.not_here"), target.file(&place).is_none(), "{os:?} {}", target.word);
+        }
+    }
+}
+
+#[test]
 fn comments_and_layout_stay() {
     let before = "// mine\n{\n    \"editor\": 1, // one\n    \"mcpServers\": {\n        \"a\": { \"command\": \"a\" }, /* last */\n    },\n}\n";
     let after = planned("gemini", before, &add()).unwrap().unwrap();

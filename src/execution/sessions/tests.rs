@@ -298,7 +298,8 @@ async fn the_end_waits_until_the_last_one_is_gone() {
     sessions.settled().await;
     assert!(alive(&world).is_empty());
     assert_eq!(begun.elapsed(), SECOND, "what takes its time to be destroyed is waited for, what idles is not");
-    assert_eq!(sessions.enter(&Caller::stdio(), &name("a"), SECOND).await.err(), Some(Unentered::Closed));
+    let refused = sessions.enter(&Caller::stdio(), &name("a"), SECOND).await.err();
+    assert_eq!(refused.as_ref().map(Unentered::code), Some("execution.stopping"));
     // A run that ends now keeps nothing.
     turn.keep(Fake::new(&world, 2));
     sessions.settled().await;

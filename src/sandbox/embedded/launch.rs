@@ -305,3 +305,24 @@ impl AsyncWrite for Input {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::embedded::keeper::say;
+
+    #[tokio::test]
+    async fn what_the_keeper_could_not_take_away_is_told() {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        let last = Last { left: vec!["group x: busy".into()], ..Last::default() };
+        say(&theirs, &Word::Ended(last)).expect("said");
+        ours.set_nonblocking(true).expect("set");
+        let bridge = BufReader::new(UnixStream::from_std(ours).expect("a stream"));
+        let keeper = tokio::process::Command::new("true").spawn().expect("a process");
+        let hold = Hold { bridge, source: Source::Cold(keeper), groups: Vec::new() };
+        let kept = Box::new(Kept::new(hold, "mcp-bridge.1-1".into(), &TaskTracker::new()));
+        let error = kept.destroy().await.expect_err("it is still there");
+        assert_eq!(error.code(), "sandbox.not_removed");
+        assert!(error.to_string().contains("group x: busy"), "{error}");
+    }
+}

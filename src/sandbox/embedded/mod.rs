@@ -352,3 +352,21 @@ impl Backend for Embedded {
 
 /// Where programs are looked for in a root that does not say.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::embedded::host::tests::ordinary;
+
+    #[test]
+    fn a_promise_that_nobody_may_give_up_is_asked_for_in_vain() {
+        let none = || Err(String::new());
+        let cgroups = Cgroups { memory: none(), swap: none(), pids: none(), cpu: none() };
+        // Root of a container that maps no other user.
+        let kernel = host::Host { euid: 0, uids: Vec::new(), ..ordinary() };
+        let limits = Limits { memory: 1, pids: 1, cpus: 1.0, user: String::new(), tmp: 1, workspace: 1, open_files: 1 };
+        let error = weaknesses(&Host { kernel, cgroups }, &limits).unwrap_err();
+        assert_eq!(error.code(), "sandbox.host_lacks");
+        assert!(error.to_string().contains("root has no other uid"), "{error}");
+    }
+}

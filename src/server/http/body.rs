@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::Body;
 
 use super::error::HttpError;
 use super::reply::{EVENTS, JSON};
@@ -17,7 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// It is too long, takes too long, or broke off; or too many others are as long.
-pub(super) async fn read(headers: &HeaderMap, body: Incoming, room: &Room) -> Result<(Vec<u8>, Held), HttpError> {
+pub(super) async fn read<B>(headers: &HeaderMap, body: B, room: &Room) -> Result<(Vec<u8>, Held), HttpError>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let limit = room.limit;
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
@@ -27,7 +31,7 @@ pub(super) async fn read(headers: &HeaderMap, body: Incoming, room: &Room) -> Re
     collected.map_err(|_| HttpError::Slow { seconds: PATIENCE.as_secs() })?
 }
 
-async fn collect(mut body: Incoming, room: &Room) -> Result<(Vec<u8>, Held), HttpError> {
+async fn collect(mut body: impl Body<Data = Bytes> + Unpin, room: &Room) -> Result<(Vec<u8>, Held), HttpError> {
     let (mut bytes, mut held) = (Vec::new(), Held::default());
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| HttpError::Json { reason: "it broke off".into() })?;
@@ -87,7 +91,27 @@ impl Accepts {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use hyper::body::Frame;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_has_a_minute() {
+        let parts = [b"{\"a\":", b"\"many\"".as_slice(), b"}"];
+        let slow = |pause: Duration| {
+            let one = move |part: &'static [u8]| async move {
+                tokio::time::sleep(pause).await;
+                Ok::<_, Infallible>(Frame::data(Bytes::from_static(part)))
+            };
+            http_body_util::StreamBody::new(futures::StreamExt::then(futures::stream::iter(parts), one))
+        };
+        let read = async |pause| read(&HeaderMap::new(), std::pin::pin!(slow(pause)), &Room::new(100)).await;
+        assert_eq!(read(PATIENCE / 4).await.unwrap_or_else(|error| panic!("{error}")).0, b"{\"a\":\"many\"}");
+        let error = read(PATIENCE / 2).await.map(|_| ()).unwrap_err();
+        assert_eq!((error.status().as_u16(), error.code()), (408, "http.slow"));
+    }
 
     #[test]
     fn what_a_client_accepts_is_read() {

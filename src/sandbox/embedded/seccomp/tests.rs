@@ -358,3 +358,10 @@ fn what_could_open_a_wall_is_refused() {
         }
     }
 }
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[test]
+fn without_numbers_for_this_processor_there_is_no_filter() {
+    assert_eq!(filter(Memory::Counted).err().map(|error| error.code()), Some("sandbox.no_filter"));
+    assert_eq!(parents(Memory::Counted).err().map(|error| error.code()), Some("sandbox.no_filter"));
+}

@@ -37,8 +37,6 @@ pub enum TokenError {
     Exists { name: String },
     #[error("there is no token {name:?}")]
     Unknown { name: String },
-    #[error("the system gives no random numbers")]
-    Random,
 }
 
 impl TokenError {
@@ -49,7 +47,6 @@ impl TokenError {
             Self::Name { .. } => "http.token_name",
             Self::Exists { .. } => "http.token_exists",
             Self::Unknown { .. } => "http.token_unknown",
-            Self::Random => "http.token_random",
         }
     }
 
@@ -61,7 +58,6 @@ impl TokenError {
             Self::Name { .. } => format!("use 1 to {LONGEST_NAME} letters, digits, `.`, `_` or `-`"),
             Self::Exists { name } => format!("use another name, or `mcp-bridge token remove {name}` first"),
             Self::Unknown { .. } => "`mcp-bridge token list` shows them".into(),
-            Self::Random => "look after the system's random source".into(),
         }
     }
 }
@@ -110,7 +106,7 @@ impl TokenFile {
         }
         let mut random = [0; 32];
         let source = rustls::crypto::ring::default_provider().secure_random;
-        source.fill(&mut random).map_err(|_| TokenError::Random)?;
+        source.fill(&mut random).map_err(|_| self.failed(io::Error::other("the system gives no random numbers")))?;
         let token = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random));
         self.change(|contents| {
             if contents.tokens.iter().any(|entry| entry.name == name) {
