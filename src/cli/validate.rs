@@ -5,15 +5,14 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Exit, found, start};
-use crate::discovery::{Discovery, Key, Problem, State, gateway_keys};
-use crate::nearest::nearest;
-use crate::settings::{Environment, HttpAuth, Settings, SettingsError, VARIABLES};
+use super::{Exit, config, found};
+use crate::discovery::{Discovery, GatewayFile, Key, Problem, Spot, State};
+use crate::settings::{Environment, HttpAuth, Settings, SettingsError, VARIABLES, WrittenIn, variable_of};
 
 /// One thing that is wrong.
 struct Fault {
     line: Option<usize>,
-    column: Option<usize>,
+    spot: Option<Spot>,
     /// What is wrong: what was expected, what was found.
     message: String,
     hint: String,
@@ -26,14 +25,15 @@ pub(super) fn validate(env: Environment, file: &Path, as_json: bool) -> Exit {
         let all: Vec<Value> = faults
             .iter()
             .map(|fault| {
-                json!({"file": file, "line": fault.line, "column": fault.column, "code": fault.code,
+                json!({"file": file, "line": fault.line, "column": fault.spot.map(|spot| spot.column), "code": fault.code,
                     "message": fault.message, "hint": fault.hint})
             })
             .collect();
         println!("{:#}", json!({"problems": all}));
     } else {
         for fault in &faults {
-            let place: String = [fault.line, fault.column].into_iter().flatten().map(|at| format!(":{at}")).collect();
+            let column = fault.spot.map(|spot| spot.column);
+            let place: String = [fault.line, column].into_iter().flatten().map(|at| format!(":{at}")).collect();
             println!("{}{place}: {}; {}  [{}]", file.display(), fault.message, fault.hint, fault.code);
         }
         if faults.is_empty() {
@@ -43,134 +43,98 @@ pub(super) fn validate(env: Environment, file: &Path, as_json: bool) -> Exit {
     if faults.is_empty() { Exit::Success } else { Exit::Error }
 }
 
-fn faults(env: Environment, file: &Path) -> Vec<Fault> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let keys = match gateway_keys(file) {
-        Ok(keys) => keys,
-        Err(problem) => return vec![of_problem(&problem)],
+fn faults(env: Environment, path: &Path) -> Vec<Fault> {
+    let file = match GatewayFile::read(path) {
+        Ok(file) => file,
+        Err(problem) => return vec![of_problem(&problem, None)],
     };
-    let mut faults: Vec<Fault> = keys.iter().filter_map(|key| of_key(&text, key)).collect();
+    let mut faults: Vec<Fault> = file.twice.iter().map(|(name, spot)| of_twice(path, name, *spot)).collect();
+    let wrong = config::faults(&file).into_iter();
+    faults.extend(wrong.map(|(key, message, hint)| Fault::new(key.spot, message, hint, "cli.validate_key")));
     // What this machine's variables say is not the file's fault: the file is looked at by itself.
     let others = env.vars().iter().filter(|(name, _)| !name.starts_with("MCP_"));
     let own: Environment = others.map(|(name, value)| (name.clone(), value.clone())).collect();
-    let own = start::with_file(own, file, &keys);
-    match Settings::read(&own) {
-        Ok(settings) => {
-            faults.extend(of_settings(&text, &keys, &settings));
-            faults.extend(of_servers(&text, &found::discover(&own, &settings)));
-        }
-        Err(error) => {
-            let known: BTreeSet<&str> = faults.iter().map(|fault| fault.code).collect();
-            if !known.contains("cli.validate_key") || !matches!(error, SettingsError::Invalid { .. }) {
-                faults.push(of_error(&text, &keys, &error));
-            }
-            // The servers are looked at all the same, with everything else as it is by default.
-            let plain = start::with_file(Environment::default(), file, &[]);
-            if let Ok(settings) = Settings::read(&plain) {
-                faults.extend(of_servers(&text, &found::discover(&plain, &settings)));
-            }
-        }
+    let own = config::with_file(own, path, &file.keys);
+    let errors = Settings::errors(&own);
+    let good = errors.iter().fold(own, |env, error| env.without(error.variable()));
+    let told: BTreeSet<Option<Spot>> = faults.iter().map(|fault| fault.spot).collect();
+    let errors = errors.iter().map(|error| of_error(&file, error));
+    faults.extend(errors.filter(|fault| fault.spot.is_none() || !told.contains(&fault.spot)));
+    if let Ok(settings) = Settings::read(&good) {
+        faults.extend(of_settings(&file, &good, &settings));
+        faults.extend(of_servers(&file, &found::of_files(&good, &settings)));
     }
-    faults.sort_by_key(|fault| (fault.line, fault.column));
+    faults.sort_by_key(|fault| fault.spot);
     faults
 }
 
-fn of_problem(problem: &Problem) -> Fault {
-    let Problem { line, reason, hint, code, .. } = problem.clone();
-    Fault { line, column: line.map(|_| 1), message: reason, hint, code }
-}
-
-/// A key that means nothing, or whose value is of the wrong type.
-fn of_key(text: &str, key: &Key) -> Option<Fault> {
-    let fault = |message: String, hint: String| {
-        let (line, column) = (key.line, column(text, key.line, &key.name));
-        Some(Fault { line, column, message, hint, code: "cli.validate_key" })
-    };
-    let found = &key.value;
-    match key.name.as_str() {
-        "host" if !found.is_string() => {
-            fault(format!("`host`: expected a name or an address, found {found}"), "write it in quotes".into())
-        }
-        "port" if found.as_u64().is_none_or(|port| port > 65_535) => fault(
-            format!("`port`: expected a whole number from 0 to 65535, found {found}"),
-            "choose one, e.g. 8000".into(),
-        ),
-        "hot_reload" | "json_logs" if !found.is_boolean() => {
-            fault(format!("`{}`: expected true or false, found {found}", key.name), "write it without quotes".into())
-        }
-        "host" | "port" => None,
-        name if start::variable(name).is_none() => {
-            let known: Vec<String> = known().collect();
-            let hint = match nearest(name, known.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "remove it; `mcp-bridge settings` lists what there is".into(),
-            };
-            fault(format!("there is no key `{name}`"), hint)
-        }
-        _ => None,
+impl Fault {
+    fn new(spot: Option<Spot>, message: String, hint: impl Into<String>, code: &'static str) -> Self {
+        let line = spot.map(|spot| spot.line);
+        Self { line, spot, message, hint: hint.into(), code }
     }
 }
 
-fn known() -> impl Iterator<Item = String> {
-    let others = ["mcpServers", "host", "port", "auth", "tls_cert", "tls_key", "json_logs"].map(str::to_owned);
-    let settings = VARIABLES.iter().filter_map(|variable| variable.name.strip_prefix("MCP_BRIDGE_"));
-    others.into_iter().chain(settings.map(str::to_ascii_lowercase))
+fn of_problem(problem: &Problem, spot: Option<Spot>) -> Fault {
+    let Problem { line, reason, hint, code, .. } = problem.clone();
+    Fault { line: spot.map(|spot| spot.line).or(line), spot, message: reason, hint, code }
+}
+
+fn of_twice(path: &Path, name: &str, spot: Spot) -> Fault {
+    of_problem(&Problem::twice(path, name, spot), Some(spot))
+}
+
+fn key<'f>(file: &'f GatewayFile, name: &str) -> Option<&'f Key> {
+    file.keys.iter().find(|key| key.name == name)
 }
 
 /// A value that its setting does not take.
-fn of_error(text: &str, keys: &[Key], error: &SettingsError) -> Fault {
-    let about = match error {
-        SettingsError::Invalid { variable, .. }
-        | SettingsError::Contradiction { variable, .. }
-        | SettingsError::Lacks { variable, .. } => *variable,
-        SettingsError::Unknown { .. } => "",
+fn of_error(file: &GatewayFile, error: &SettingsError) -> Fault {
+    let spot = match error.name().and_then(|name| name.written.as_ref()) {
+        Some(WrittenIn::Key { name, .. }) => key(file, name).and_then(|key| key.spot),
+        _ => None,
     };
-    let written =
-        |key: &&Key| start::variable(&key.name) == Some(about) || about == "MCP_BRIDGE_HTTP" && key.name == "host";
-    let key = keys.iter().find(written);
-    let line = key.and_then(|key| key.line);
-    let column = key.and_then(|key| column(text, line, &key.name));
-    Fault { line, column, message: error.to_string(), hint: error.hint(), code: error.code() }
+    Fault::new(spot, error.to_string(), error.hint(), error.code())
 }
 
 /// What each value allows and all together do not.
-fn of_settings(text: &str, keys: &[Key], settings: &Settings) -> Vec<Fault> {
-    let at = |name: &str| {
-        let line = keys.iter().find(|key| key.name == name).and_then(|key| key.line);
-        (line, column(text, line, name))
-    };
+fn of_settings(file: &GatewayFile, env: &Environment, settings: &Settings) -> Vec<Fault> {
     let mut faults = Vec::new();
     if settings.http.auth == HttpAuth::Off && !settings.http.address.ip().to_canonical().is_loopback() {
-        let (line, column) = at("auth");
+        let spot = key(file, "auth").or_else(|| key(file, "http_auth")).and_then(|key| key.spot);
         let message = format!("`auth` is off, and {} can be reached by others", settings.http.address);
-        let hint = "take `auth` out, or listen at 127.0.0.1".into();
-        faults.push(Fault { line, column, message, hint, code: "http.open" });
+        faults.push(Fault::new(spot, message, "take `auth` out, or listen at 127.0.0.1", "http.open"));
     }
-    for key in keys {
-        let Some(name) = start::variable(&key.name) else { continue };
-        let is_path = VARIABLES.iter().any(|variable| variable.name == name && variable.accepts == "a path");
-        // The folder of state is made when it is missing.
-        if is_path && name != "MCP_BRIDGE_STATE_DIR" && key.value.as_str().is_some_and(|path| !Path::new(path).exists())
-        {
-            let (line, column) = at(&key.name);
-            let message = format!("`{}`: expected a file, found none at {}", key.name, key.value);
-            faults.push(Fault { line, column, message, hint: "correct the path".into(), code: "cli.validate_file" });
+    for key in &file.keys {
+        let Some(name) = variable_of(&key.name) else { continue };
+        let is_path = VARIABLES.iter().any(|variable| variable.name == name && variable.is_path());
+        let Some(path) = env.get(name).filter(|path| is_path && !path.is_empty() && !path.contains("://")) else {
+            continue;
+        };
+        // What the bridge writes itself is made when it is missing: the folder of state, and the trail in a folder that is there.
+        let path = Path::new(path);
+        let (wanted, there) = match name {
+            "MCP_BRIDGE_STATE_DIR" => continue,
+            "MCP_BRIDGE_AUDIT" => ("a folder for it", path.parent().is_some_and(Path::is_dir)),
+            "MCP_BRIDGE_ROOTFS" => ("a folder", path.is_dir()),
+            _ => ("a file", path.is_file()),
+        };
+        if !there {
+            let message = format!("`{}`: expected {wanted}, found none at {}", key.name, path.display());
+            faults.push(Fault::new(key.spot, message, "correct the path", "cli.validate_file"));
         }
     }
     faults
 }
 
-fn of_servers(text: &str, found: &Discovery) -> Vec<Fault> {
-    let mut faults: Vec<Fault> = found.problems.iter().map(of_problem).collect();
+fn of_servers(file: &GatewayFile, found: &Discovery) -> Vec<Fault> {
+    let spot = |pointer: &Option<String>| file.spot(pointer.as_deref()?);
+    let mut faults: Vec<Fault> =
+        found.problems.iter().map(|problem| of_problem(problem, spot(&problem.pointer))).collect();
     for entry in &found.found {
-        let line = entry.origin.line;
-        let column = column(text, line, &entry.name);
-        let fault = |message: &str, hint: &str| Fault {
-            line,
-            column,
-            message: format!("server `{}`: {message}", entry.name),
-            hint: hint.to_owned(),
-            code: "discovery.entry",
+        let spot = file.spot(&entry.origin.pointer);
+        let fault = |message: &str, hint: &str| {
+            Fault::new(spot, format!("server `{}`: {message}", entry.name), hint, "discovery.entry")
         };
         match &entry.state {
             // It is among the problems already.
@@ -182,11 +146,4 @@ fn of_servers(text: &str, found: &Discovery) -> Vec<Fault> {
         faults.extend(entry.warnings.iter().map(|warning| fault(warning, "correct it")));
     }
     faults
-}
-
-/// The 1-based column of a key on its line.
-fn column(text: &str, line: Option<usize>, name: &str) -> Option<usize> {
-    let line = text.lines().nth(line?.checked_sub(1)?)?;
-    let at = line.find(&format!("\"{name}\"")).or_else(|| line.find(name))?;
-    Some(line[..at].chars().count() + 1)
 }

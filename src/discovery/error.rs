@@ -41,8 +41,12 @@ pub enum DiscoveryError {
     FolderUnreadable { kind: io::ErrorKind },
     #[error("the folder holds more than {limit} config files; the rest are not read")]
     TooManyFiles { limit: usize },
-    #[error("the file named by MCP_SERVERS_CONFIG does not exist")]
+    #[error("the file named by --config or MCP_SERVERS_CONFIG does not exist")]
     ExplicitMissing,
+    #[error("there is no such file")]
+    ConfigMissing,
+    #[error("`{name}` stands twice in one object; only the last one counts")]
+    Twice { name: String },
     #[error("this bridge was started by another mcp-bridge, so it looks for no servers of its own")]
     Chained,
     #[error("{} bridges have started each other in a row, so this one looks for no servers", crate::chain::DEEPEST)]
@@ -77,7 +81,8 @@ impl DiscoveryError {
             Self::Entry { .. } => "discovery.entry",
             Self::FolderUnreadable { .. } => "discovery.folder_unreadable",
             Self::TooManyFiles { .. } => "discovery.too_many_files",
-            Self::ExplicitMissing => "discovery.explicit_missing",
+            Self::ExplicitMissing | Self::ConfigMissing => "discovery.explicit_missing",
+            Self::Twice { .. } => "discovery.twice",
             Self::Chained => "discovery.chained",
             Self::TooManyBridges => "discovery.too_many_bridges",
             Self::TrustUnwritable { .. } => "discovery.trust_unwritable",
@@ -108,7 +113,9 @@ impl DiscoveryError {
             Self::Entry { .. } => "correct the entry; the other servers of the file are used meanwhile",
             Self::FolderUnreadable { .. } => "make the folder readable for the user who runs mcp-bridge, or remove it",
             Self::TooManyFiles { .. } => "put several servers into one file",
-            Self::ExplicitMissing => "correct the path in MCP_SERVERS_CONFIG, or unset it",
+            Self::ExplicitMissing => "correct the path, or write the file",
+            Self::ConfigMissing => "correct the path, or write the file: `mcp-bridge init FILE` makes one to begin with",
+            Self::Twice { .. } => "rename one of them, or take it out",
             Self::Chained => "remove mcp-bridge from the inner list, or set MCP_BRIDGE_ALLOW_SELF_SERVER=1",
             Self::TooManyBridges => "take mcp-bridge out of the config files that the inner bridges read",
             Self::TrustUnwritable { .. } => "make MCP_BRIDGE_STATE_DIR a folder that can be written to",
