@@ -9,9 +9,7 @@ use serde_json::Value;
 use super::found;
 use crate::discovery::{GatewayFile, Key, Problem};
 use crate::nearest::nearest;
-use crate::settings::{
-    ADDRESS, CONFIG, Environment, Settings, VARIABLES, Written, WrittenIn, keys, variable_of,
-};
+use crate::settings::{ADDRESS, CONFIG, Environment, Settings, VARIABLES, Written, WrittenIn, keys, variable_of};
 
 pub(super) const DEFAULT_HOST: &str = "127.0.0.1";
 pub(super) const DEFAULT_PORT: &str = "8000";

@@ -100,7 +100,7 @@ enum Command {
     Call(call::CallArgs),
     /// Ask a bridge over HTTP how it is; the exit code says whether it takes requests
     Health {
-        /// Its URL, or host:port [default: where MCP_BRIDGE_HTTP says]
+        /// A port of this machine, host:port, or its URL [default: where `start` would listen]
         target: Option<String>,
     },
     /// Run one Python program without a client

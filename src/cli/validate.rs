@@ -64,7 +64,7 @@ fn faults(env: Environment, path: &Path) -> Vec<Fault> {
         faults.extend(of_settings(&file, &good, &settings));
         faults.extend(of_servers(&file, &found::of_files(&good, &settings)));
     }
-    faults.sort_by_key(|fault| fault.spot);
+    faults.sort_by_key(|fault| (fault.line, fault.spot));
     faults
 }
 

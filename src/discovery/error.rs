@@ -114,7 +114,9 @@ impl DiscoveryError {
             Self::FolderUnreadable { .. } => "make the folder readable for the user who runs mcp-bridge, or remove it",
             Self::TooManyFiles { .. } => "put several servers into one file",
             Self::ExplicitMissing => "correct the path, or write the file",
-            Self::ConfigMissing => "correct the path, or write the file: `mcp-bridge init FILE` makes one to begin with",
+            Self::ConfigMissing => {
+                "correct the path, or write the file: `mcp-bridge init FILE` makes one to begin with"
+            }
             Self::Twice { .. } => "rename one of them, or take it out",
             Self::Chained => "remove mcp-bridge from the inner list, or set MCP_BRIDGE_ALLOW_SELF_SERVER=1",
             Self::TooManyBridges => "take mcp-bridge out of the config files that the inner bridges read",

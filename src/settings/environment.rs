@@ -29,9 +29,7 @@ pub enum WrittenIn {
 impl Environment {
     /// The environment of this process.
     pub fn of_process() -> Self {
-        std::env::vars_os()
-            .map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned()))
-            .collect()
+        std::env::vars_os().map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned())).collect()
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {

@@ -52,9 +52,9 @@ impl Name {
 
     fn removed(&self) -> &'static str {
         match &self.written {
-            None => "unset",
-            Some(WrittenIn::Flag(_)) => "leave out",
-            Some(WrittenIn::Key { .. }) => "take out",
+            None => "unset it",
+            Some(WrittenIn::Flag(_)) => "leave it out",
+            Some(WrittenIn::Key { .. }) => "take it out",
         }
     }
 }
@@ -117,12 +117,12 @@ impl SettingsError {
         match self {
             Self::Invalid { name, .. } => match (name.example(), name.removed()) {
                 (Some(example), removed) => {
-                    format!("set it to such a value, e.g. {example} (the default), or {removed} it")
+                    format!("set it to such a value, e.g. {example} (the default), or {removed}")
                 }
-                (None, removed) => format!("correct or {removed} {name}"),
+                (None, removed) => format!("correct {name}, or {removed}"),
             },
             Self::Contradiction { name, other, .. } => format!("lower {name} or raise {other}"),
-            Self::Lacks { name, lacks } => format!("set {lacks} too, or {} {name}", name.removed()),
+            Self::Lacks { name, lacks } => format!("set {lacks} too, or take {name} away"),
             Self::Unknown { variable } => match crate::nearest::nearest(variable, VARIABLES.iter().map(|v| v.name)) {
                 Some(near) => format!("did you mean {near}? `mcp-bridge settings` lists them all"),
                 None => "unset it; `mcp-bridge settings` lists them all".to_owned(),
