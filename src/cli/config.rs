@@ -147,36 +147,41 @@ pub(super) fn problems(env: &Environment) -> Vec<Problem> {
     let Some(path) = file(env, None) else { return Vec::new() };
     // One that cannot be read is told where its servers are.
     let Ok(file) = GatewayFile::read(&path) else { return Vec::new() };
-    let of_key = |key: &Key, code, reason, hint| Problem {
-        file: Some(path.clone()),
-        line: key.spot.map(|spot| spot.line),
-        pointer: None,
-        code,
-        reason,
-        hint,
-        kept: false,
+    let problem = |key: &str, code, reason, hint| {
+        let key = file.keys.iter().find(|known| known.name == key);
+        let line = key.and_then(|key| key.spot).map(|spot| spot.line);
+        Problem { file: Some(path.clone()), line, pointer: None, code, reason, hint, kept: false }
     };
-    let twice = file.twice.iter().map(|(name, spot)| Problem::twice(&path, name, *spot));
-    let wrong = faults(&file).into_iter().map(|(key, reason, hint)| of_key(key, "cli.validate_key", reason, hint));
-    let mut problems: Vec<Problem> = twice.chain(wrong).collect();
+    let mut problems: Vec<Problem> = file.twice.iter().map(|(name, spot)| Problem::twice(&path, name, *spot)).collect();
+    let faults = faults(&file).into_iter();
+    problems.extend(faults.map(|(key, reason, hint)| problem(&key.name, "cli.validate_key", reason, hint)));
 
     let fresh = with_file(env.clone().without_file(), &path, &file.keys);
-    for variable in VARIABLES.iter().map(|variable| variable.name).filter(|name| env.get(name) != fresh.get(name)) {
-        let [before, now] = [env, &fresh].map(|env| env.written(variable).map(|written| &written.place));
-        let Some(WrittenIn::Key { name, .. }) = now.or(before) else { continue };
-        let gone = Key { name: name.clone(), value: Value::Null, spot: None };
-        let key = file.keys.iter().find(|key| key.name == *name).unwrap_or(&gone);
-        let reason = format!("`{name}` has changed since the bridge was started");
-        problems.push(of_key(key, "reload.next_start", reason, "it takes effect at the next start".into()));
+    if fresh.vars() == env.vars() {
+        return problems;
     }
-    let errors = if fresh.vars() == env.vars() { Vec::new() } else { Settings::errors(&fresh) };
-    problems.extend(errors.into_iter().map(|error| {
-        let name = error.name().map(ToString::to_string).unwrap_or_default();
-        let gone = Key { name: String::new(), value: Value::Null, spot: None };
-        let key = file.keys.iter().find(|key| format!("`{}`", key.name) == name).unwrap_or(&gone);
-        of_key(key, error.code(), error.to_string(), error.hint())
-    }));
+    for name in changed(env, &fresh) {
+        let reason = format!("`{name}` has changed since the bridge was started");
+        problems.push(problem(&name, "reload.next_start", reason, "it takes effect at the next start".into()));
+    }
+    for error in Settings::errors(&fresh) {
+        let Some(WrittenIn::Key { name, .. }) = error.name().and_then(|name| name.written.clone()) else { continue };
+        problems.push(problem(&name, error.code(), error.to_string(), error.hint()));
+    }
     problems
+}
+
+/// The keys by which these two differ.
+fn changed(before: &Environment, now: &Environment) -> Vec<String> {
+    let differ = VARIABLES.iter().map(|variable| variable.name).filter(|name| before.get(name) != now.get(name));
+    let key = |variable: &str| {
+        let place = now.written(variable).or(before.written(variable)).map(|written| &written.place);
+        let Some(WrittenIn::Key { name, .. }) = place else { return None };
+        let port = |env: &Environment| env.get(variable)?.rsplit_once(':').map(|(_, port)| port.to_owned());
+        let is_port = name == "host" && port(before) != port(now);
+        Some(if is_port { "port".to_owned() } else { name.clone() })
+    };
+    differ.filter_map(key).collect()
 }
 
 #[cfg(test)]
