@@ -165,8 +165,8 @@ pub(super) fn problems(env: &Environment) -> Vec<Problem> {
         problems.push(problem(&name, "reload.next_start", reason, "it takes effect at the next start".into()));
     }
     for error in Settings::errors(&fresh) {
-        let Some(WrittenIn::Key { name, .. }) = error.name().and_then(|name| name.written.clone()) else { continue };
-        problems.push(problem(&name, error.code(), error.to_string(), error.hint()));
+        let Some(WrittenIn::Key { name, .. }) = error.name().and_then(|name| name.written.as_deref()) else { continue };
+        problems.push(problem(name, error.code(), error.to_string(), error.hint()));
     }
     problems
 }

@@ -15,7 +15,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use serde_json::Value;
 
 use super::{Exit, paint};
-use crate::settings::{self, Settings};
+use crate::settings::Settings;
 
 /// Health checks have 30 s by default; one that takes so long is ill.
 const PATIENCE: Duration = Duration::from_secs(5);

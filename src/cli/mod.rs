@@ -402,7 +402,7 @@ fn environment(command: &Command, config: Option<PathBuf>) -> Result<Environment
         _ => config::file(&env, config),
     };
     let env = match named {
-        Some(file) => config::with_file(env, &file, &GatewayFile::read(&file).map_err(Box::new)?.keys),
+        Some(file) => config::with_file(env, &file, &GatewayFile::read(&file)?.keys),
         None => env,
     };
     Ok(match command {

@@ -38,7 +38,7 @@ pub fn problem(problem: &Problem) -> String {
 
 /// The same of a setting, with its place where a file says it.
 pub fn setting(error: &SettingsError) -> String {
-    let place = match error.name().and_then(|name| name.written.as_ref()) {
+    let place = match error.name().and_then(|name| name.written.as_deref()) {
         Some(WrittenIn::Key { file, line, .. }) => {
             let line = line.map(|line| format!(":{line}")).unwrap_or_default();
             format!("{}{line}: ", file.display())

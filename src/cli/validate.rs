@@ -90,7 +90,7 @@ fn key<'f>(file: &'f GatewayFile, name: &str) -> Option<&'f Key> {
 
 /// A value that its setting does not take.
 fn of_error(file: &GatewayFile, error: &SettingsError) -> Fault {
-    let spot = match error.name().and_then(|name| name.written.as_ref()) {
+    let spot = match error.name().and_then(|name| name.written.as_deref()) {
         Some(WrittenIn::Key { name, .. }) => key(file, name).and_then(|key| key.spot),
         _ => None,
     };

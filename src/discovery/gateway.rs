@@ -32,8 +32,8 @@ pub struct Key {
 impl GatewayFile {
     /// # Errors
     /// There is no such file, or it cannot be read as an object.
-    pub fn read(path: &Path) -> Result<Self, Problem> {
-        let problem = |line, error: &DiscoveryError| Problem::new(Some(path), line, error);
+    pub fn read(path: &Path) -> Result<Self, Box<Problem>> {
+        let problem = |line, error: &DiscoveryError| Box::new(Problem::new(Some(path), line, error));
         let document = Document::read(path, Syntax::Jsonc).map_err(|(error, line)| problem(line, &error))?;
         let document = document.ok_or_else(|| problem(None, &DiscoveryError::ConfigMissing))?;
         let Value::Object(root) = &document.root else {

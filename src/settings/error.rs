@@ -10,19 +10,19 @@ use super::variables::{VARIABLES, variable};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
     pub variable: &'static str,
-    pub written: Option<WrittenIn>,
+    pub written: Option<Box<WrittenIn>>,
 }
 
 impl Name {
     pub(super) fn new(env: &Environment, variable: &'static str) -> Self {
-        Self { variable, written: env.written(variable).map(|Written { place, .. }| place.clone()) }
+        Self { variable, written: env.written(variable).map(|Written { place, .. }| Box::new(place.clone())) }
     }
 
     /// One that nobody wrote, as it would be written beside this one.
     pub(super) fn beside(&self, variable: &'static str) -> Self {
-        let written = match &self.written {
+        let written = match self.written.as_deref() {
             Some(WrittenIn::Key { file, .. }) => {
-                Some(WrittenIn::Key { name: key_of(variable), file: file.clone(), line: None })
+                Some(Box::new(WrittenIn::Key { name: key_of(variable), file: file.clone(), line: None }))
             }
             _ => None,
         };
@@ -31,7 +31,7 @@ impl Name {
 
     /// What is accepted by this name: a part of an address is none.
     pub(super) fn accepts(&self) -> &'static str {
-        match &self.written {
+        match self.written.as_deref() {
             Some(WrittenIn::Flag("--host")) => HOST,
             Some(WrittenIn::Key { name, .. }) if name == "host" => HOST,
             Some(WrittenIn::Key { name, .. }) if name == "port" => "a whole number from 0 to 65535",
@@ -42,7 +42,7 @@ impl Name {
 
     fn example(&self) -> Option<String> {
         let default = VARIABLES.iter().find(|known| known.name == self.variable).map_or("", |known| known.default);
-        match &self.written {
+        match self.written.as_deref() {
             _ if default.is_empty() || self.accepts() != variable(self.variable).accepts => None,
             None => Some(format!("{}={default}", self.variable)),
             Some(WrittenIn::Flag(flag)) => Some(format!("{flag} {default}")),
@@ -51,7 +51,7 @@ impl Name {
     }
 
     fn removed(&self) -> &'static str {
-        match &self.written {
+        match self.written.as_deref() {
             None => "unset it",
             Some(WrittenIn::Flag(_)) => "leave it out",
             Some(WrittenIn::Key { .. }) => "take it out",
@@ -64,7 +64,7 @@ const HOST: &str = "an address or a name, without a port";
 /// `MCP_BRIDGE_HTTP_AUTH`, `--auth`, or `` `auth` ``.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.written {
+        match self.written.as_deref() {
             None => f.write_str(self.variable),
             Some(WrittenIn::Flag(flag)) => f.write_str(flag),
             Some(WrittenIn::Key { name, .. }) => write!(f, "`{name}`"),
