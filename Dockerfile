@@ -12,6 +12,7 @@ COPY . .
 RUN cargo build --release --locked \
     && install -D target/release/mcp-bridge /root-of-image/usr/local/bin/mcp-bridge \
     && install -d -m 0755 /root-of-image/etc/mcp-bridge \
+    && echo '{"mcpServers": {}}' > /root-of-image/etc/mcp-bridge/config.json \
     && install -d -m 0700 -o 10001 -g 10001 /root-of-image/var/lib/mcp-bridge
 
 FROM ${PYTHON}
@@ -19,8 +20,10 @@ COPY --from=build /root-of-image/ /
 # No account has this number, in the image or, most likely, on the host.
 USER 10001:10001
 ENV HOME=/var/lib/mcp-bridge MCP_BRIDGE_STATE_DIR=/var/lib/mcp-bridge MCP_BRIDGE_RUNTIME=embedded
+# Variables and not arguments, so that each command in the container means the same bridge, the health check among them.
+ENV MCP_BRIDGE_CONFIG=/etc/mcp-bridge/config.json MCP_BRIDGE_HTTP=0.0.0.0:8000
 EXPOSE 8000
 # It answers as soon as it listens; a server behind it that is down does not make the bridge unhealthy.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["mcp-bridge", "health"]
 ENTRYPOINT ["mcp-bridge"]
-CMD ["start", "--http", "0.0.0.0:8000", "--config", "/etc/mcp-bridge/config.json"]
+CMD ["start"]

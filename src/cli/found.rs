@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use directories::BaseDirs;
 
-use super::paint;
+use super::{config, paint};
 use crate::discovery::{self, Discovery, DiscoveryError, Options, Os, Place, Problem, TrustStore};
 use crate::settings::{Environment, Settings};
 
@@ -40,8 +40,18 @@ pub(super) fn discovery_options(settings: &Settings) -> (Options, Option<Discove
     (options, unreadable)
 }
 
-/// Looks for servers where this user, in this folder, has them.
+/// Looks for servers where this user, in this folder, has them; and says what is wrong with the keys beside them.
 pub(super) fn discover(env: &Environment, settings: &Settings) -> Discovery {
+    with_keys(of_files(env, settings), env)
+}
+
+fn with_keys(mut found: Discovery, env: &Environment) -> Discovery {
+    found.problems.extend(config::problems(env));
+    found
+}
+
+/// The servers alone.
+pub(super) fn of_files(env: &Environment, settings: &Settings) -> Discovery {
     let (options, unreadable) = discovery_options(settings);
     let problem = unreadable.map(|error| Problem::about(&error));
     with_trust(discovery::discover(&place(env), &options), problem, settings)
@@ -63,7 +73,7 @@ pub(super) fn discover_again(env: &Environment, settings: &Settings, before: &Di
     if problem.is_some() {
         options.trusted = before.trusted().clone();
     }
-    with_trust(discovery::discover_again(&place(env), &options, before), problem, settings)
+    with_keys(with_trust(discovery::discover_again(&place(env), &options, before), problem, settings), env)
 }
 
 /// What was found, and that the answers about project servers had a part in it.

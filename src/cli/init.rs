@@ -25,6 +25,7 @@ const TEXT: &str = r#"{
     }
   },
 
+  // What stands below takes effect at the next start; the servers above at once.
   // Where the bridge listens. Beyond this machine only with tokens: `mcp-bridge token add NAME`.
   "host": "127.0.0.1",
   "port": 8000,
@@ -32,7 +33,7 @@ const TEXT: &str = r#"{
   // error, warn, info, debug or trace
   "log_level": "info",
 
-  // Use changes of this file without a restart.
+  // Take changes of the servers, of files in which the bridge finds some, and of access rules without a restart.
   "hot_reload": true
   // Any setting of `mcp-bridge settings` may stand here: MCP_BRIDGE_HTTP_BODY as "http_body", and so on.
 }

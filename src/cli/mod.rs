@@ -6,6 +6,7 @@ mod audit;
 mod backends;
 mod bridge;
 mod call;
+mod config;
 mod doctor;
 mod exit;
 mod file_in;
@@ -41,6 +42,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::discovery::{GatewayFile, Problem};
 use crate::settings::{Environment, Settings};
 pub use exit::Exit;
 
@@ -50,6 +52,9 @@ pub use exit::Exit;
     after_help = "Every setting is an environment variable: `mcp-bridge settings` lists them with their values.\n\
                   Without a command and with stdin not a terminal, `serve` is meant.")]
 struct Cli {
+    /// Use the servers of this file and no others, and its keys, as `start` does [default: MCP_BRIDGE_CONFIG]
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -94,7 +99,7 @@ enum Command {
     Call(call::CallArgs),
     /// Ask a bridge over HTTP how it is; the exit code says whether it takes requests
     Health {
-        /// Its URL, or host:port [default: where MCP_BRIDGE_HTTP says]
+        /// A port of this machine, host:port, or its URL [default: where `start` would listen]
         target: Option<String>,
     },
     /// Run one Python program without a client
@@ -317,7 +322,7 @@ pub fn main() -> Exit {
             return Exit::Usage;
         }
     };
-    let env = match environment(&command) {
+    let env = match environment(&command, cli.config) {
         Ok(env) => env,
         Err(problem) => {
             eprintln!("{}", paint::problem(&problem));
@@ -327,20 +332,19 @@ pub fn main() -> Exit {
     let settings = match Settings::read(&env) {
         Ok(settings) => settings,
         Err(error) => {
-            eprintln!("{}", paint::failure(&error.to_string(), &error.hint(), error.code()));
+            eprintln!("{}", paint::setting(&error));
             return Exit::Usage;
         }
     };
+    // What a file says for the bridge is not meant for the other commands.
+    let is_said = env.clone().without_file().get("MCP_BRIDGE_LOG_LEVEL").is_some();
     let level = match command {
         // A person at a terminal asked for one thing: only what went wrong belongs beside it.
         Command::Serve { .. } | Command::Start(_) => settings.log_level.clone(),
         // Why one server cannot be had is their whole answer, and told as such.
-        Command::Probe { .. } | Command::Call(_) | Command::Tools { .. }
-            if env.get("MCP_BRIDGE_LOG_LEVEL").is_none() =>
-        {
-            "error".to_owned()
-        }
-        _ => env.get("MCP_BRIDGE_LOG_LEVEL").map_or_else(|| "warn".to_owned(), |_| settings.log_level.clone()),
+        Command::Probe { .. } | Command::Call(_) | Command::Tools { .. } if !is_said => "error".to_owned(),
+        _ if is_said => settings.log_level.clone(),
+        _ => "warn".to_owned(),
     };
     crate::telemetry::init(&level, settings.log_format == crate::settings::LogFormat::Json);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build() {
@@ -394,15 +398,24 @@ pub fn main() -> Exit {
     exit
 }
 
-/// The environment, with what this command's flags and file put in its place.
-fn environment(command: &Command) -> Result<Environment, Box<crate::discovery::Problem>> {
-    let mut env = Environment::of_process();
-    match command {
-        Command::Start(args) => return start::environment(env, args),
-        Command::Serve { expose: Some(expose) } => env.set("MCP_BRIDGE_EXPOSE", expose),
-        _ => {}
-    }
-    Ok(env)
+/// The environment, with what the file and this command's flags put in its place.
+fn environment(command: &Command, config: Option<PathBuf>) -> Result<Environment, Box<Problem>> {
+    let env = Environment::of_process();
+    let named = match command {
+        // They are about a file of their own.
+        Command::Init { .. } | Command::Validate { .. } => None,
+        Command::Start(args) => config::file(&env, args.config.clone().or(config)),
+        _ => config::file(&env, config),
+    };
+    let env = match named {
+        Some(file) => config::with_file(env, &file, &GatewayFile::read(&file)?.keys),
+        None => env,
+    };
+    Ok(match command {
+        Command::Start(args) => args.over(env),
+        Command::Serve { expose: Some(expose) } => env.with_flag("MCP_BRIDGE_EXPOSE", "--expose", expose),
+        _ => env,
+    })
 }
 
 /// Threads that drive connections: no more than there are processors, for each wakes the others to share its work. The work is

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use crate::discovery::Problem;
+use crate::settings::{SettingsError, WrittenIn};
 
 /// A level of a line in `doctor` and `servers`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,18 @@ pub fn problem(problem: &Problem) -> String {
     let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
     let place = problem.file.as_ref().map(|file| format!("{}{line}: ", file.display())).unwrap_or_default();
     failure(&format!("{place}{}", problem.reason), &problem.hint, problem.code)
+}
+
+/// The same of a setting, with its place where a file says it.
+pub fn setting(error: &SettingsError) -> String {
+    let place = match error.name().and_then(|name| name.written.as_deref()) {
+        Some(WrittenIn::Key { file, line, .. }) => {
+            let line = line.map(|line| format!(":{line}")).unwrap_or_default();
+            format!("{}{line}: ", file.display())
+        }
+        _ => String::new(),
+    };
+    failure(&format!("{place}{error}"), &error.hint(), error.code())
 }
 
 /// A remark for stderr.

@@ -23,7 +23,10 @@ pub(super) async fn policy(env: Environment, settings: Settings, command: Policy
 /// The rules of this file, or of the one that the settings name; what is wrong was told.
 fn rules(settings: &Settings, file: Option<PathBuf>) -> Result<(PathBuf, Rules), Exit> {
     let Some(file) = file.or_else(|| settings.guard.access.clone()) else {
-        let (message, hint) = ("there are no access rules", "set MCP_BRIDGE_ACCESS to their file");
+        let (message, hint) = (
+            "there are no access rules",
+            "set MCP_BRIDGE_ACCESS to their file, or name the bridge's own with --config",
+        );
         eprintln!("{}", paint::failure(message, hint, "cli.policy"));
         return Err(Exit::Usage);
     };
@@ -37,8 +40,10 @@ fn rules(settings: &Settings, file: Option<PathBuf>) -> Result<(PathBuf, Rules),
 }
 
 fn check(env: &Environment, settings: &Settings, file: Option<PathBuf>) -> Exit {
-    let (file, rules) = match rules(settings, file) {
+    let (file, rules) = match rules(settings, file.clone()) {
         Ok(read) => read,
+        // What was asked for is whether the file is good.
+        Err(_) if file.is_some() || settings.guard.access.is_some() => return Exit::Error,
         Err(exit) => return exit,
     };
     let found = found::discover(env, settings);
@@ -46,10 +51,7 @@ fn check(env: &Environment, settings: &Settings, file: Option<PathBuf>) -> Exit 
     let known = crate::broker::Names::new(names.iter().cloned()).with_further(found.aliases());
     let strangers = strangers(&rules, &names, |asked| known.resolve(asked));
     for stranger in &strangers {
-        eprintln!(
-            "{}",
-            paint::failure(&stranger.to_string(), "use the name that `mcp-bridge servers` shows", "access.stranger")
-        );
+        eprintln!("{}", paint::warning(&format!("{stranger}; use the name that `mcp-bridge servers` shows")));
     }
     if strangers.is_empty() {
         println!("{}: good", file.display());

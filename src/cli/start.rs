@@ -1,20 +1,19 @@
 //! `mcp-bridge start`: the bridge over HTTP.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use serde_json::Value;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::bridge::Bridge;
+use super::config::{DEFAULT_HOST, DEFAULT_PORT, joined};
 use super::serve::{Served, log_found};
 use super::{Exit, found, paint, token};
-use crate::discovery::{Key, Problem, gateway_keys};
 use crate::execution::Caller;
-use crate::server::http::{self, Demand, JwtOptions};
-use crate::settings::{Environment, Http, HttpAuth, Settings, VARIABLES};
+use crate::server::http::{self, Demand, JwtOptions, TokenFile};
+use crate::settings::{ADDRESS, Environment, Http, HttpAuth, Settings, Written, WrittenIn};
 
 #[derive(Args, Debug)]
 pub(super) struct StartArgs {
@@ -28,8 +27,9 @@ pub(super) struct StartArgs {
     #[arg(short, long)]
     port: Option<u16>,
     /// Use the servers of this file and no others, and its keys host, port, log_level, hot_reload, ... (`mcp-bridge init` writes one)
+    /// [default: MCP_BRIDGE_CONFIG]
     #[arg(short, long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     /// error, warn, info, debug or trace
     #[arg(short, long, value_name = "LEVEL")]
     log_level: Option<String>,
@@ -53,95 +53,40 @@ pub(super) struct StartArgs {
     expose: Option<String>,
 }
 
-const ADDRESS: &str = "MCP_BRIDGE_HTTP";
-const DEFAULT_HOST: &str = "127.0.0.1";
-const DEFAULT_PORT: u64 = 8000;
-
-/// The environment as flags and the file make it: flags before variables, variables before the file.
-///
-/// # Errors
-/// The file cannot be read.
-pub(super) fn environment(env: Environment, args: &StartArgs) -> Result<Environment, Box<Problem>> {
-    let env = match &args.config {
-        None => env,
-        Some(file) => with_file(env, file, &gateway_keys(file).map_err(Box::new)?),
-    };
-    Ok(with_flags(env, args))
-}
-
-/// Variables that are not set take their values from the file; what they may be, `Settings` says.
-pub(super) fn with_file(env: Environment, file: &Path, keys: &[Key]) -> Environment {
-    let text = |name: &str| keys.iter().find(|key| key.name == name).map(|key| plain(&key.value));
-    let address = (text("host").is_some() || text("port").is_some()).then(|| {
-        let host = text("host").unwrap_or_else(|| DEFAULT_HOST.into());
-        joined(&host, &text("port").unwrap_or_else(|| DEFAULT_PORT.to_string()))
-    });
-    let wanted = keys.iter().filter_map(|key| Some((variable(&key.name)?, value(key))));
-    let wanted = wanted.chain(address.map(|address| (ADDRESS, address)));
-    let own = env.clone().with("MCP_SERVERS_CONFIG", file.display().to_string()).with("MCP_BRIDGE_SOURCES", "");
-    wanted.fold(own, |own, (name, value)| if env.get(name).is_none() { own.with(name, value) } else { own })
-}
-
-/// The variable that a key of a file stands for: `log_level` is MCP_BRIDGE_LOG_LEVEL, and so on; `host` and `port` are one together.
-pub(super) fn variable(key: &str) -> Option<&'static str> {
-    let name = match key {
-        "auth" | "tls_cert" | "tls_key" => format!("MCP_BRIDGE_HTTP_{}", key.to_ascii_uppercase()),
-        "json_logs" => "MCP_BRIDGE_LOG_FORMAT".to_owned(),
-        _ => format!("MCP_BRIDGE_{}", key.to_ascii_uppercase()),
-    };
-    VARIABLES.iter().map(|variable| variable.name).find(|known| *known == name)
-}
-
-/// A key's value as its variable would hold it. Files of other gateways say levels in the words of Python's logging.
-fn value(key: &Key) -> String {
-    let text = plain(&key.value);
-    match (key.name.as_str(), text.to_ascii_lowercase().as_str()) {
-        ("log_level", "critical" | "fatal") => "error".into(),
-        ("log_level", "warning") => "warn".into(),
-        ("json_logs", "true") => "json".into(),
-        ("json_logs", "false") => "text".into(),
-        _ => text,
-    }
-}
-
-fn with_flags(env: Environment, args: &StartArgs) -> Environment {
-    let before = env.get(ADDRESS).and_then(crate::settings::address);
-    let address = args.http.clone().or_else(|| {
-        (args.host.is_some() || args.port.is_some()).then(|| {
-            let host = args.host.clone().or_else(|| before.map(|address| address.ip().to_string()));
-            let port = args.port.or_else(|| before.map(|address| address.port()));
-            let port = port.map_or_else(|| DEFAULT_PORT.to_string(), |port| port.to_string());
-            joined(&host.unwrap_or_else(|| DEFAULT_HOST.into()), &port)
-        })
-    });
-    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-    let wanted = [
-        (ADDRESS, address),
-        ("MCP_BRIDGE_LOG_LEVEL", args.log_level.as_ref().map(|level| level.to_ascii_lowercase())),
-        ("MCP_BRIDGE_LOG_FORMAT", args.json_logs.then(|| "json".to_owned())),
-        ("MCP_BRIDGE_HOT_RELOAD", args.no_hot_reload.then(|| "0".to_owned())),
-        ("MCP_BRIDGE_HTTP_TLS_CERT", path(&args.tls_cert)),
-        ("MCP_BRIDGE_HTTP_TLS_KEY", path(&args.tls_key)),
-        ("MCP_BRIDGE_HTTP_AUTH", args.auth.clone()),
-        ("MCP_BRIDGE_EXPOSE", args.expose.clone()),
-    ];
-    wanted.into_iter().fold(env, |env, (name, value)| match value {
-        Some(value) => env.with(name, value),
-        None => env,
-    })
-}
-
-/// An address of version 6 stands in brackets.
-fn joined(host: &str, port: &str) -> String {
-    if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
-/// As text: a string without its quotes, a list with commas between.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
-        other => other.to_string(),
+impl StartArgs {
+    /// The environment with these flags in it: they come before variables and before the file.
+    pub(super) fn over(&self, env: Environment) -> Environment {
+        let before = env.get(ADDRESS).and_then(crate::settings::address);
+        let address = match (&self.http, &self.host, self.port) {
+            (Some(http), _, _) => Some(("--http", http.clone(), http.clone())),
+            (None, None, None) => None,
+            (None, host, port) => {
+                let flag = if host.is_some() { "--host" } else { "--port" };
+                let written = host.clone().or(port.map(|port| port.to_string())).unwrap_or_default();
+                let host = host.clone().or_else(|| before.map(|address| address.ip().to_string()));
+                let port = port.or_else(|| before.map(|address| address.port()));
+                let port = port.map_or_else(|| DEFAULT_PORT.to_owned(), |port| port.to_string());
+                Some((flag, joined(&host.unwrap_or_else(|| DEFAULT_HOST.into()), &port), written))
+            }
+        };
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let wanted = [
+            ("MCP_BRIDGE_LOG_LEVEL", "--log-level", self.log_level.as_ref().map(|level| level.to_ascii_lowercase())),
+            ("MCP_BRIDGE_LOG_FORMAT", "--json-logs", self.json_logs.then(|| "json".to_owned())),
+            ("MCP_BRIDGE_HOT_RELOAD", "--no-hot-reload", self.no_hot_reload.then(|| "0".to_owned())),
+            ("MCP_BRIDGE_HTTP_TLS_CERT", "--tls-cert", path(&self.tls_cert)),
+            ("MCP_BRIDGE_HTTP_TLS_KEY", "--tls-key", path(&self.tls_key)),
+            ("MCP_BRIDGE_HTTP_AUTH", "--auth", self.auth.clone()),
+            ("MCP_BRIDGE_EXPOSE", "--expose", self.expose.clone()),
+        ];
+        let wanted = wanted.into_iter().filter_map(|(name, flag, value)| value.map(|value| (name, flag, value)));
+        let env = wanted.fold(env, |env, (name, flag, value)| env.with_flag(name, flag, value));
+        match address {
+            Some((flag, value, text)) => {
+                env.with_written(ADDRESS, value, Written { place: WrittenIn::Flag(flag), text })
+            }
+            None => env,
+        }
     }
 }
 
@@ -161,6 +106,7 @@ pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
             let scheme = if settings.http.tls.is_some() { "https" } else { "http" };
             let who = if listening.demands { "callers need a token" } else { "anybody on this machine may call" };
             tracing::info!("MCP at {scheme}://{}/mcp; {who}", listening.address);
+            tell_locked_out(&settings);
             let attending = served.attend(env, settings, found, &listening.draining);
             listening.serve().await;
             attending.iter().for_each(AbortHandle::abort);
@@ -175,6 +121,14 @@ pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
     served.close();
     bridge.shutdown().await;
     exit
+}
+
+/// Callers must say who they are, and nobody can: a file of tokens that cannot be read has stopped the start before.
+fn tell_locked_out(settings: &Settings) {
+    let required = settings.http.auth == HttpAuth::Required && jwt(&settings.http).is_none();
+    if required && TokenFile::at(&token::file(settings)).list().is_ok_and(|tokens| tokens.is_empty()) {
+        tracing::warn!("nobody can call: a token is required and there is none; `mcp-bridge token add NAME` makes one");
+    }
 }
 
 /// What the settings say, as `server` wants it.
@@ -228,13 +182,7 @@ fn jwt(http: &Http) -> Option<JwtOptions> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    fn key(name: &str, value: Value) -> Key {
-        Key { name: name.into(), value, line: None }
-    }
 
     fn args(words: &[&str]) -> StartArgs {
         #[derive(clap::Parser)]
@@ -246,16 +194,14 @@ mod tests {
     }
 
     #[test]
-    fn flags_come_before_variables_and_variables_before_the_file() {
-        let keys = [key("host", json!("0.0.0.0")), key("port", json!(9000)), key("log_level", json!("WARNING"))];
-        let file = |env: Environment| with_file(env, Path::new("/c.json"), &keys);
-        let of_file = file(Environment::default());
-        assert_eq!(of_file.get(ADDRESS), Some("0.0.0.0:9000"));
-        assert_eq!(of_file.get("MCP_BRIDGE_LOG_LEVEL"), Some("warn"));
-        let of_both = file(Environment::default().with(ADDRESS, "127.0.0.1:1"));
-        assert_eq!(of_both.get(ADDRESS), Some("127.0.0.1:1"));
-        assert_eq!(with_flags(of_file.clone(), &args(&["--port", "7"])).get(ADDRESS), Some("0.0.0.0:7"));
-        assert_eq!(with_flags(of_file, &args(&["--host", "::1"])).get(ADDRESS), Some("[::1]:9000"));
-        assert_eq!(with_flags(of_both, &args(&["--http", "2"])).get(ADDRESS), Some("2"));
+    fn flags_come_before_what_was_there() {
+        let before = Environment::default().with(ADDRESS, "0.0.0.0:9000");
+        let address = |words: &[&str]| args(words).over(before.clone()).get(ADDRESS).map(str::to_owned);
+        assert_eq!(address(&["--port", "7"]).as_deref(), Some("0.0.0.0:7"));
+        assert_eq!(address(&["--host", "::1"]).as_deref(), Some("[::1]:9000"));
+        assert_eq!(address(&["--http", "2"]).as_deref(), Some("2"));
+        let wrong = args(&["--host", "127.0.0.1:19"]).over(before);
+        let error = Settings::read(&wrong).expect_err("a host with a port");
+        assert!(error.to_string().starts_with("--host is \"127.0.0.1:19\", which is not an address"), "{error}");
     }
 }

@@ -51,10 +51,7 @@ pub(super) fn token(settings: &Settings, command: TokenCommand) -> Exit {
         Ok(()) => Exit::Success,
         Err(error) => {
             eprintln!("{}", paint::failure(&error.to_string(), &error.hint(), error.code()));
-            match error {
-                TokenError::Name { .. } | TokenError::Exists { .. } | TokenError::Unknown { .. } => Exit::Usage,
-                _ => Exit::Error,
-            }
+            Exit::Usage
         }
     }
 }

@@ -38,6 +38,32 @@ impl Flaw {
     pub fn new(field: impl Into<String>, found: impl Into<String>, accepted: &'static str) -> Self {
         Self { field: field.into(), found: found.into(), accepted }
     }
+
+    /// The member of the entry in which the field is.
+    pub fn member(&self) -> &str {
+        self.field.split(['.', '[']).next().unwrap_or_default()
+    }
+
+    /// The way to the field, below the entry.
+    pub fn pointer(&self) -> String {
+        let steps = self.field.split(['.', '[']).map(|step| step.trim_end_matches(']').replace('/', "~1"));
+        steps.map(|step| format!("/{step}")).collect()
+    }
+}
+
+/// Takes a member out of an entry; one without which there is no server gets a stand-in. Whether that was possible.
+pub(super) fn without(entry: &mut Value, member: &str) -> bool {
+    let Some(members) = entry.as_object_mut() else { return false };
+    if COMMAND.contains(&member) {
+        members.insert(member.to_owned(), "true".into());
+        return true;
+    }
+    if URL.contains(&member) {
+        members.insert(member.to_owned(), "http://localhost".into());
+        return true;
+    }
+    let inner = |members: &mut Map<String, Value>| members.get_mut("transport")?.as_object_mut()?.remove(member);
+    members.remove(member).or_else(|| inner(members)).is_some()
 }
 
 impl fmt::Display for Flaw {
@@ -118,7 +144,7 @@ pub(super) fn parse(value: &Value) -> Result<Entry, Flaw> {
                 access: remote::access(members, &mut warnings)?,
             }
         }
-        (_, None, None) => return Err(Flaw::new("command", "missing", "`command` (a program) or `url` (an address)")),
+        (_, None, None) => return Err(neither(members)),
     };
 
     Ok(Entry {
@@ -131,6 +157,15 @@ pub(super) fn parse(value: &Value) -> Result<Entry, Flaw> {
         untyped_url,
         warnings,
     })
+}
+
+/// There is no program and no address; a key that was probably meant for one is named.
+fn neither(members: &Map<String, Value>) -> Flaw {
+    let slip = members.keys().find_map(|key| Some((key, nearest(key, &["command", "url"])?)));
+    let found = slip.map_or("missing".to_owned(), |(key, near)| {
+        format!("missing, and there is `{}` (did you mean `{near}`?)", shown(key))
+    });
+    Flaw::new("command", found, "`command` (a program) or `url` (an address)")
 }
 
 /// Members of a `transport` object stand as if they were written in the entry itself.

@@ -43,6 +43,10 @@ pub enum DiscoveryError {
     TooManyFiles { limit: usize },
     #[error("there is no such file")]
     ExplicitMissing,
+    #[error("there is no such file")]
+    ConfigMissing,
+    #[error("`{name}` stands twice in one object; only the last one counts")]
+    Twice { name: String },
     #[error("this bridge was started by another mcp-bridge, so it looks for no servers of its own")]
     Chained,
     #[error("{} bridges have started each other in a row, so this one looks for no servers", crate::chain::DEEPEST)]
@@ -77,7 +81,8 @@ impl DiscoveryError {
             Self::Entry { .. } => "discovery.entry",
             Self::FolderUnreadable { .. } => "discovery.folder_unreadable",
             Self::TooManyFiles { .. } => "discovery.too_many_files",
-            Self::ExplicitMissing => "discovery.explicit_missing",
+            Self::ExplicitMissing | Self::ConfigMissing => "discovery.explicit_missing",
+            Self::Twice { .. } => "discovery.twice",
             Self::Chained => "discovery.chained",
             Self::TooManyBridges => "discovery.too_many_bridges",
             Self::TrustUnwritable { .. } => "discovery.trust_unwritable",
@@ -111,6 +116,10 @@ impl DiscoveryError {
             Self::ExplicitMissing => {
                 "correct the path where it is named: on the command line, or in MCP_SERVERS_CONFIG"
             }
+            Self::ConfigMissing => {
+                "correct the path, or write the file: `mcp-bridge init FILE` makes one to begin with"
+            }
+            Self::Twice { .. } => "rename one of them, or take it out",
             Self::Chained => "remove mcp-bridge from the inner list, or set MCP_BRIDGE_ALLOW_SELF_SERVER=1",
             Self::TooManyBridges => "take mcp-bridge out of the config files that the inner bridges read",
             Self::TrustUnwritable { .. } => "make MCP_BRIDGE_STATE_DIR a folder that can be written to",

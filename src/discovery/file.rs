@@ -43,6 +43,10 @@ impl Document {
         Ok(Self { canonical, root: syntax.read(&text)?, syntax, text })
     }
 
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The line on which each member of the object at `path` begins.
     pub fn lines(&self, path: &[String]) -> BTreeMap<String, usize> {
         self.syntax.lines(&self.text, path)
@@ -93,7 +97,7 @@ impl Shelf {
         }
         match Document::read(path, syntax) {
             // Who writes a file empties it first: one that had something in it is not done yet.
-            Ok(Some(document)) if document.text.trim().is_empty() && self.memory.files.contains_key(&key) => {
+            Ok(Some(document)) if document.text.trim().is_empty() && self.had_something(&key) => {
                 self.spoiled(path, syntax, None, &DiscoveryError::Emptied, |_| true)
             }
             Ok(document) => {
@@ -110,7 +114,11 @@ impl Shelf {
 
     /// JSON that is empty cannot even be read.
     fn is_emptied(&self, path: &Path, key: &(PathBuf, Syntax)) -> bool {
-        self.memory.files.contains_key(key) && path.metadata().is_ok_and(|meta| meta.is_file() && meta.len() == 0)
+        self.had_something(key) && path.metadata().is_ok_and(|meta| meta.is_file() && meta.len() == 0)
+    }
+
+    fn had_something(&self, key: &(PathBuf, Syntax)) -> bool {
+        self.memory.files.get(key).is_some_and(|last| !last.text.trim().is_empty())
     }
 
     /// Complains about a file, and gives what it was when it was last good, if that is remembered and `fits`. From now on that is

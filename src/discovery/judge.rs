@@ -25,12 +25,12 @@ impl Scan<'_> {
     /// there before.
     pub(super) fn judge(&mut self, source: &Source, written: Written<'_>) -> Option<Candidate> {
         let key = EntryKey { source: source.id, file: written.origin.file.clone(), name: written.name.to_owned() };
-        let flaw = match self.understand(source, &written) {
+        let flaws = match self.understand(source, &written) {
             Ok(candidate) => {
                 self.good.insert(key, written.value.clone());
                 return candidate;
             }
-            Err(flaw) => flaw,
+            Err(flaw) => self.and_further(source, &written, flaw),
         };
         let last = self.shelf.memory.entries.get(&key).cloned();
         let last = last.and_then(|value| {
@@ -38,10 +38,26 @@ impl Scan<'_> {
             self.good.insert(key, value);
             Some(candidate)
         });
-        let error = DiscoveryError::Entry { name: shown(written.name), flaw: flaw.to_string() };
-        let (file, line) = (Some(written.origin.file.as_path()), written.origin.line);
-        self.shelf.problems.push(Problem { kept: last.is_some(), ..Problem::new(file, line, &error) });
-        last.unwrap_or_else(|| Some(Self::invalid(written, &flaw)))
+        for flaw in &flaws {
+            let error = DiscoveryError::Entry { name: shown(written.name), flaw: flaw.to_string() };
+            let (file, line) = (Some(written.origin.file.as_path()), written.origin.line);
+            let pointer = Some(format!("{}{}", written.origin.pointer, flaw.pointer()));
+            self.shelf.problems.push(Problem { pointer, kept: last.is_some(), ..Problem::new(file, line, &error) });
+        }
+        last.unwrap_or_else(|| Some(Self::invalid(written, &flaws)))
+    }
+
+    /// A flaw, and what else is wrong: what a flaw is about is taken out, and the rest looked at again.
+    fn and_further(&self, source: &Source, written: &Written<'_>, first: Flaw) -> Vec<Flaw> {
+        let (mut value, mut flaws) = (written.value.clone(), vec![first]);
+        while let Some(last) = flaws.last()
+            && entry::without(&mut value, last.member())
+            && let Err(flaw) = self.understand(source, &Written { value: &value, ..written.clone() })
+            && flaws.iter().all(|known| known.member() != flaw.member())
+        {
+            flaws.push(flaw);
+        }
+        flaws
     }
 
     fn understand(&self, source: &Source, written: &Written<'_>) -> Result<Option<Candidate>, Flaw> {
@@ -76,7 +92,8 @@ impl Scan<'_> {
         Ok(Some(Candidate { found, rank: written.rank, claims: verdict.claims }))
     }
 
-    fn invalid(written: Written<'_>, flaw: &Flaw) -> Candidate {
+    fn invalid(written: Written<'_>, flaws: &[Flaw]) -> Candidate {
+        let reasons: Vec<String> = flaws.iter().map(Flaw::to_string).collect();
         let found = Found {
             config: unusable(written.name),
             name: written.name.to_owned(),
@@ -84,7 +101,7 @@ impl Scan<'_> {
             fingerprint: Fingerprint::of(written.name, written.value),
             origin: written.origin,
             also: written.also,
-            state: State::Invalid { reason: flaw.to_string() },
+            state: State::Invalid { reason: reasons.join("; ") },
             warnings: Vec::new(),
             unsayable: None,
         };

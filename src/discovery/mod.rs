@@ -46,10 +46,11 @@ use crate::upstream::config::ServerConfig;
 
 pub use clients::{CLIENTS, Client};
 pub use error::DiscoveryError;
-pub use gateway::{Key, gateway_keys};
+pub use gateway::{GatewayFile, Key};
 use memory::Memory;
 pub use place::{Os, Place};
 pub use scan::{discover, discover_again};
+pub use syntax::Spot;
 pub use trust::{Fingerprint, TrustStore};
 
 /// What the user has decided about discovery.
@@ -226,6 +227,8 @@ pub struct Problem {
     pub file: Option<PathBuf>,
     /// 1-based line, where one is known.
     pub line: Option<usize>,
+    /// JSON pointer of what it is about, where that is known.
+    pub pointer: Option<String>,
     /// As in [`DiscoveryError::code`].
     pub code: &'static str,
     pub reason: String,
@@ -242,7 +245,13 @@ impl Problem {
 
     fn new(file: Option<&Path>, line: Option<usize>, error: &DiscoveryError) -> Self {
         let file = file.map(Path::to_owned);
-        Self { file, line, code: error.code(), reason: error.to_string(), hint: error.hint(), kept: false }
+        let (reason, hint) = (error.to_string(), error.hint());
+        Self { file, line, pointer: None, code: error.code(), reason, hint, kept: false }
+    }
+
+    /// A name that stands twice in a file.
+    pub fn twice(file: &Path, name: &str, spot: Spot) -> Self {
+        Self::new(Some(file), Some(spot.line), &DiscoveryError::Twice { name: words::shown(name) })
     }
 }
 

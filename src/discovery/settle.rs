@@ -214,12 +214,17 @@ impl Pass<'_> {
 
     /// Files are expanded like any text; the helper's command is not, as a shell does that.
     fn access(&mut self, written: Access) -> Access {
-        let mut file = |name: &str, path: PathBuf| {
-            let text = self.required(&format!("tls.{name}"), &path.to_string_lossy());
-            self.path(&text)
-        };
-        let ca = written.ca.map(|path| file("ca", path));
-        let certificate = written.certificate.map(|(cert, key)| (file("cert", cert), file("key", key)));
+        let ca = written.ca.map(|path| self.file("tls.ca", &path));
+        let certificate = written.certificate.map(|(cert, key)| {
+            // One file may hold both.
+            let only = cert == key;
+            let certificate = self.file("tls.cert", &cert);
+            if only && certificate.is_file() && !has_key(&certificate) {
+                self.warnings.push("`tls.cert` holds no private key, and there is no `tls.key`".into());
+            }
+            let key = if only { certificate.clone() } else { self.file("tls.key", &key) };
+            (certificate, key)
+        });
         let oauth = OAuth {
             client_metadata_url: written
                 .oauth
@@ -251,6 +256,19 @@ impl Pass<'_> {
             self.warnings.push("`cwd` is not a folder that exists".into());
         }
         folder
+    }
+
+    /// A file that must be there when the server is reached.
+    fn file(&mut self, field: &str, written: &Path) -> PathBuf {
+        let needed = self.needs.len();
+        let written = written.to_string_lossy();
+        let text = self.required(field, &written);
+        let file = self.path(&text);
+        let known = self.needs.len() == needed && !self.is_open(&written);
+        if known && !file.is_file() {
+            self.warnings.push(format!("`{field}` is not a file that exists"));
+        }
+        file
     }
 
     /// A path as the file means it; one that begins with a variable which stays is whole once that is filled in.
@@ -286,6 +304,12 @@ impl Pass<'_> {
         self.expanded.extend(out.secrets.iter().map(Secret::new));
         out
     }
+}
+
+/// Whether there is a private key in a PEM file.
+fn has_key(file: &Path) -> bool {
+    let bytes = read_bounded(file, LONGEST_TEXT).ok().flatten().unwrap_or_default();
+    String::from_utf8_lossy(&bytes).contains("PRIVATE KEY-----")
 }
 
 fn check_url(url: &str) -> Result<(), Flaw> {

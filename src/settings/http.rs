@@ -1,11 +1,11 @@
 //! The bridge over HTTP, as the variables say.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::environment::Environment;
-use super::error::SettingsError;
+use super::error::{Name, SettingsError};
 use super::parse;
 
 /// Connections and sessions: more than one machine serves.
@@ -61,7 +61,7 @@ impl Http {
             origins: parse::each(env, "MCP_BRIDGE_HTTP_ORIGINS", origin)?,
             url: parse::optional(env, "MCP_BRIDGE_HTTP_URL", origin)?,
             tls: pair(env)?,
-            jwt_issuer: parse::optional(env, "MCP_BRIDGE_HTTP_JWT_ISSUER", word)?,
+            jwt_issuer: parse::optional(env, "MCP_BRIDGE_HTTP_JWT_ISSUER", url)?,
             jwt_audience: parse::optional(env, "MCP_BRIDGE_HTTP_JWT_AUDIENCE", word)?,
             jwt_keys: parse::optional(env, "MCP_BRIDGE_HTTP_JWT_KEYS", place)?,
             body: parse::bytes_at_least(env, "MCP_BRIDGE_HTTP_BODY", 1024)?,
@@ -72,12 +72,12 @@ impl Http {
             rate: parse::decimal_or_off(env, "MCP_BRIDGE_HTTP_RATE", 0.001..=1e6)?,
             grace: parse::duration(env, "MCP_BRIDGE_HTTP_GRACE")?,
         };
-        http.jwts_are_whole()?;
+        http.jwts_are_whole(env)?;
         Ok(http)
     }
 
     /// One of the three without the others would let nobody in, or everybody.
-    fn jwts_are_whole(&self) -> Result<(), SettingsError> {
+    fn jwts_are_whole(&self, env: &Environment) -> Result<(), SettingsError> {
         let all = [
             ("MCP_BRIDGE_HTTP_JWT_ISSUER", self.jwt_issuer.is_some()),
             ("MCP_BRIDGE_HTTP_JWT_AUDIENCE", self.jwt_audience.is_some()),
@@ -85,7 +85,7 @@ impl Http {
         ];
         let first = |there: bool| all.iter().find(|(_, set)| *set == there).map(|(name, _)| *name);
         match (first(true), first(false)) {
-            (Some(variable), Some(lacks)) => Err(SettingsError::Lacks { variable, lacks }),
+            (Some(variable), Some(lacks)) => Err(lacking(env, variable, lacks)),
             _ => Ok(()),
         }
     }
@@ -107,9 +107,18 @@ pub fn address(text: &str) -> Option<SocketAddr> {
     text.parse().ok().or_else(|| text.to_socket_addrs().ok()?.next())
 }
 
+/// A name or an address. The ports of requests are not looked at, so one that is named here would fit none.
 fn host(text: &str) -> Option<String> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
-    (!text.is_empty() && text.chars().all(fits)).then(|| text.to_ascii_lowercase())
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let is_name = !text.is_empty() && text.chars().all(fits);
+    (is_name || text.parse::<Ipv6Addr>().is_ok()).then(|| text.to_ascii_lowercase())
+}
+
+/// An issuer: it may have a path.
+fn url(text: &str) -> Option<String> {
+    let place = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+    let has_host = !place.is_empty() && !place.starts_with('/');
+    word(text).filter(|_| has_host)
 }
 
 /// `https://app.example.com`, with a port or without, and no path.
@@ -139,9 +148,14 @@ fn pair(env: &Environment) -> Result<Option<(PathBuf, PathBuf)>, SettingsError> 
         [None, None] => Ok(None),
         [certificate, _] => {
             let [there, lacks] = if certificate.is_some() { NAMES } else { [NAMES[1], NAMES[0]] };
-            Err(SettingsError::Lacks { variable: there, lacks })
+            Err(lacking(env, there, lacks))
         }
     }
+}
+
+fn lacking(env: &Environment, there: &'static str, lacks: &'static str) -> SettingsError {
+    let name = Name::new(env, there);
+    SettingsError::Lacks { lacks: name.beside(lacks), name }
 }
 
 #[cfg(test)]
@@ -176,6 +190,25 @@ mod tests {
         assert_eq!(each(&[(all, "10"), (one, "10")]), Ok(10));
         for wrong in ["0", "-1", "many", "1000001"] {
             assert_eq!(each(&[(one, wrong)]).unwrap_err().code(), "settings.invalid", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_the_bridge_has_no_port() {
+        for (text, good) in [
+            ("bridge.example.com", true),
+            ("10.0.0.1", true),
+            ("fd00::1", true),
+            ("bridge.example.com:443", false),
+            ("10.0.0.1:80", false),
+            ("[fd00::1]:443", false),
+        ] {
+            assert_eq!(host(text).is_some(), good, "{text}");
+        }
+        for (text, good) in
+            [("https://login.example.com/realms/x", true), ("login", false), ("https://", false), ("ftp://x", false)]
+        {
+            assert_eq!(url(text).is_some(), good, "{text}");
         }
     }
 

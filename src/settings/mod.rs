@@ -9,6 +9,7 @@ mod error;
 mod guard;
 mod http;
 mod http_variables;
+mod keys;
 mod parse;
 mod survival;
 #[cfg(test)]
@@ -20,10 +21,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use environment::{Environment, no_color};
-pub use error::SettingsError;
+pub use environment::{Environment, Written, WrittenIn, no_color};
+pub use error::{Name, SettingsError};
 pub use guard::Guard;
 pub use http::{Http, HttpAuth, address};
+pub use keys::{ADDRESS, CONFIG, keys, variable_of};
 pub use parse::{clamp_timeout, parse_bytes, parse_seconds};
 pub use survival::Survival;
 pub use uploads::Uploads;
@@ -196,6 +198,20 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Everything that is wrong: each setting that cannot be used is taken as not set, and the rest read again.
+    pub fn errors(env: &Environment) -> Vec<SettingsError> {
+        let (mut env, mut errors) = (env.clone(), Vec::new());
+        while let Err(error) = Self::read(&env) {
+            // What is not set is not wrong: this ends.
+            if env.get(error.variable()).is_none() {
+                break;
+            }
+            env = env.without(error.variable());
+            errors.push(error);
+        }
+        errors
+    }
+
     /// Reads every variable; unset ones take their default from [`VARIABLES`].
     ///
     /// # Errors
@@ -207,9 +223,9 @@ impl Settings {
         let max_timeout = parse::duration(env, "MCP_BRIDGE_MAX_TIMEOUT")?;
         if timeout > max_timeout && env.get("MCP_BRIDGE_TIMEOUT").is_some() {
             return Err(SettingsError::Contradiction {
-                variable: "MCP_BRIDGE_TIMEOUT",
+                name: Name::new(env, "MCP_BRIDGE_TIMEOUT"),
                 value: env.get("MCP_BRIDGE_TIMEOUT").unwrap_or_default().to_owned(),
-                other: "MCP_BRIDGE_MAX_TIMEOUT",
+                other: Name::new(env, "MCP_BRIDGE_MAX_TIMEOUT"),
                 other_value: format!("{}", max_timeout.as_secs_f64()),
             });
         }

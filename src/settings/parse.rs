@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::environment::Environment;
-use super::error::SettingsError;
+use super::error::{Name, SettingsError};
 use super::variables::variable;
 
 /// Ten years: beyond it arithmetic on instants could overflow, and nobody means it.
@@ -19,11 +19,9 @@ fn value<'a>(env: &'a Environment, name: &'static str) -> &'a str {
 }
 
 fn invalid(env: &Environment, name: &'static str) -> SettingsError {
-    SettingsError::Invalid {
-        variable: name,
-        value: env.get(name).unwrap_or_default().to_owned(),
-        accepts: variable(name).accepts.to_owned(),
-    }
+    let value = env.written(name).map(|written| written.text.as_str()).or_else(|| env.get(name));
+    let name = Name::new(env, name);
+    SettingsError::Invalid { value: value.unwrap_or_default().to_owned(), accepts: name.accepts(), name }
 }
 
 pub(super) fn text(env: &Environment, name: &'static str) -> Result<String, SettingsError> {

@@ -13,6 +13,13 @@ pub struct Variable {
     pub help: &'static str,
 }
 
+impl Variable {
+    /// Whether this is a file or a folder; what is a URL or a path is too.
+    pub fn is_path(&self) -> bool {
+        self.accepts.ends_with("a path") || self.accepts.starts_with("the path") || self.accepts == "a folder"
+    }
+}
+
 const MEMORY: &str = "48m or more: a number of bytes, or a number with k, m or g (512m, 1g, 1.5GiB)";
 const FOLDER: &str = "4k or more: a number of bytes, or a number with k, m or g (64m, 1g, 1.5GiB)";
 pub(super) const OUTPUT: &str = "1k or more: a number of bytes, or a number with k, m or g (100k, 64m, 1.5MiB)";
@@ -291,6 +298,12 @@ const GENERAL: &[Variable] = &[
         default: "off",
         accepts: "calls a second, a number from 0.001; or off",
         help: "Calls a second to one server; further ones wait, within their deadlines.",
+    },
+    Variable {
+        name: "MCP_BRIDGE_CONFIG",
+        default: "",
+        accepts: "a path",
+        help: "The file of `--config`, for every command that is not given one: its servers and no others, and its keys where neither a flag nor a variable says more.",
     },
     Variable {
         name: "MCP_SERVERS_CONFIG",

@@ -86,8 +86,13 @@ impl Bridge {
     pub fn with(home: TempDir, words: &[&str], env: &[(&str, &str)]) -> Self {
         let words = [&["start", "--http", "127.0.0.1:0"], words].concat();
         let mut command = command(home.path(), &words);
-        command.envs(env.iter().copied()).stdout(Stdio::null());
-        let mut child = command.spawn().expect("the bridge starts");
+        command.envs(env.iter().copied());
+        Self::started(home, command)
+    }
+
+    /// One that is started by this command.
+    pub fn started(home: TempDir, mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::null()).spawn().expect("the bridge starts");
         let stderr = child.stderr.take().expect("stderr");
         let (sender, log) = channel();
         std::thread::spawn(move || {

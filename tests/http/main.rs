@@ -6,6 +6,7 @@ mod auth;
 mod bridge;
 mod clients;
 mod commands;
+mod config_file;
 mod conformance;
 mod ending;
 #[path = "../support/exact.rs"]

@@ -218,7 +218,7 @@ fn a_bridge_does_not_start_without_the_rules_and_the_trail_it_was_told_of() {
     let said =
         home.finish(&["serve"]).exits(2).complains(&["rules.json:1:18: \"deny\" cannot be the name of a caller"]);
     assert_eq!(said.stdout, "");
-    home.finish(&["policy", "check"]).exits(2).complains(&["access.reserved_name"]);
+    home.finish(&["policy", "check"]).exits(1).complains(&["access.reserved_name"]);
     let home = rules(home, &json!({"a": {"servers": ["mail", "mial"], "tools": {"mail": ["send"]}}}));
     home.finish(&["policy", "check"]).exits(0).complains(&["did you mean \"mail\""]);
     home.finish(&["policy", "test", "a", "mcp-bridge", "run_pyton"]).exits(2).complains(&["has no tool \"run_pyton\""]);

@@ -4,6 +4,7 @@
 
 mod json;
 mod jsonc;
+mod spot;
 #[cfg(test)]
 mod tests;
 mod toml;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::error::DiscoveryError;
+pub use spot::Spot;
 
 /// Real files use about ten levels; serde_json would stop at 128, which is more than our recursion should rely on.
 pub(super) const MAX_DEPTH: usize = 64;

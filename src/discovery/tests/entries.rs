@@ -157,7 +157,8 @@ fn slips_within_the_keys_of_a_remote_server_are_named() {
     found.warns("unknown keys in `oauth`: `clientID` (did you mean `clientId`?), `colour`");
     let Transport::Remote { access, .. } = &found.config.transport else { panic!("remote") };
     assert_eq!(access.oauth.client_metadata_url.as_deref(), Some("https://c/x.json"));
-    assert_eq!(found.warnings.len(), 2, "{:?}", found.warnings);
+    found.warns("`tls.ca` is not a file that exists");
+    assert_eq!(found.warnings.len(), 3, "{:?}", found.warnings);
 }
 
 #[test]
@@ -186,11 +187,31 @@ fn what_a_remote_server_asks_for_is_read() {
         ..OAuth::default()
     };
     assert_eq!(access.oauth, oauth);
-    assert_eq!((found.config.era, found.warnings.len()), (Era::Initialize, 0));
+    assert_eq!(found.config.era, Era::Initialize);
+    // Files that are not there, and nothing else.
+    found.warns("`tls.ca` is not a file that exists");
+    found.warns("`tls.cert` is not a file that exists");
+    assert_eq!(found.warnings.len(), 2, "{:?}", found.warnings);
     assert!(found.config.transport.command_line().ends_with("(with headers printed by: mint $A)"));
     for (entry, era) in [("auto", Era::Any), ("2026-07-28", Era::Discover), ("2024-11-05", Era::Initialize)] {
         assert_eq!(world.entry(&format!(r#"{{"command": "x", "protocol": "{entry}"}}"#)).config.era, era, "{entry}");
     }
+}
+
+#[test]
+fn every_flaw_of_an_entry_is_told() {
+    let world = World::linux();
+    world.write(
+        "MCPs/a.json",
+        r#"{"mcpServers": {"bad": {"command": 7, "args": ["x", {}], "env": [], "timeout": "x"},
+        "typo": {"comand": "x", "enabled": 1}}}"#,
+    );
+    let scan = world.scan();
+    let told: Vec<_> = scan.problems.iter().map(|problem| problem.pointer.as_deref().unwrap_or_default()).collect();
+    let bad = ["command", "args/1", "env", "timeout"].map(|field| format!("/mcpServers/bad/{field}"));
+    let typo = ["command", "enabled"].map(|field| format!("/mcpServers/typo/{field}"));
+    assert_eq!(told, [&bad[..], &typo[..]].concat());
+    assert!(scan.problems[4].reason.contains("there is `comand` (did you mean `command`?)"), "{:?}", scan.problems);
 }
 
 #[test]
