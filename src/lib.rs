@@ -21,6 +21,7 @@ pub mod guest;
 mod jsonc;
 pub mod nearest;
 pub mod output;
+mod regular;
 pub mod reload;
 pub mod sandbox;
 pub mod server;

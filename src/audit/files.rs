@@ -118,7 +118,11 @@ impl Paths {
 /// Files are made for their owner alone.
 pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // Without waiting, should a pipe stand in a file's place.
+        options.mode(0o600).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits());
+    }
     options
 }
 

@@ -7,6 +7,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::files::Paths;
+use crate::regular;
+
+/// Bytes of the file: three numbers and a hash, with room.
+const MOST: u64 = 4096;
 
 /// The end of the trail, after the last line that was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,8 +36,10 @@ pub(super) enum Found {
 
 impl State {
     pub fn read(paths: &Paths) -> Found {
-        let Ok(text) = fs::read_to_string(paths.state()) else {
-            return if paths.state().exists() { Found::Spoiled } else { Found::Nothing };
+        let text = match regular::read(&paths.state(), MOST).map(String::from_utf8) {
+            Ok(Ok(text)) => text,
+            Err(error) if error.is_missing() => return Found::Nothing,
+            Ok(Err(_)) | Err(_) => return Found::Spoiled,
         };
         // To the letter: what reads the same and is written otherwise is not what we wrote.
         match serde_json::from_str::<Self>(&text) {

@@ -1,7 +1,6 @@
 //! Whether a trail is whole: every line as it was written, none missing, none added.
 
 use std::fmt;
-use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,7 @@ use super::files::Paths;
 use super::line::{BEFORE_ALL, Line};
 use super::state::{Found, State};
 use super::tail::next_line;
+use crate::regular;
 
 /// Faults that are told one by one; a file of garbage has as many as lines.
 const MOST: usize = 100;
@@ -125,7 +125,7 @@ impl Reading {
     }
 
     fn file(&mut self, path: &Path, number: u64, is_written: bool) {
-        let Ok(file) = File::open(path) else { return self.fault(path, None, "the file cannot be read".into()) };
+        let Ok(file) = regular::open(path) else { return self.fault(path, None, "the file cannot be read".into()) };
         self.verified.files += 1;
         let (mut lines, mut at) = (BufReader::new(file), 0);
         while let Ok(Some(bytes)) = next_line(&mut lines) {

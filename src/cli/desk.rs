@@ -97,7 +97,8 @@ pub(super) async fn call(
     tool: String,
     arguments: Map<String, Value>,
 ) -> Result<Box<RawValue>, Refusal> {
-    let behalf = Behalf { view: shared.view(caller.who()), account: shared.account(caller.who()), client };
+    let saved = shared.saved().of(caller.owner()).into();
+    let behalf = Behalf { view: shared.view(caller.who()), account: shared.account(caller.who()), client, saved };
     let broker = Broker::new(Arc::clone(shared), &behalf, None, Instant::now() + timeout);
     let call = ToolCall { server, tool, exact: false, args: Vec::new(), kwargs: arguments };
     Arc::new(broker).answer(Operation::CallTool(call)).await

@@ -19,7 +19,8 @@ impl Executor {
     pub(super) fn behalf(&self, caller: &Caller, request: &RunRequest) -> Behalf {
         let shared = self.shared();
         let view = shared.view(caller.who());
-        Behalf { view, account: shared.account(caller.who()), client: request.client.clone() }
+        let saved = shared.saved().of(caller.owner());
+        Behalf { view, account: shared.account(caller.who()), client: request.client.clone(), saved: saved.into() }
     }
 
     /// Holds a run to what its caller may: cuts its deadline, and counts it while the value lives.

@@ -3,6 +3,7 @@
 //! A key decides which algorithms may be used with it, never the token: so neither `none` nor a public key taken for a secret lets
 //! anybody in. Issuer, audience, subject and expiry are demanded.
 
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet};
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::regular;
 use crate::server::http::options::JwtOptions;
 
 /// Clocks of two machines may differ by so much, in seconds.
@@ -100,7 +102,7 @@ impl Jwts {
             Keys::Fetched { url: place.clone(), client, last: Mutex::default() }
         } else {
             let failed = |reason: String| JwtError::Keys { place: place.clone(), reason };
-            let bytes = std::fs::read(place).map_err(|error| failed(error.to_string()))?;
+            let bytes = regular::read(Path::new(place), LONGEST as u64).map_err(|error| failed(error.to_string()))?;
             Keys::Fixed(from_file(&bytes).map_err(failed)?)
         };
         Ok(Self { issuer: options.issuer.clone(), audience: options.audience.clone(), keys })
