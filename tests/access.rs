@@ -13,7 +13,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use mcp_bridge::access::{Access, Decision, View, read};
 use mcp_bridge::audit::{Account, Options, Trail, verify};
-use mcp_bridge::broker::{Behalf, Broker, SavedTools, Seen, Shared};
+use mcp_bridge::broker::{Behalf, Broker, CalledBy, SavedTools, Seen, Shared};
 use mcp_bridge::gateway::Gateway;
 use mcp_bridge::guest::{Answer, Operation, Refusal};
 use mcp_bridge::upstream::config::Policy;
@@ -61,7 +61,8 @@ impl World {
 
     fn broker(&self, caller: &str, client: Option<ClientHandle>) -> Arc<Broker> {
         let account = Account::new(caller, "a run", Some(self.trail.clone()));
-        let behalf = Behalf { view: self.shared.view(caller), account, client };
+        let saved = self.shared.saved().of(Some(caller)).into();
+        let behalf = Behalf { view: self.shared.view(caller), account, client, saved, by: CalledBy::Program };
         Arc::new(Broker::new(Arc::clone(&self.shared), &behalf, None, soon()))
     }
 
@@ -325,7 +326,8 @@ async fn a_full_disk_stops_nothing_and_is_told() {
     let trail = Trail::open(options).expect("a trail");
     let world = World::new(&json!({"a": {"servers": "*", "tools": "*"}}));
     let account = Account::new("a", "a run", Some(trail.clone()));
-    let behalf = Behalf { view: world.shared.view("a"), account, client: None };
+    let saved = world.shared.saved().of(Some("a")).into();
+    let behalf = Behalf { view: world.shared.view("a"), account, client: None, saved, by: CalledBy::Program };
     let broker = Arc::new(Broker::new(Arc::clone(&world.shared), &behalf, None, soon()));
     call(&broker, "git-hub", "get_issue").await.expect("a result");
     trail.flush().await;

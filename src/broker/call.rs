@@ -47,10 +47,20 @@ impl Broker {
             code: error.code(),
         })?;
         let name = &tool.definition.name;
-        let ruled = self.seen.view().decide(server, name, tool.definition.annotations.as_ref());
-        self.may(server, name, &ruled, &bound.arguments)
-            .await
-            .inspect_err(|refusal| self.note(server, name, &ruled, &bound.arguments, refusal))?;
+        let annotations = tool.definition.annotations.as_ref();
+        let mut ruled = self.seen.view().decide(server, name, annotations);
+        let noted = |ruled: &Ruled, refusal: &Refusal| self.note(server, name, ruled, &bound.arguments, refusal);
+        if ruled.decision == Decision::Ask {
+            self.ask(server, name, &bound.arguments).await.inspect_err(|refusal| noted(&ruled, refusal))?;
+            // Whoever was asked took their time, and the rules may be others by now.
+            ruled = self.seen.shared().view(self.seen.view().caller()).decide(server, name, annotations);
+            if ruled.is_denied() {
+                let refusal = refusal::withdrawn(server, name);
+                noted(&ruled, &refusal);
+                return Err(refusal);
+            }
+        }
+        self.turn().await.inspect_err(|refusal| noted(&ruled, refusal))?;
         let granted = Granted { account: self.account.clone(), decision: ruled.decision.word(), rule: ruled.rule };
         let deadline = self.call_deadline(server, bound.timeout);
         let gateway = self.seen.shared().gateway();
@@ -60,18 +70,9 @@ impl Broker {
             .map_err(|error| refusal::upstream(&error))
     }
 
-    /// Waits until the call may be made: the client has said yes where it is to be asked, and it is the caller's turn.
-    async fn may(
-        &self,
-        server: &str,
-        tool: &str,
-        ruled: &Ruled,
-        arguments: &Map<String, Value>,
-    ) -> Result<(), Refusal> {
+    /// Waits until it is the caller's turn.
+    async fn turn(&self) -> Result<(), Refusal> {
         let view = self.seen.view();
-        if ruled.decision == Decision::Ask {
-            self.ask(server, tool, arguments).await?;
-        }
         if let Some(limit) = view.limits().calls_per_run {
             let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
             if *made >= limit {

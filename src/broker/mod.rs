@@ -33,6 +33,8 @@ use crate::upstream::{ClientHandle, through};
 pub use ask::approve;
 use ledger::Ledger;
 pub use names::Names;
+pub use question::CalledBy;
+pub use refusal::withdrawn;
 pub use saved::{Own, SavedError, SavedTools};
 pub use seen::Seen;
 pub use shared::Shared;
@@ -45,6 +47,7 @@ pub struct Broker {
     /// Who can be asked while the program runs.
     client: Option<ClientHandle>,
     saved: Arc<Own>,
+    by: CalledBy,
     /// The bridges that the run has come through.
     chain: Chain,
     /// Held while a question is open.
@@ -67,17 +70,20 @@ pub struct Behalf {
     pub client: Option<ClientHandle>,
     /// What its programs saved.
     pub saved: Arc<Own>,
+    /// What makes the calls.
+    pub by: CalledBy,
 }
 
 impl Broker {
     pub fn new(shared: Arc<Shared>, behalf: &Behalf, requested: Option<Vec<String>>, deadline: Instant) -> Self {
-        let Behalf { view, account, client, saved } = behalf.clone();
+        let Behalf { view, account, client, saved, by } = behalf.clone();
         let loaded = requested.iter().flatten().cloned().collect();
         Self {
             seen: Seen::new(shared, view),
             account,
             client,
             saved,
+            by,
             chain: Chain::default(),
             asking: Default::default(),
             made: Mutex::default(),

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::bridge::Bridge;
 use crate::audit::{Health, Trail};
-use crate::broker::{Behalf, Broker, Names, Seen, Shared};
+use crate::broker::{Behalf, Broker, CalledBy, Names, Seen, Shared};
 use crate::execution::Caller;
 use crate::gateway::{BreakerState, ServerSummary};
 use crate::guest::{Answer, Operation, Refusal, ToolCall};
@@ -98,7 +98,8 @@ pub(super) async fn call(
     arguments: Map<String, Value>,
 ) -> Result<Box<RawValue>, Refusal> {
     let saved = shared.saved().of(caller.owner()).into();
-    let behalf = Behalf { view: shared.view(caller.who()), account: shared.account(caller.who()), client, saved };
+    let (view, account) = (shared.view(caller.who()), shared.account(caller.who()));
+    let behalf = Behalf { view, account, client, saved, by: CalledBy::Client };
     let broker = Broker::new(Arc::clone(shared), &behalf, None, Instant::now() + timeout);
     let call = ToolCall { server, tool, exact: false, args: Vec::new(), kwargs: arguments };
     Arc::new(broker).answer(Operation::CallTool(call)).await

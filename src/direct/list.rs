@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::names::{self, Prefixes};
-use super::places;
+use super::{places, visible};
+use crate::access::View;
 
 /// What servers list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub enum Kind {
 
 impl Kind {
     /// The field by which an entry is asked for.
-    fn field(self) -> &'static str {
+    pub(super) fn field(self) -> &'static str {
         match self {
             Self::Tools | Self::Prompts => "name",
             Self::Resources => "uri",
@@ -59,7 +60,7 @@ pub struct Entry {
     pub item: Value,
 }
 
-/// All of one kind, by server and in the servers' own order.
+/// All of one kind that one caller sees, by server and in the servers' own order.
 #[derive(Debug, Default)]
 pub struct List {
     entries: Vec<Entry>,
@@ -67,15 +68,15 @@ pub struct List {
 }
 
 impl List {
-    /// From what each server sent. Of two entries of one server with the same name the first one counts: it is the one that the server
+    /// What this caller sees of what each server sent; what it does not see changes no name of what it does. Of two entries of one server with the same name the first one counts: it is the one that the server
     /// would use.
-    pub fn new(kind: Kind, prefixes: &Prefixes, servers: Vec<(String, Vec<Value>)>) -> Self {
+    pub fn new(kind: Kind, prefixes: &Prefixes, view: &View, servers: Vec<(String, Vec<Value>)>) -> Self {
         let mut seen = HashSet::new();
         let mut found: Vec<(String, String, Value)> = Vec::new();
         for (server, items) in servers {
             for item in items {
                 let Some(own) = item.get(kind.field()).and_then(Value::as_str).map(str::to_owned) else { continue };
-                if seen.insert((server.clone(), own.clone())) {
+                if seen.insert((server.clone(), own.clone())) && visible::shows(view, kind, &server, &own, &item) {
                     found.push((server.clone(), own, item));
                 }
             }
@@ -114,7 +115,7 @@ mod tests {
     fn a_definition_keeps_every_field_but_the_name() {
         let tools =
             vec![json!({"name": "log", "x-unknown": [1], "icons": [{}]}), json!({"name": "log", "second": true})];
-        let list = List::new(Kind::Tools, &Prefixes::default(), vec![("git".into(), tools)]);
+        let list = List::new(Kind::Tools, &Prefixes::default(), &View::of_everything("x"), vec![("git".into(), tools)]);
         let entry = list.find("git__log").expect("the tool");
         assert_eq!(entry.item, json!({"name": "git__log", "x-unknown": [1], "icons": [{}]}));
         assert_eq!((entry.server.as_str(), entry.own.as_str()), ("git", "log"));

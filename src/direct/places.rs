@@ -1,6 +1,6 @@
 //! URIs of resources, of several servers side by side.
 //!
-//! A URI that one server alone lists is left as it is. One that several list is led by its server:
+//! A URI that one server alone lists, of those that the caller sees, is left as it is. One that several list is led by its server:
 //! `mcp-bridge://servers/<server>/<the server's own URI, unchanged>`, which can be turned back by anybody; any resource can be asked for
 //! in this form. A template is treated alike, and what is made of it turns back like a URI.
 
@@ -60,6 +60,7 @@ mod tests {
 
     use super::super::list::Kind;
     use super::*;
+    use crate::access::View;
 
     #[test]
     fn only_what_several_servers_have_is_led_and_it_turns_back() {
@@ -75,7 +76,7 @@ mod tests {
     fn a_uri_finds_its_server_by_list_or_template() {
         let list = |kind, field: &str, all: &[(&str, &str)]| {
             let servers = all.iter().map(|(server, uri)| ((*server).to_owned(), vec![json!({field: uri})])).collect();
-            List::new(kind, &Default::default(), servers)
+            List::new(kind, &Default::default(), &View::of_everything("x"), servers)
         };
         let resources = list(Kind::Resources, "uri", &[("a", "file:///x")]);
         let templates = list(Kind::Templates, "uriTemplate", &[("b", "db://{table}"), ("c", "db://rows/{id}")]);

@@ -8,7 +8,7 @@ use super::request::RunRequest;
 use super::run::{Executor, refused};
 use crate::access::{Ruled, Running};
 use crate::audit::{Account, Kind, Passed, Record};
-use crate::broker::Behalf;
+use crate::broker::{Behalf, CalledBy};
 use crate::output::{Report, Status};
 
 /// The tool that a run is, as rules name it.
@@ -20,7 +20,8 @@ impl Executor {
         let shared = self.shared();
         let view = shared.view(caller.who());
         let saved = shared.saved().of(caller.owner());
-        Behalf { view, account: shared.account(caller.who()), client: request.client.clone(), saved: saved.into() }
+        let (account, client) = (shared.account(caller.who()), request.client.clone());
+        Behalf { view, account, client, saved: saved.into(), by: CalledBy::Program }
     }
 
     /// Holds a run to what its caller may: cuts its deadline, and counts it while the value lives.
