@@ -24,6 +24,7 @@ pub mod output;
 mod regular;
 pub mod reload;
 pub mod sandbox;
+mod sensitive;
 pub mod server;
 pub mod settings;
 pub mod telemetry;

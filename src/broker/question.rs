@@ -22,13 +22,7 @@ pub enum CalledBy {
 }
 
 /// The parameters of `elicitation/create`: a form with nothing to fill in, so that the answer is yes or no.
-pub(super) fn question(
-    by: CalledBy,
-    caller: &str,
-    server: &str,
-    tool: &str,
-    arguments: &Map<String, Value>,
-) -> Value {
+pub(super) fn question(by: CalledBy, caller: &str, server: &str, tool: &str, arguments: &Map<String, Value>) -> Value {
     let (caller, server, tool) = (plain(caller, NAME), plain(server, NAME), plain(tool, NAME));
     let arguments = Value::Object(redacted_members(arguments)).to_string();
     let arguments = plain(&arguments, ARGUMENTS);

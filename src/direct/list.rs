@@ -65,19 +65,26 @@ pub struct Entry {
 pub struct List {
     entries: Vec<Entry>,
     by_shown: HashMap<String, usize>,
+    /// Server and name of what is not there for the caller, of servers that are.
+    unseen: Vec<(String, String)>,
 }
 
 impl List {
     /// What this caller sees of what each server sent; what it does not see changes no name of what it does. Of two entries of one server with the same name the first one counts: it is the one that the server
     /// would use.
     pub fn new(kind: Kind, prefixes: &Prefixes, view: &View, servers: Vec<(String, Vec<Value>)>) -> Self {
-        let mut seen = HashSet::new();
+        let (mut seen, mut unseen) = (HashSet::new(), Vec::new());
         let mut found: Vec<(String, String, Value)> = Vec::new();
         for (server, items) in servers {
             for item in items {
                 let Some(own) = item.get(kind.field()).and_then(Value::as_str).map(str::to_owned) else { continue };
-                if seen.insert((server.clone(), own.clone())) && visible::shows(view, kind, &server, &own, &item) {
+                if !seen.insert((server.clone(), own.clone())) {
+                    continue;
+                }
+                if visible::shows(view, kind, &server, &own, &item) {
                     found.push((server.clone(), own, item));
+                } else if view.shows_server(&server) {
+                    unseen.push((server.clone(), own));
                 }
             }
         }
@@ -92,11 +99,17 @@ impl List {
         });
         let entries: Vec<Entry> = entries.collect();
         let by_shown = entries.iter().enumerate().map(|(at, entry)| (entry.shown.clone(), at)).collect();
-        Self { entries, by_shown }
+        Self { entries, by_shown, unseen }
     }
 
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter()
+    }
+
+    /// Server and own name of all that servers listed whom the caller sees, also of what is not there for it.
+    pub(super) fn with_unseen(&self) -> impl Iterator<Item = (&str, &str)> {
+        let seen = self.entries.iter().map(|entry| (entry.server.as_str(), entry.own.as_str()));
+        seen.chain(self.unseen.iter().map(|(server, own)| (server.as_str(), own.as_str())))
     }
 
     /// The one that a client means.

@@ -161,7 +161,8 @@ async fn search(
 ) -> Value {
     // Made first: it starts the servers, with the patience that a list has, so that the catalogs below are there.
     let list = direct.list(shared, view, Kind::Tools).await;
-    let shown: std::collections::HashMap<(String, String), String> = list.entries()
+    let shown: std::collections::HashMap<(String, String), String> = list
+        .entries()
         .filter(|entry| only.as_ref().is_none_or(|only| *only == entry.server))
         .map(|entry| ((entry.server.clone(), entry.own.clone()), entry.shown.clone()))
         .collect();

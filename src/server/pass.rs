@@ -196,7 +196,7 @@ impl Bridge {
             let list = |kind| self.direct.list(shared, view, kind);
             let (resources, templates) = futures::join!(list(Kind::Resources), list(Kind::Templates));
             let hidden = || self.direct.hidden(shared, view, Kind::Resources, uri);
-            let placed = direct::place(uri, &resources, &templates)
+            let placed = direct::place(uri, &resources, &templates, view)
                 .or_else(|| hidden().map(|hidden| Placed { server: hidden.server, uri: hidden.own }));
             if let Some(placed) = placed.filter(|placed| shared.names().alias(&placed.server).is_some()) {
                 let ruled = view.decide_resource(&placed.server, &placed.uri);

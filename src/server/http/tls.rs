@@ -27,8 +27,8 @@ pub(super) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, St
     if chain.is_empty() {
         return Err(failed(certificate, "it holds no certificate"));
     }
-    let private =
-        PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|_| failed(key, "it cannot be read as a key in PEM form"))?;
+    let private = PrivateKeyDer::from_pem_slice(&read(key)?)
+        .map_err(|_| failed(key, "it cannot be read as a key in PEM form"))?;
     let mut config = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(chain, private)

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::access::is_subject;
 use crate::regular;
 use crate::server::http::options::JwtOptions;
 
@@ -63,8 +64,13 @@ pub(super) struct Claims {
 #[derive(Deserialize)]
 struct Said {
     sub: String,
-    exp: u64,
+    /// A NumericDate, which may have a fraction (RFC 7519, section 2).
+    exp: f64,
 }
+
+/// A token that is good but for its subject, which cannot be a caller's name: it would stand in logs, in rules and in the audit trail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NoName;
 
 pub(super) struct Jwts {
     issuer: String,
@@ -109,8 +115,11 @@ impl Jwts {
     }
 
     /// What a token says, if it is good.
-    pub async fn read(&self, token: &str) -> Option<Claims> {
-        let header = decode_header(token).ok()?;
+    ///
+    /// # Errors
+    /// It is, and names nobody.
+    pub async fn read(&self, token: &str) -> Result<Option<Claims>, NoName> {
+        let Ok(header) = decode_header(token) else { return Ok(None) };
         let id = header.kid.as_deref();
         let keys = match &self.keys {
             Keys::Fixed(keys) => fitting(keys, id, header.alg),
@@ -130,7 +139,10 @@ impl Jwts {
                 keys
             }
         };
-        keys.iter().find_map(|key| self.check(token, key, header.alg))
+        match keys.iter().find_map(|key| self.check(token, key, header.alg)) {
+            Some(claims) if !is_subject(&claims.sub) => Err(NoName),
+            checked => Ok(checked),
+        }
     }
 
     fn check(&self, token: &str, key: &Key, algorithm: Algorithm) -> Option<Claims> {
@@ -141,8 +153,8 @@ impl Jwts {
         validation.validate_nbf = true;
         validation.leeway = LEEWAY;
         let said = decode::<Said>(token, &key.key, &validation).ok()?.claims;
-        let until = UNIX_EPOCH.checked_add(Duration::from_secs(said.exp.saturating_add(LEEWAY)))?;
-        (!said.sub.is_empty()).then_some(Claims { sub: said.sub, until })
+        let lives = Duration::try_from_secs_f64(said.exp).ok()?.checked_add(Duration::from_secs(LEEWAY))?;
+        Some(Claims { sub: said.sub, until: UNIX_EPOCH.checked_add(lives)? })
     }
 }
 
@@ -230,26 +242,50 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_must_be_for_us_from_the_issuer_and_in_its_time() {
-        let good = jwts().read(&signed(Algorithm::HS256, |_| {})).await.unwrap();
+        let good = jwts().read(&signed(Algorithm::HS256, |_| {})).await.unwrap().unwrap();
         assert_eq!(good.sub, "ann");
         assert!(good.until > SystemTime::now());
         let past = get_current_timestamp() - 100;
-        let changes: [(&str, serde_json::Value); 6] = [
+        let changes: [(&str, serde_json::Value); 5] = [
             ("iss", json!("https://other")),
             ("aud", json!("other")),
             ("exp", json!(past)),
             ("nbf", json!(past + 10_000)),
-            ("sub", json!("")),
             ("exp", json!(null)),
         ];
         for (name, value) in changes {
             let token = signed(Algorithm::HS256, |claims| claims[name] = value.clone());
-            assert!(jwts().read(&token).await.is_none(), "{name}: {value}");
+            assert!(jwts().read(&token).await.unwrap().is_none(), "{name}: {value}");
         }
         for name in ["iss", "aud", "sub", "exp"] {
             let token = signed(Algorithm::HS256, |claims| drop(claims.as_object_mut().unwrap().remove(name)));
-            assert!(jwts().read(&token).await.is_none(), "without {name}");
+            assert!(jwts().read(&token).await.unwrap().is_none(), "without {name}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_date_may_have_a_fraction() {
+        let now = get_current_timestamp() as f64;
+        let token = signed(Algorithm::HS256, |claims| {
+            (claims["exp"], claims["nbf"]) = (json!(now + 600.5), json!(now - 5.25));
+        });
+        assert!(jwts().read(&token).await.unwrap().unwrap().until > SystemTime::now());
+        for (name, value) in [("exp", now - 100.5), ("nbf", now + 100.5), ("exp", 1e300), ("exp", -0.5)] {
+            let token = signed(Algorithm::HS256, |claims| claims[name] = json!(value));
+            assert!(jwts().read(&token).await.unwrap().is_none(), "{name}: {value}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_subject_that_cannot_be_read_as_it_is_written_lets_nobody_in() {
+        let long = "x".repeat(30_000);
+        for sub in ["", " ", "ann\nroot", "a\u{7}", "nna\u{202e}", "ann\u{200b}", &long] {
+            let token = signed(Algorithm::HS256, |claims| claims["sub"] = json!(sub));
+            assert!(matches!(jwts().read(&token).await, Err(NoName)), "{:?}", &sub[..sub.len().min(20)]);
+        }
+        // A forged one is wrong, whatever it says.
+        let forged = signed(Algorithm::HS256, |claims| claims["sub"] = json!("")) + "x";
+        assert!(matches!(jwts().read(&forged).await, Ok(None)));
     }
 
     #[tokio::test]
@@ -258,12 +294,12 @@ mod tests {
         let [_, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("three parts") };
         // {"alg":"none"}
         for forged in [format!("eyJhbGciOiJub25lIn0.{claims}."), format!("eyJhbGciOiJub25lIn0.{claims}.{signature}")] {
-            assert!(jwts().read(&forged).await.is_none());
+            assert!(jwts().read(&forged).await.unwrap().is_none());
         }
         let mut asymmetric = jwts();
         asymmetric.keys =
             Keys::Fixed(vec![Key { id: None, key: DecodingKey::from_secret(SHARED), algorithms: RSA.to_vec() }]);
-        assert!(asymmetric.read(&token).await.is_none());
+        assert!(asymmetric.read(&token).await.unwrap().is_none());
     }
 
     #[test]
