@@ -83,10 +83,11 @@ fn stays(text: &str, found: &Captures<'_>, end: usize) -> (String, usize) {
     if let Some(name) = found.name("name") {
         let is_query = text[..name.start()].ends_with(['?', '&', ';']);
         let is_secret = if is_query { names_secret_setting(name.as_str()) } else { names_secret(name.as_str()) };
-        let value = text[end..].find(ENDS_VALUE).unwrap_or(text.len() - end);
-        return match is_secret && value > 0 {
-            true => (format!("{}={LEFT_OUT}", name.as_str()), end + value),
-            false => (found[0].to_owned(), end),
+        // Of a secret alone: a long text of many names is read once.
+        let value = if is_secret { text[end..].find(ENDS_VALUE).unwrap_or(text.len() - end) } else { 0 };
+        return match value {
+            0 => (found[0].to_owned(), end),
+            _ => (format!("{}={LEFT_OUT}", name.as_str()), end + value),
         };
     }
     match (found.name("kind"), found.name("token")) {
