@@ -80,7 +80,7 @@ fn a_direct_call_that_is_asked_about_says_what_it_is_and_is_decided_again_after_
     let home = home.env("MCP_BRIDGE_ACCESS", &file.display().to_string());
     let mut talker = Talker::new(Era::Newer, &home);
     let call = json!({"name": "wide__echo", "arguments": {}});
-    let mut asked = |talker: &mut Talker| {
+    let asked = |talker: &mut Talker| {
         let id = talker.send("tools/call", call.clone());
         let asks = talker.client.response(id)["result"].take();
         let question = &asks["inputRequests"]["question-1"];
