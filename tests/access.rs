@@ -13,7 +13,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use mcp_bridge::access::{Access, Decision, View, read};
 use mcp_bridge::audit::{Account, Options, Trail, verify};
-use mcp_bridge::broker::{Behalf, Broker, SavedTools, Seen, Shared};
+use mcp_bridge::broker::{Behalf, Broker, CalledBy, SavedTools, Seen, Shared};
 use mcp_bridge::gateway::Gateway;
 use mcp_bridge::guest::{Answer, Operation, Refusal};
 use mcp_bridge::upstream::config::Policy;
@@ -61,7 +61,8 @@ impl World {
 
     fn broker(&self, caller: &str, client: Option<ClientHandle>) -> Arc<Broker> {
         let account = Account::new(caller, "a run", Some(self.trail.clone()));
-        let behalf = Behalf { view: self.shared.view(caller), account, client };
+        let saved = self.shared.saved().of(Some(caller)).into();
+        let behalf = Behalf { view: self.shared.view(caller), account, client, saved, by: CalledBy::Program };
         Arc::new(Broker::new(Arc::clone(&self.shared), &behalf, None, soon()))
     }
 
@@ -250,6 +251,58 @@ async fn a_call_that_is_to_be_asked_about_waits_for_the_users_yes() {
 }
 
 #[tokio::test]
+async fn a_yes_that_comes_after_the_rules_took_the_tool_away_is_too_late() {
+    let world = World::new(&json!({"a": {"servers": "*", "tools": "*", "ask": "*"}}));
+    let person = Arc::new(Person {
+        capabilities: json!({"elicitation": {}}),
+        answer: json!({"action": "accept"}),
+        asked: Mutex::default(),
+        answers: Semaphore::new(0),
+    });
+    let broker = world.broker("a", Some(ClientHandle(Arc::clone(&person) as Arc<dyn Client>)));
+    world.shared.catalog("git-hub").await.expect("the tools");
+    let mut waiting = Box::pin(call(&broker, "git-hub", "get_issue"));
+    assert!(futures::poll!(&mut waiting).is_pending());
+    let other = read(r#"{"access_rules": {"a": {"servers": ["mail"], "tools": "*"}}}"#, Path::new("r")).expect("rules");
+    assert!(world.shared.access().replace(other));
+    person.answers.add_permits(1);
+    let refusal = waiting.await.expect_err("it is not there any more");
+    assert_eq!((refusal.kind, refusal.code), ("ToolNotFound", "broker.tool_not_found"));
+    assert!(world.stubs[0].received("tools/call").is_empty());
+    let calls = world.calls().await;
+    assert_eq!((calls[0].1.as_str(), calls[0].3.as_str()), ("deny", "denied"), "{calls:?}");
+}
+
+#[tokio::test]
+async fn what_one_caller_saves_is_its_own_and_written_down() {
+    let world = World::new(&json!({"default": {"servers": "*", "tools": "*"}}));
+    let (ann, bob) = (world.broker("token:ann", None), world.broker("token:bob", None));
+    let save = |source: &str| json!({"op": "save_tool", "name": "helper", "source": source, "description": ""});
+    let load = json!({"op": "load_saved_tool", "name": "helper"});
+    assert_eq!(ask(&bob, save("def helper(): pass")).await.expect("saved"), json!({"name": "helper"}));
+    assert_eq!(ask(&ann, load.clone()).await.expect_err("bob's").code, "broker.saved_not_found");
+    assert_eq!(ask(&ann, json!({"op": "list_saved_tools"})).await.expect("none"), json!([]));
+    ask(&ann, save("def helper(): return 1")).await.expect("her own of the name");
+    assert_eq!(ask(&bob, load).await.expect("his")["source"], "def helper(): pass");
+    assert_eq!(
+        ask(&ann, json!({"op": "save_tool", "name": "../x", "source": "", "description": ""}))
+            .await
+            .expect_err("no name")
+            .code,
+        "broker.saved_name"
+    );
+    world.trail.flush().await;
+    let text = std::fs::read_to_string(&world.file).expect("the trail");
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let saves: Vec<Value> = lines.filter(|line| line["kind"] == "save").collect();
+    let said: Vec<_> = saves.iter().map(|line| [&line["caller"], &line["tool"], &line["outcome"]]).collect();
+    let (ann, bob, helper, ok) = (json!("token:ann"), json!("token:bob"), json!("helper"), json!("ok"));
+    assert_eq!(said, [[&bob, &helper, &ok], [&ann, &helper, &ok], [&ann, &json!("../x"), &json!("broker.saved_name")]]);
+    assert_eq!(saves[0]["arguments"]["source"], "def helper(): pass");
+    assert_eq!(verify(&world.file).expect("a trail").faults, Vec::new());
+}
+
+#[tokio::test]
 async fn questions_come_one_at_a_time() {
     let world = World::new(&json!({"a": {"servers": "*", "tools": "*", "ask": "*"}}));
     let person = Arc::new(Person {
@@ -325,7 +378,8 @@ async fn a_full_disk_stops_nothing_and_is_told() {
     let trail = Trail::open(options).expect("a trail");
     let world = World::new(&json!({"a": {"servers": "*", "tools": "*"}}));
     let account = Account::new("a", "a run", Some(trail.clone()));
-    let behalf = Behalf { view: world.shared.view("a"), account, client: None };
+    let saved = world.shared.saved().of(Some("a")).into();
+    let behalf = Behalf { view: world.shared.view("a"), account, client: None, saved, by: CalledBy::Program };
     let broker = Arc::new(Broker::new(Arc::clone(&world.shared), &behalf, None, soon()));
     call(&broker, "git-hub", "get_issue").await.expect("a result");
     trail.flush().await;

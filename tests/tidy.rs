@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Folder → folders it may use. `cli` may use all; `lib.rs`, `main.rs` and `nearest.rs`, `jsonc.rs` and `unseen.rs` (which know no folder) stand outside.
+/// Folder → folders it may use. `cli` may use all; `lib.rs`, `main.rs` and the files beside it (which know no folder) stand outside.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("settings", &[]),

@@ -18,7 +18,7 @@ mod uri;
 mod view;
 
 pub use error::{AccessError, LimitError, Place};
-pub use identity::{AGENT_ID, is_name, take_agent_id};
+pub use identity::{AGENT_ID, is_name, is_seen, is_subject, take_agent_id};
 pub use in_force::{Access, Stranger, strangers};
 pub use quota::{Limits, Quotas, Running};
 pub use rate::Rate;

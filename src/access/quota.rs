@@ -10,6 +10,8 @@ use super::error::LimitError;
 use super::rate::Rate;
 use super::view::View;
 
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// What an entry allows at most; what it does not name has no limit of the caller's own.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Limits {
@@ -105,5 +107,5 @@ fn paced(slot: &mut Option<Paced>, per_minute: f64) -> &mut Rate {
     if slot.as_ref().is_none_or(|paced| paced.per_minute != per_minute) {
         *slot = None;
     }
-    &mut slot.get_or_insert_with(|| Paced { per_minute, rate: Rate::new(per_minute / 60.0) }).rate
+    &mut slot.get_or_insert_with(|| Paced { per_minute, rate: Rate::new(per_minute, MINUTE) }).rate
 }

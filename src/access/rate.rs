@@ -1,4 +1,4 @@
-//! The rate: so many calls a second to one server, or of one caller; further ones wait their turn.
+//! The rate: so many calls a second to one server, or a minute of one caller; further ones wait their turn.
 //!
 //! The generic cell rate algorithm (ITU-T I.371): one moment is kept, and each call moves it on by the time between two calls.
 
@@ -11,19 +11,20 @@ use tokio::time::Instant;
 pub struct Rate {
     /// From one call to the next.
     interval: Duration,
-    /// How far ahead calls may be taken: a second's worth may go at once.
+    /// How far ahead calls may be taken: a span's worth may go at once.
     ahead: Duration,
     /// When a call would be due that came exactly at the rate.
     due: Option<Instant>,
 }
 
 impl Rate {
-    /// `per_second`: above 0.
-    pub fn new(per_second: f64) -> Self {
-        let interval =
-            Duration::from_secs_f64(1.0 / per_second.max(f64::MIN_POSITIVE)).min(Duration::from_secs(86_400));
+    /// So many within the span, of which that many may go at once. `times`: above 0.
+    pub fn new(times: f64, span: Duration) -> Self {
+        // A rate that is next to none is one a day.
+        let seconds = (span.as_secs_f64() / times.max(f64::MIN_POSITIVE)).min(86_400.0);
+        let interval = Duration::from_secs_f64(seconds);
         // At most a million, by what settings accept.
-        let burst = per_second.floor().clamp(1.0, 1e6) as u32;
+        let burst = times.floor().clamp(1.0, 1e6) as u32;
         Self { interval, ahead: interval.saturating_mul(burst - 1), due: None }
     }
 
@@ -49,9 +50,19 @@ mod tests {
 
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_minutes_worth_goes_at_once_too() {
+        let (mut rate, now) = (Rate::new(6.0, 60 * SECOND), Instant::now() + Duration::from_secs(1000));
+        let later = now + Duration::from_secs(600);
+        let waits: Vec<u64> = (0..8).map(|_| (rate.turn(now, later).expect("a turn") - now).as_secs()).collect();
+        assert_eq!(waits, [0, 0, 0, 0, 0, 0, 10, 20]);
+    }
+
     #[test]
     fn a_seconds_worth_goes_at_once_and_the_rest_at_the_rate() {
-        let (mut rate, now) = (Rate::new(4.0), Instant::now() + Duration::from_secs(1000));
+        let (mut rate, now) = (Rate::new(4.0, SECOND), Instant::now() + Duration::from_secs(1000));
         let later = now + Duration::from_secs(60);
         let waits: Vec<u128> = (0..7).map(|_| (rate.turn(now, later).expect("a turn") - now).as_millis()).collect();
         assert_eq!(waits, [0, 0, 0, 0, 250, 500, 750]);
@@ -61,7 +72,7 @@ mod tests {
 
     #[test]
     fn less_than_one_a_second_goes_one_by_one() {
-        let (mut rate, now) = (Rate::new(0.5), Instant::now());
+        let (mut rate, now) = (Rate::new(0.5, SECOND), Instant::now());
         let later = now + Duration::from_secs(60);
         assert_eq!(rate.turn(now, later), Ok(now));
         assert_eq!(rate.turn(now, later), Ok(now + Duration::from_secs(2)));
@@ -74,7 +85,7 @@ mod tests {
             per_second in 0.2_f64..50.0,
             gaps in prop::collection::vec(0_u64..2000, 1..60),
         ) {
-            let mut rate = Rate::new(per_second);
+            let mut rate = Rate::new(per_second, SECOND);
             let mut now = Instant::now() + Duration::from_secs(1000);
             let mut turns = Vec::new();
             for gap in gaps {

@@ -1,7 +1,6 @@
 //! A file of rules, read to the letter: what is not understood is an error with its place, never a rule that is silently less.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use super::pattern::Pattern;
 use super::quota::Limits;
 use super::rules::{Deny, Effect, Entry, Rules, Selection};
 use super::view::Decision;
+use crate::regular;
 use crate::settings::{MEMORY_FLOOR, parse_bytes, parse_seconds};
 
 /// Bytes of a file of rules: a thousand callers with a page each.
@@ -39,12 +39,8 @@ const SELECTION: &str = "\"*\", a list of names, or an object that gives each se
 /// Every problem of the file, in the order in which they stand there.
 pub fn load(file: &Path) -> Result<Rules, Vec<AccessError>> {
     let unreadable = |reason: String| vec![AccessError::Unreadable { file: file.to_owned(), reason }];
-    let mut text = String::new();
-    let opened = std::fs::File::open(file).and_then(|opened| opened.take(MOST + 1).read_to_string(&mut text));
-    opened.map_err(|error| unreadable(error.to_string()))?;
-    if text.len() as u64 > MOST {
-        return Err(unreadable(format!("it has more than {} MiB", MOST >> 20)));
-    }
+    let bytes = regular::read(file, MOST).map_err(|error| unreadable(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8".into()))?;
     read(&text, file)
 }
 

@@ -87,6 +87,14 @@ impl View {
         &self.limits
     }
 
+    /// Whether another caller sees the same: by the same entry of the rules, or without any.
+    pub fn sees_like(&self, other: &Self) -> bool {
+        match (&self.sight, &other.sight) {
+            (Sight::Part(one), Sight::Part(other)) => Arc::ptr_eq(one, other),
+            (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
+        }
+    }
+
     /// Whether nothing is kept from this caller.
     pub fn is_of_everything(&self) -> bool {
         matches!(self.sight, Sight::Everything)

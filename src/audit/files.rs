@@ -128,18 +128,14 @@ fn not_a_file(kind: fs::FileType) -> Option<&'static str> {
     }
 }
 
-/// Opens a file to read it: nothing else, for a pipe would be waited for and a device has no end.
-pub(super) fn open_to_read(path: &Path) -> io::Result<File> {
-    match not_a_file(path.metadata()?.file_type()) {
-        None => File::open(path),
-        Some(found) => Err(io::Error::new(io::ErrorKind::InvalidInput, found)),
-    }
-}
-
 /// Files are made for their owner alone.
 pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // Without waiting, should a pipe stand in a file's place.
+        options.mode(0o600).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits());
+    }
     options
 }
 

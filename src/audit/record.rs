@@ -13,6 +13,8 @@ pub enum Kind {
     Prompt,
     /// Values for an argument of a prompt or of a template.
     Completion,
+    /// A function that is kept for later programs.
+    Save,
 }
 
 impl Kind {
@@ -23,6 +25,7 @@ impl Kind {
             Self::Resource => "resource",
             Self::Prompt => "prompt",
             Self::Completion => "completion",
+            Self::Save => "save",
         }
     }
 }

@@ -1,15 +1,16 @@
 //! What the bridge knows of its trail besides the trail: where it ends. Kept in a small file of its own, so that what is cut off shows.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{Paths, open_to_read};
+use super::files::Paths;
+use crate::regular;
 
-/// Bytes that are read of it: three numbers and a hash are far less.
-const LONGEST: u64 = 1 << 10;
+/// Bytes of the file: three numbers and a hash, with room.
+const MOST: u64 = 4096;
 
 /// The end of the trail, after the last line that was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,11 +36,11 @@ pub(super) enum Found {
 
 impl State {
     pub fn read(paths: &Paths) -> Found {
-        let mut text = String::new();
-        let read = open_to_read(&paths.state()).and_then(|file| file.take(LONGEST).read_to_string(&mut text));
-        if read.is_err() {
-            return if paths.state().exists() { Found::Spoiled } else { Found::Nothing };
-        }
+        let text = match regular::read(&paths.state(), MOST).map(String::from_utf8) {
+            Ok(Ok(text)) => text,
+            Err(error) if error.is_missing() => return Found::Nothing,
+            Ok(Err(_)) | Err(_) => return Found::Spoiled,
+        };
         // To the letter: what reads the same and is written otherwise is not what we wrote.
         match serde_json::from_str::<Self>(&text) {
             Ok(state) if state.text() == text => Found::State(state),

@@ -3,9 +3,10 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 
-use super::files::{Paths, open_to_read};
+use super::files::Paths;
 use super::line::{BEFORE_ALL, LONGEST, Line};
 use super::state::{Found, State};
+use crate::regular;
 
 /// Where writing goes on.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,7 +55,7 @@ fn ends(files: &[PathBuf], known: &State) -> Result<State, String> {
     let unreadable = |error: io::Error| format!("it cannot be read: {error}");
     let mut end: Option<State> = None;
     for file in files {
-        let mut lines = BufReader::new(open_to_read(file).map_err(unreadable)?);
+        let mut lines = BufReader::new(regular::open(file).map_err(|error| unreadable(error.into()))?);
         while let Some(bytes) = next_line(&mut lines).map_err(unreadable)? {
             let line = bytes.strip_suffix(b"\n").and_then(Line::parse);
             match (&mut end, line) {

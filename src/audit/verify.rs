@@ -5,10 +5,11 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use super::error::AuditError;
-use super::files::{Paths, open_to_read};
+use super::files::Paths;
 use super::line::{BEFORE_ALL, Line};
 use super::state::{Found, State};
 use super::tail::next_line;
+use crate::regular;
 
 /// Faults that are told one by one; a file of garbage has as many as lines.
 const MOST: usize = 100;
@@ -125,7 +126,7 @@ impl Reading {
     }
 
     fn file(&mut self, path: &Path, number: u64, is_written: bool) {
-        let file = match open_to_read(path) {
+        let file = match regular::open(path) {
             Ok(file) => file,
             Err(error) => return self.fault(path, None, format!("the file cannot be read: {error}")),
         };

@@ -16,6 +16,7 @@ use super::line::sealed;
 use super::state::State;
 use super::tail::tail;
 use super::trail::{Health, Message, Options, Shared};
+use crate::regular;
 
 /// Lines written at once, when they wait: one call of the system for many of them.
 const BATCH: usize = 256;
@@ -301,7 +302,7 @@ fn own<const N: usize>(kind: &str, members: [(&str, Value); N]) -> Entry {
 
 fn ends_with_line_feed(path: &std::path::Path) -> io::Result<bool> {
     use std::io::{Read, Seek, SeekFrom};
-    let mut file = File::open(path)?;
+    let mut file = regular::open(path)?;
     file.seek(SeekFrom::End(-1))?;
     let mut last = [0];
     file.read_exact(&mut last)?;

@@ -49,7 +49,8 @@ impl Broker {
             return Err(self.hidden(call, refusal::tool_not_found(&catalog, &call.tool)).await);
         };
         let name = &tool.definition.name;
-        let ruled = view.decide(server, name, tool.definition.annotations.as_ref());
+        let annotations = tool.definition.annotations.as_ref();
+        let mut ruled = view.decide(server, name, annotations);
         let bound = match tool.bind(&call.args, &call.kwargs) {
             Ok(bound) => bound,
             Err(error) => {
@@ -58,7 +59,18 @@ impl Broker {
                 return Err(self.withheld(server, name, &ruled, &passed(call), refusal).await);
             }
         };
-        if let Err(refusal) = self.may(server, name, &ruled, &bound.arguments).await {
+        if ruled.decision == Decision::Ask {
+            if let Err(refusal) = self.ask(server, name, &bound.arguments).await {
+                return Err(self.withheld(server, name, &ruled, &bound.arguments, refusal).await);
+            }
+            // Whoever was asked took their time, and the rules may be others by now.
+            ruled = self.seen.shared().view(view.caller()).decide(server, name, annotations);
+            if ruled.is_denied() {
+                let refusal = refusal::withdrawn(server, name);
+                return Err(self.withheld(server, name, &ruled, &bound.arguments, refusal).await);
+            }
+        }
+        if let Err(refusal) = self.turn().await {
             return Err(self.withheld(server, name, &ruled, &bound.arguments, refusal).await);
         }
         let granted = Granted { account: self.account.clone(), decision: ruled.decision.word(), rule: ruled.rule };
@@ -70,18 +82,9 @@ impl Broker {
             .map_err(|error| refusal::upstream(&error))
     }
 
-    /// Waits until the call may be made: the client has said yes where it is to be asked, and it is the caller's turn.
-    async fn may(
-        &self,
-        server: &str,
-        tool: &str,
-        ruled: &Ruled,
-        arguments: &Map<String, Value>,
-    ) -> Result<(), Refusal> {
+    /// Waits until it is the caller's turn.
+    async fn turn(&self) -> Result<(), Refusal> {
         let view = self.seen.view();
-        if ruled.decision == Decision::Ask {
-            self.ask(server, tool, arguments).await?;
-        }
         let turn = {
             // Held for both, so that what is refused by one of them does not count for the other.
             let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);

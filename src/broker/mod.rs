@@ -21,10 +21,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use crate::access::View;
-use crate::audit::Account;
+use crate::access::{ITSELF, View};
+use crate::audit::{Account, Kind, Record};
 use crate::chain::Chain;
 pub use crate::guest::Refusal;
 use crate::guest::{Answer, Operation, ServerName};
@@ -35,7 +36,9 @@ pub use ask::approve;
 use ledger::Ledger;
 pub use names::Names;
 pub use once::call_once;
-pub use saved::{SavedError, SavedTools};
+pub use question::CalledBy;
+pub use refusal::withdrawn;
+pub use saved::{Own, SavedError, SavedTools};
 pub use seen::Seen;
 pub use shared::Shared;
 
@@ -46,6 +49,8 @@ pub struct Broker {
     account: Account,
     /// Who can be asked while the program runs.
     client: Option<ClientHandle>,
+    saved: Arc<Own>,
+    by: CalledBy,
     /// The bridges that the run has come through.
     chain: Chain,
     /// Held while a question is open.
@@ -66,16 +71,22 @@ pub struct Behalf {
     pub view: Arc<View>,
     pub account: Account,
     pub client: Option<ClientHandle>,
+    /// What its programs saved.
+    pub saved: Arc<Own>,
+    /// What makes the calls.
+    pub by: CalledBy,
 }
 
 impl Broker {
     pub fn new(shared: Arc<Shared>, behalf: &Behalf, requested: Option<Vec<String>>, deadline: Instant) -> Self {
-        let Behalf { view, account, client } = behalf.clone();
+        let Behalf { view, account, client, saved, by } = behalf.clone();
         let loaded = requested.iter().flatten().cloned().collect();
         Self {
             seen: Seen::new(shared, view),
             account,
             client,
+            saved,
+            by,
             chain: Chain::default(),
             asking: Default::default(),
             made: Mutex::default(),
@@ -127,6 +138,29 @@ impl Broker {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
+    /// Keeps a function for later programs of this caller, and records it: it will run with whatever rights they have.
+    async fn save(&self, name: &str, source: &str, description: Option<&str>) -> Result<Value, SavedError> {
+        let begun = Instant::now();
+        let result = self.saved.save(name, source, description).await;
+        let mut passed = Map::new();
+        passed.insert("name".into(), name.into());
+        passed.insert("source".into(), source.into());
+        passed.insert("description".into(), description.unwrap_or_default().into());
+        // Any program may; rules give and take only what servers have.
+        let outcome = result.as_ref().map_or_else(SavedError::code, |_| "ok");
+        let record = Record::not_made(Kind::Save, ITSELF, name, "allow", ITSELF, outcome);
+        self.account
+            .write(Record {
+                duration: begun.elapsed(),
+                request_bytes: source.len(),
+                passed: self.account.passed(&passed),
+                ..record
+            })
+            .wait()
+            .await;
+        result
+    }
+
     fn mark_loaded(&self, server: &str) {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner).insert(server.to_owned());
     }
@@ -147,15 +181,14 @@ impl Broker {
 impl Answer for Broker {
     fn answer(self: Arc<Self>, operation: Operation) -> BoxFuture<'static, Result<Box<RawValue>, Refusal>> {
         Box::pin(async move {
-            let saved = &self.seen.shared().saved;
             self.telling(async {
                 match operation {
                     Operation::CallTool(call) => self.call_tool(&call).await,
                     Operation::SaveTool { name, source, description } => {
-                        refusal::saved(saved.save(&name, &source, description.as_deref()).await)
+                        refusal::saved(self.save(&name, &source, description.as_deref()).await)
                     }
-                    Operation::ListSavedTools => refusal::saved(saved.list().await),
-                    Operation::LoadSavedTool { name } => refusal::saved(saved.load(&name).await),
+                    Operation::ListSavedTools => refusal::saved(self.saved.list().await),
+                    Operation::LoadSavedTool { name } => refusal::saved(self.saved.load(&name).await),
                     look_up => self.look_up(look_up).await.and_then(refusal::to_raw),
                 }
             })

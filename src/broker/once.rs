@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::{Behalf, Broker, Shared};
+use super::{Behalf, Broker, CalledBy, Shared};
 use crate::guest::{Answer, Operation, Refusal, ToolCall};
 use crate::upstream::ClientHandle;
 
@@ -18,12 +18,14 @@ use crate::upstream::ClientHandle;
 pub async fn call_once(
     shared: &Arc<Shared>,
     caller: &str,
+    owner: Option<&str>,
     client: Option<ClientHandle>,
     timeout: Duration,
     (server, tool): (String, String),
     arguments: Map<String, Value>,
 ) -> Result<Box<RawValue>, Refusal> {
-    let behalf = Behalf { view: shared.view(caller), account: shared.account(caller), client };
+    let (view, account, saved) = (shared.view(caller), shared.account(caller), shared.saved().of(owner).into());
+    let behalf = Behalf { view, account, client, saved, by: CalledBy::Client };
     let broker = Broker::new(Arc::clone(shared), &behalf, None, Instant::now() + timeout);
     let call = ToolCall { server, tool, exact: false, args: Vec::new(), kwargs: arguments };
     Arc::new(broker).answer(Operation::CallTool(call)).await

@@ -5,20 +5,34 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::access::is_seen;
 use crate::audit::redacted_members;
 
 /// Letters of a name, and of the arguments, that are shown: what a dialogue holds.
 const NAME: usize = 100;
 const ARGUMENTS: usize = 1500;
 
+/// What makes the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CalledBy {
+    /// A program, which the caller's model wrote.
+    Program,
+    /// The caller itself.
+    Client,
+}
+
 /// The parameters of `elicitation/create`: a form with nothing to fill in, so that the answer is yes or no.
-pub(super) fn question(caller: &str, server: &str, tool: &str, arguments: &Map<String, Value>) -> Value {
+pub(super) fn question(by: CalledBy, caller: &str, server: &str, tool: &str, arguments: &Map<String, Value>) -> Value {
     let (caller, server, tool) = (plain(caller, NAME), plain(server, NAME), plain(tool, NAME));
     let arguments = Value::Object(redacted_members(arguments)).to_string();
     let arguments = plain(&arguments, ARGUMENTS);
+    let who = match by {
+        CalledBy::Program => "A program of ",
+        CalledBy::Client => "",
+    };
     json!({
         "message": format!(
-            "A program of \"{caller}\" wants to call the tool \"{tool}\" of the MCP server \"{server}\" with these arguments:\n{arguments}\n\
+            "{who}\"{caller}\" wants to call the tool \"{tool}\" of the MCP server \"{server}\" with these arguments:\n{arguments}\n\
              Accept to allow this one call."
         ),
         "requestedSchema": {"type": "object", "properties": {}},
@@ -40,27 +54,6 @@ fn plain(text: &str, most: usize) -> String {
     plain
 }
 
-/// Whether a letter takes room, means itself, and leaves its neighbours alone.
-fn is_seen(c: char) -> bool {
-    if c == ' ' || c.is_ascii_graphic() {
-        return true;
-    }
-    let is_blank = c.is_control()
-        || c.is_whitespace()
-        || matches!(c,
-            // Formats, joiners, marks of direction, tags, and what stands for nothing.
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffd}' | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{13430}'..='\u{1345f}' | '\u{1d159}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
-            // Marks that are put onto the letter before, without a bound on how many.
-            | '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
-            | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}'
-            // Private, and so nobody's letters.
-            | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}');
-    !is_blank
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -69,7 +62,7 @@ mod tests {
 
     fn message(server: &str, tool: &str, arguments: Value) -> String {
         let Value::Object(arguments) = arguments else { panic!("not an object") };
-        question("me", server, tool, &arguments)["message"].as_str().expect("a text").to_owned()
+        question(CalledBy::Program, "me", server, tool, &arguments)["message"].as_str().expect("a text").to_owned()
     }
 
     #[test]
@@ -79,6 +72,10 @@ mod tests {
             "A program of \"me\" wants to call the tool \"push\" of the MCP server \"git\" with these arguments:\n\
              {\"to\":\"origin\",\"password\":\"[redacted]\"}\nAccept to allow this one call."
         );
+        let Value::Object(none) = json!({}) else { panic!("not an object") };
+        let direct = question(CalledBy::Client, "me", "git", "push", &none);
+        let begins = "\"me\" wants to call the tool \"push\" of";
+        assert!(direct["message"].as_str().expect("a text").starts_with(begins), "{direct}");
         let long = message("git", "push", json!({"to": "x".repeat(100_000)}));
         assert!(long.len() < 2000 && long.contains("cut; 100009 letters in all"), "{long}");
     }

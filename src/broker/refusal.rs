@@ -95,6 +95,16 @@ pub(super) fn not_asked(server: &str, tool: &str, why: &str) -> Refusal {
     }
 }
 
+/// The client was asked, and meanwhile the rules took the tool away. It looks absent, as it will from now on.
+pub fn withdrawn(server: &str, tool: &str) -> Refusal {
+    Refusal {
+        kind: "ToolNotFound",
+        message: format!("MCP server '{server}' has no tool '{tool}' any more"),
+        hint: Some("do without this call".into()),
+        code: "broker.tool_not_found",
+    }
+}
+
 /// The caller has used up what its rules allow.
 pub(super) fn limit(error: &LimitError) -> Refusal {
     Refusal { kind: "CallLimit", message: error.to_string(), hint: Some(error.hint().into()), code: error.code() }

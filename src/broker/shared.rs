@@ -17,7 +17,7 @@ use super::saved::SavedTools;
 pub struct Shared {
     pub(super) gateway: Gateway,
     names: Arc<Names>,
-    pub(super) saved: SavedTools,
+    saved: SavedTools,
     call_timeout: Duration,
     access: Arc<Access>,
     trail: Option<Trail>,
@@ -73,6 +73,11 @@ impl Shared {
         // Random bytes are fetched from the system: not where nobody reads them.
         let run = self.trail.as_ref().map_or_else(String::new, |_| uuid::Uuid::new_v4().to_string());
         Account::new(caller, &run, self.trail.clone())
+    }
+
+    /// What callers saved.
+    pub fn saved(&self) -> &SavedTools {
+        &self.saved
     }
 
     pub fn names(&self) -> &Arc<Names> {

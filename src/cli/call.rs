@@ -89,7 +89,7 @@ async fn run(bridge: &Bridge, settings: &Settings, args: &CallArgs) -> Result<Bo
     })?;
     let client = Some(ClientHandle(Arc::new(Terminal)));
     let (caller, tool) = (guard::caller(settings), (args.server.clone(), args.tool.clone()));
-    broker::call_once(&shared, caller.who(), client, settings.max_timeout, tool, arguments).await
+    broker::call_once(&shared, caller.who(), caller.owner(), client, settings.max_timeout, tool, arguments).await
 }
 
 fn whole(text: &str) -> Result<Map<String, Value>, String> {

@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::names::{self, Prefixes};
-use super::places;
+use super::{places, visible};
+use crate::access::View;
 
 /// What servers list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub enum Kind {
 
 impl Kind {
     /// The field by which an entry is asked for.
-    fn field(self) -> &'static str {
+    pub(super) fn field(self) -> &'static str {
         match self {
             Self::Tools | Self::Prompts => "name",
             Self::Resources => "uri",
@@ -70,11 +71,13 @@ pub struct Missed {
     pub hint: String,
 }
 
-/// All of one kind, by server and in the servers' own order.
+/// All of one kind that one caller sees, by server and in the servers' own order.
 #[derive(Debug, Default)]
 pub struct List {
     entries: Vec<Entry>,
     by_shown: HashMap<String, usize>,
+    /// Server and name of what is not there for the caller, of servers that are.
+    unseen: Vec<(String, String)>,
     missed: Vec<Missed>,
 }
 
@@ -90,16 +93,27 @@ fn forget_task_support(item: &mut Value) {
 }
 
 impl List {
-    /// From what each server sent. Of two entries of one server with the same name the first one counts: it is the one that the server
+    /// What this caller sees of what each server sent; what it does not see changes no name of what it does. Of two entries of one server with the same name the first one counts: it is the one that the server
     /// would use.
-    pub fn new(kind: Kind, prefixes: &Prefixes, servers: Vec<(String, Vec<Value>)>, missed: Vec<Missed>) -> Self {
-        let mut seen = HashSet::new();
+    pub fn new(
+        kind: Kind,
+        prefixes: &Prefixes,
+        view: &View,
+        servers: Vec<(String, Vec<Value>)>,
+        missed: Vec<Missed>,
+    ) -> Self {
+        let (mut seen, mut unseen) = (HashSet::new(), Vec::new());
         let mut found: Vec<(String, String, Value)> = Vec::new();
         for (server, items) in servers {
             for item in items {
                 let Some(own) = item.get(kind.field()).and_then(Value::as_str).map(str::to_owned) else { continue };
-                if seen.insert((server.clone(), own.clone())) {
+                if !seen.insert((server.clone(), own.clone())) {
+                    continue;
+                }
+                if visible::shows(view, kind, &server, &own, &item) {
                     found.push((server.clone(), own, item));
+                } else if view.shows_server(&server) {
+                    unseen.push((server.clone(), own));
                 }
             }
         }
@@ -115,7 +129,7 @@ impl List {
         });
         let entries: Vec<Entry> = entries.collect();
         let by_shown = entries.iter().enumerate().map(|(at, entry)| (entry.shown.clone(), at)).collect();
-        Self { entries, by_shown, missed }
+        Self { entries, by_shown, unseen, missed }
     }
 
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
@@ -125,6 +139,12 @@ impl List {
     /// The servers that could not say what they have.
     pub fn missed(&self) -> &[Missed] {
         &self.missed
+    }
+
+    /// Server and own name of all that servers listed whom the caller sees, also of what is not there for it.
+    pub(super) fn with_unseen(&self) -> impl Iterator<Item = (&str, &str)> {
+        let seen = self.entries.iter().map(|entry| (entry.server.as_str(), entry.own.as_str()));
+        seen.chain(self.unseen.iter().map(|(server, own)| (server.as_str(), own.as_str())))
     }
 
     /// The one that a client means.
@@ -143,7 +163,8 @@ mod tests {
     fn a_definition_keeps_every_field_but_the_name() {
         let tools =
             vec![json!({"name": "log", "x-unknown": [1], "icons": [{}]}), json!({"name": "log", "second": true})];
-        let list = List::new(Kind::Tools, &Prefixes::default(), vec![("git".into(), tools)], Vec::new());
+        let servers = vec![("git".into(), tools)];
+        let list = List::new(Kind::Tools, &Prefixes::default(), &View::of_everything("x"), servers, Vec::new());
         let entry = list.find("git__log").expect("the tool");
         assert_eq!(entry.item, json!({"name": "git__log", "x-unknown": [1], "icons": [{}]}));
         assert_eq!((entry.server.as_str(), entry.own.as_str()), ("git", "log"));

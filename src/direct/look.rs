@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::list::{Kind, List};
-use super::{Direct, shows};
+use super::Direct;
+use super::list::Kind;
 use crate::access::View;
 use crate::broker::Shared;
 use crate::catalog::{Detail, ServerCatalog, ToolIndex};
@@ -100,7 +100,7 @@ pub fn definitions() -> Vec<Value> {
 pub async fn answer(
     direct: &Direct,
     shared: &Arc<Shared>,
-    view: &View,
+    view: &Arc<View>,
     name: &str,
     arguments: &Map<String, Value>,
 ) -> Result<Value, LookError> {
@@ -111,8 +111,8 @@ pub async fn answer(
             let argument =
                 LookError::Argument { tool: GET_SERVER_TOOLS, argument: "server", accepts: "the name of a server" };
             let server = server(shared, view, text("server").or_else(|| text("server_name")).ok_or(argument)?)?;
-            let list = direct.list(shared, Kind::Tools).await;
-            let tools = seen(&list, view).filter(|entry| entry.server == server).map(|entry| entry.item.clone());
+            let list = direct.list(shared, view, Kind::Tools).await;
+            let tools = list.entries().filter(|entry| entry.server == server).map(|entry| entry.item.clone());
             Ok(json!({"server": server, "tools": tools.collect::<Vec<_>>()}))
         }
         _ => {
@@ -125,11 +125,7 @@ pub async fn answer(
     }
 }
 
-fn seen<'a>(list: &'a List, view: &'a View) -> impl Iterator<Item = &'a super::Entry> {
-    list.entries().filter(|entry| shows(view, Kind::Tools, entry))
-}
-
-fn server(shared: &Shared, view: &View, asked: &str) -> Result<String, LookError> {
+fn server(shared: &Shared, view: &Arc<View>, asked: &str) -> Result<String, LookError> {
     let found = shared.names().resolve(asked).filter(|name| view.shows_server(name));
     found.map(str::to_owned).ok_or_else(|| {
         let known: Vec<String> = shared.names().list().into_iter().filter(|name| view.shows_server(name)).collect();
@@ -138,11 +134,11 @@ fn server(shared: &Shared, view: &View, asked: &str) -> Result<String, LookError
     })
 }
 
-async fn servers(direct: &Direct, shared: &Arc<Shared>, view: &View) -> Value {
-    let list = direct.list(shared, Kind::Tools).await;
+async fn servers(direct: &Direct, shared: &Arc<Shared>, view: &Arc<View>) -> Value {
+    let list = direct.list(shared, view, Kind::Tools).await;
     let all = shared.gateway().servers().into_iter().filter(|server| view.shows_server(&server.name));
     let told = all.map(|server| {
-        let tools = seen(&list, view).filter(|entry| entry.server == server.name).count();
+        let tools = list.entries().filter(|entry| entry.server == server.name).count();
         let mut told = json!({
             "name": server.name, "description": server.description, "state": server.state.word(), "tools": tools,
             "prefix": direct.prefixes().of(&server.name),
@@ -158,14 +154,15 @@ async fn servers(direct: &Direct, shared: &Arc<Shared>, view: &View) -> Value {
 async fn search(
     direct: &Direct,
     shared: &Arc<Shared>,
-    view: &View,
+    view: &Arc<View>,
     query: String,
     only: Option<String>,
     limit: usize,
 ) -> Value {
     // Made first: it starts the servers, with the patience that a list has, so that the catalogs below are there.
-    let list = direct.list(shared, Kind::Tools).await;
-    let shown: std::collections::HashMap<(String, String), String> = seen(&list, view)
+    let list = direct.list(shared, view, Kind::Tools).await;
+    let shown: std::collections::HashMap<(String, String), String> = list
+        .entries()
         .filter(|entry| only.as_ref().is_none_or(|only| *only == entry.server))
         .map(|entry| ((entry.server.clone(), entry.own.clone()), entry.shown.clone()))
         .collect();

@@ -28,7 +28,7 @@ pub use look::{LookError, answer as look_up, definitions as lookups, is_lookup};
 pub use names::Prefixes;
 pub use pages::{Page, PageError, page};
 pub use places::{Placed, place};
-pub use visible::{ruled, shows};
+pub use visible::{Hidden, ruled};
 
 /// How long a list waits for servers that are still starting; one that is not there by then is left out, and announced when it is.
 const LIST_WAIT: Duration = Duration::from_secs(10);
@@ -64,20 +64,33 @@ impl Expose {
     }
 }
 
-/// The lists of all servers, kept until one of them changes.
+/// Lists that are kept of one kind: one for each entry of the rules whose callers are about. Of more callers than that, lists are made
+/// anew, which takes milliseconds; each may hold a megabyte.
+const MOST_KEPT: usize = 64;
+
+/// The lists of all servers as callers see them, kept until one of them changes.
 pub struct Direct {
     expose: Expose,
     prefixes: Prefixes,
-    kept: [RwLock<Option<Kept>>; 4],
+    kept: [RwLock<Vec<Kept>>; 4],
 }
 
 /// A list, and what it was made from.
 struct Kept {
     shared: Weak<Shared>,
     changes: u64,
+    view: Arc<View>,
     /// When to ask again, where a server was missed.
     again: Option<Instant>,
     list: Arc<List>,
+}
+
+impl Kept {
+    /// Whether it was made from these servers, and none of their lists changed since.
+    fn holds(&self, shared: &Arc<Shared>) -> bool {
+        self.changes == shared.gateway().upstreams().audience().changes()
+            && std::ptr::eq(self.shared.as_ptr(), Arc::as_ptr(shared))
+    }
 }
 
 impl Direct {
@@ -94,14 +107,16 @@ impl Direct {
         &self.prefixes
     }
 
-    /// Everything of this kind that servers have. From the last time, unless a list changed since; else servers are started and asked.
-    pub async fn list(&self, shared: &Arc<Shared>, kind: Kind) -> Arc<List> {
-        if let Some((list, true)) = self.known(shared, kind) {
+    /// Everything of this kind that servers have for this caller. From the last time, unless a list changed since; else the servers
+    /// that it sees are started and asked, and no other is waited for.
+    pub async fn list(&self, shared: &Arc<Shared>, view: &Arc<View>, kind: Kind) -> Arc<List> {
+        if let Some((list, true)) = self.known(shared, view, kind) {
             return list;
         }
         // Read before asking: what changes meanwhile asks for another list.
         let changes = shared.gateway().upstreams().audience().changes();
-        let asked = shared.names().list().into_iter().map(|server| async {
+        let servers = shared.names().list().into_iter().filter(|server| view.shows_server(server));
+        let asked = servers.map(|server| async {
             let items = items(shared, &server, kind).await;
             (server, items)
         });
@@ -113,35 +128,46 @@ impl Direct {
             }
         }
         let again = (!missed.is_empty()).then(|| Instant::now() + MISSED_FOR);
-        let list = Arc::new(List::new(kind, &self.prefixes, found, missed));
-        let kept = Kept { shared: Arc::downgrade(shared), changes, again, list: Arc::clone(&list) };
-        *self.kept[kind as usize].write().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+        let list = Arc::new(List::new(kind, &self.prefixes, view, found, missed));
+        let new =
+            Kept { shared: Arc::downgrade(shared), changes, view: Arc::clone(view), again, list: Arc::clone(&list) };
+        let mut kept = self.kept[kind as usize].write().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|old| old.holds(shared) && !old.view.sees_like(view));
+        if kept.len() >= MOST_KEPT {
+            kept.remove(0);
+        }
+        kept.push(new);
         list
     }
 
     /// The list from the last time, unless one changed since; and whether it is not time to ask again for what was missed.
-    fn known(&self, shared: &Arc<Shared>, kind: Kind) -> Option<(Arc<List>, bool)> {
+    fn known(&self, shared: &Arc<Shared>, view: &View, kind: Kind) -> Option<(Arc<List>, bool)> {
         let kept = self.kept[kind as usize].read().unwrap_or_else(PoisonError::into_inner);
-        let kept = kept.as_ref()?;
-        let holds = kept.changes == shared.gateway().upstreams().audience().changes()
-            && std::ptr::eq(kept.shared.as_ptr(), Arc::as_ptr(shared));
-        holds.then(|| (Arc::clone(&kept.list), kept.again.is_none_or(|again| Instant::now() < again)))
+        let kept = kept.iter().find(|kept| kept.view.sees_like(view) && kept.holds(shared))?;
+        Some((Arc::clone(&kept.list), kept.again.is_none_or(|again| Instant::now() < again)))
     }
 
     /// The one of these that a client means. Where it may be a server's that was too slow for the list, that server is waited for.
-    pub async fn find(&self, shared: &Arc<Shared>, kind: Kind, shown: &str) -> (Arc<List>, Option<Entry>) {
+    pub async fn find(
+        &self,
+        shared: &Arc<Shared>,
+        view: &Arc<View>,
+        kind: Kind,
+        shown: &str,
+    ) -> (Arc<List>, Option<Entry>) {
         // One that is known need not wait for servers that are not.
-        if let Some((list, _)) = self.known(shared, kind)
+        if let Some((list, _)) = self.known(shared, view, kind)
             && let Some(entry) = list.find(shown).cloned()
         {
             return (list, Some(entry));
         }
-        let list = self.list(shared, kind).await;
+        let list = self.list(shared, view, kind).await;
         if let Some(entry) = list.find(shown).cloned() {
             return (list, Some(entry));
         }
         let servers = shared.names().list();
-        let named = servers.iter().filter(|server| self.prefixes.begin(server, shown));
+        let seen = servers.iter().filter(|server| view.shows_server(server));
+        let named = seen.filter(|server| self.prefixes.rest(server, shown).is_some());
         let mut came = false;
         for server in named {
             came |= asked(shared, server, kind).await.is_ok();
@@ -149,19 +175,19 @@ impl Direct {
         if !came {
             return (list, None);
         }
-        let list = self.list(shared, kind).await;
+        let list = self.list(shared, view, kind).await;
         let entry = list.find(shown).cloned();
         (list, entry)
     }
 
     /// Whether this caller is offered the servers' own tools now.
-    pub async fn offers_tools(&self, shared: &Arc<Shared>, view: &View) -> bool {
+    pub async fn offers_tools(&self, shared: &Arc<Shared>, view: &Arc<View>) -> bool {
         match self.expose {
             Expose::Code => false,
             Expose::Tools | Expose::Both => true,
             Expose::Auto { limit } => {
-                let list = self.list(shared, Kind::Tools).await;
-                tokens(list.entries().filter(|entry| shows(view, Kind::Tools, entry)).map(|entry| &entry.item)) <= limit
+                let list = self.list(shared, view, Kind::Tools).await;
+                tokens(list.entries().map(|entry| &entry.item)) <= limit
             }
         }
     }

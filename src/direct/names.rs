@@ -1,7 +1,7 @@
 //! Names under which the tools and prompts of several servers stand side by side: `server__tool`.
 //!
-//! A name depends on the server and on the tool alone, not on who else is there or came first; only two that would be the same are told
-//! apart by a hash, both of them.
+//! A name depends on the server and on the tool alone, not on who else is there or came first; only two that would be the same to one
+//! caller are told apart by a hash, both of them.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -25,9 +25,15 @@ impl Prefixes {
         self.0.get(server).map_or(server, String::as_str)
     }
 
-    /// Whether this name may be one of this server's.
-    pub fn begin(&self, server: &str, name: &str) -> bool {
-        name.strip_prefix(&*allowed(self.of(server))).is_some_and(|rest| rest.starts_with(BETWEEN))
+    /// What follows the prefix, if this name may be one of this server's.
+    pub fn rest<'n>(&self, server: &str, name: &'n str) -> Option<&'n str> {
+        name.strip_prefix(&*allowed(self.of(server)))?.strip_prefix(BETWEEN)
+    }
+
+    /// Whether clients may know what a server calls `own` by the name `shown`, whatever else there is.
+    pub fn is_name_of(&self, server: &str, own: &str, shown: &str) -> bool {
+        let name = one(self.of(server), server, own);
+        name == shown || hashed(&name, server, own) == shown
     }
 
     /// The servers that are given a prefix and do not exist, each with the nearest that does.

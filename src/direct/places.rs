@@ -1,12 +1,13 @@
 //! URIs of resources, of several servers side by side.
 //!
-//! A URI that one server alone lists is left as it is. One that several list is led by its server:
+//! A URI that one server alone lists, of those that the caller sees, is left as it is. One that several list is led by its server:
 //! `mcp-bridge://servers/<server>/<the server's own URI, unchanged>`, which can be turned back by anybody; any resource can be asked for
 //! in this form. A template is treated alike, and what is made of it turns back like a URI.
 
 use std::collections::HashMap;
 
 use super::list::List;
+use crate::access::View;
 
 const BEGINS: &str = "mcp-bridge://servers/";
 
@@ -38,20 +39,21 @@ pub struct Placed {
 }
 
 /// The server that a URI belongs to: the one that it is led by, that lists it, or whose template has the longest beginning in common
-/// with it.
-pub fn place(shown: &str, resources: &List, templates: &List) -> Option<Placed> {
+/// with it. A template that is not there for the caller may stand for a resource that is.
+pub fn place(shown: &str, resources: &List, templates: &List, view: &View) -> Option<Placed> {
     if let Some((server, uri)) = turned_back(shown) {
         return Some(Placed { server, uri: uri.to_owned() });
     }
     if let Some(entry) = resources.find(shown) {
         return Some(Placed { server: entry.server.clone(), uri: entry.own.clone() });
     }
-    let fits = templates.entries().filter_map(|entry| {
-        let beginning = entry.own.split('{').next().unwrap_or_default();
-        (!beginning.is_empty() && shown.starts_with(beginning)).then_some((beginning.len(), entry))
+    let fits = templates.with_unseen().filter_map(|(server, template)| {
+        let beginning = template.split('{').next().unwrap_or_default();
+        let is_there = !view.decide_resource(server, shown).is_denied();
+        (!beginning.is_empty() && shown.starts_with(beginning)).then_some(((is_there, beginning.len()), server))
     });
-    let (_, entry) = fits.max_by_key(|(length, _)| *length)?;
-    Some(Placed { server: entry.server.clone(), uri: shown.to_owned() })
+    let (_, server) = fits.max_by_key(|(rank, _)| *rank)?;
+    Some(Placed { server: server.to_owned(), uri: shown.to_owned() })
 }
 
 #[cfg(test)]
@@ -72,14 +74,40 @@ mod tests {
     }
 
     #[test]
+    fn what_a_caller_does_not_see_changes_no_uri_and_no_place() {
+        let rules = r#"{"access_rules": {"b": {"servers": ["a", "b"], "tools": {"a": "*"},
+            "resources": {"a": "*", "b": ["db://rows/1"]}}}}"#;
+        let rules = crate::access::read(rules, std::path::Path::new("rules")).expect("rules");
+        let view = View::of(&rules, "b");
+        let list = |kind, field: &str, all: &[(&str, &str)], view: &View| {
+            let servers = all.iter().map(|(server, uri)| ((*server).to_owned(), vec![json!({field: uri})])).collect();
+            List::new(kind, &Default::default(), view, servers)
+        };
+        // `z` is hidden, and `b` lists what only others may read.
+        let all = [("a", "file:///x"), ("b", "file:///x"), ("z", "file:///x")];
+        let resources = list(Kind::Resources, "uri", &all, &view);
+        assert_eq!(resources.entries().map(|entry| entry.shown.as_str()).collect::<Vec<_>>(), ["file:///x"]);
+        let everybody = list(Kind::Resources, "uri", &all, &View::of_everything("x"));
+        assert!(everybody.entries().all(|entry| entry.shown.starts_with(BEGINS)));
+        let templates = [("a", "db://{any}"), ("b", "db://rows/{id}"), ("z", "db://rows/1{?q}")];
+        let templates = list(Kind::Templates, "uriTemplate", &templates, &view);
+        assert_eq!(templates.entries().count(), 1, "only that of `a` is there as a whole");
+        let server = |uri: &str| place(uri, &resources, &templates, &view).map(|placed| placed.server);
+        assert_eq!(server("db://rows/1").as_deref(), Some("b"));
+        assert_eq!(server("db://rows/2").as_deref(), Some("a"), "that of `b` is denied");
+    }
+
+    #[test]
     fn a_uri_finds_its_server_by_list_or_template() {
         let list = |kind, field: &str, all: &[(&str, &str)]| {
             let servers = all.iter().map(|(server, uri)| ((*server).to_owned(), vec![json!({field: uri})])).collect();
-            List::new(kind, &Default::default(), servers, Vec::new())
+            List::new(kind, &Default::default(), &View::of_everything("x"), servers, Vec::new())
         };
         let resources = list(Kind::Resources, "uri", &[("a", "file:///x")]);
         let templates = list(Kind::Templates, "uriTemplate", &[("b", "db://{table}"), ("c", "db://rows/{id}")]);
-        let server = |uri: &str| place(uri, &resources, &templates).map(|placed| (placed.server, placed.uri));
+        let server = |uri: &str| {
+            place(uri, &resources, &templates, &View::of_everything("x")).map(|placed| (placed.server, placed.uri))
+        };
         assert_eq!(server("file:///x"), Some(("a".into(), "file:///x".into())));
         assert_eq!(server("db://rows/7"), Some(("c".into(), "db://rows/7".into())));
         assert_eq!(server("db://users"), Some(("b".into(), "db://users".into())));

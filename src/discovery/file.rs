@@ -1,8 +1,7 @@
 //! One config file, read within limits: a document, or the reason why not.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use super::Problem;
 use super::error::DiscoveryError;
 use super::memory::{Memory, Remembered};
 use super::syntax::{Fault, Syntax, line_at};
+use crate::regular::{self, ReadError};
 
 /// Far above any real file (a long-used `~/.claude.json` has a few hundred kB), far below what would hurt.
 pub(super) const MAX_BYTES: u64 = 5 * 1024 * 1024;
@@ -152,38 +152,13 @@ impl Shelf {
 
 /// The bytes of a regular file; `None` when nothing is there.
 pub(super) fn read_bounded(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, DiscoveryError> {
-    let unreadable = |error: io::Error| DiscoveryError::Unreadable { kind: error.kind() };
-    let file = match open(path) {
-        Ok(file) => file,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(None);
-        }
-        // Windows refuses to open a directory at all, and a socket is refused everywhere.
-        Err(_) if path.metadata().is_ok_and(|meta| !meta.is_file()) => return Err(DiscoveryError::NotAFile),
-        Err(error) => return Err(unreadable(error)),
-    };
-    if !file.metadata().map_err(unreadable)?.is_file() {
-        return Err(DiscoveryError::NotAFile);
+    match regular::read(path, limit) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(ReadError::NotAFile) => Err(DiscoveryError::NotAFile),
+        Err(ReadError::TooLarge { most }) => Err(DiscoveryError::TooLarge { limit: most }),
+        Err(ReadError::Io(error)) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(ReadError::Io(error)) => Err(DiscoveryError::Unreadable { kind: error.kind() }),
     }
-    let mut bytes = Vec::new();
-    // One byte more than allowed tells a file at the limit from one above it, even while it grows.
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > limit {
-        return Err(DiscoveryError::TooLarge { limit });
-    }
-    Ok(Some(bytes))
-}
-
-/// Opens without waiting: a named pipe in a project folder must not hold up the start.
-#[cfg(unix)]
-fn open(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    OpenOptions::new().read(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(path)
-}
-
-#[cfg(not(unix))]
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).open(path)
 }
 
 #[cfg(test)]
@@ -239,15 +214,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(Document::read(dir.path(), Syntax::Json).err().unwrap().0, DiscoveryError::NotAFile);
         assert!(Document::read(&dir.path().join("missing/file.json"), Syntax::Json).unwrap().is_none());
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_named_pipe_does_not_block() {
-        let dir = tempfile::tempdir().unwrap();
-        let pipe = dir.path().join("pipe.json");
-        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert_eq!(Document::read(&pipe, Syntax::Json).err().unwrap().0, DiscoveryError::NotAFile);
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::access::DEFAULT;
 
+const STDIO: &str = "stdio";
+
 /// Who asks for runs, as the transport tells: never by an argument that a model wrote. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Caller {
@@ -14,7 +16,7 @@ pub struct Caller {
 impl Caller {
     /// The one client at the other end of stdin and stdout, or the person at the terminal.
     pub fn stdio() -> Self {
-        Self { name: "stdio".into(), is_known: false }
+        Self { name: STDIO.into(), is_known: false }
     }
 
     /// Somebody over HTTP where nobody has to say who they are.
@@ -44,6 +46,16 @@ impl Caller {
     /// Whose rules count: the caller's own name, or `default` for one whom nothing names.
     pub fn who(&self) -> &str {
         if self.is_known { &self.name } else { DEFAULT }
+    }
+
+    /// Whose what is kept from run to run is; `None`: the machine's own user's, whom no name tells from others.
+    pub fn owner(&self) -> Option<&str> {
+        match (self.is_known, &*self.name) {
+            (true, name) => Some(name),
+            (false, STDIO) => None,
+            // All that nobody knows share: no name of a caller is empty.
+            (false, _) => Some(""),
+        }
     }
 
     pub fn name(&self) -> &str {

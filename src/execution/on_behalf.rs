@@ -8,7 +8,7 @@ use super::request::RunRequest;
 use super::run::{Executor, refused};
 use crate::access::{Ruled, Running};
 use crate::audit::{Account, Kind, Passed, Record, Written};
-use crate::broker::Behalf;
+use crate::broker::{Behalf, CalledBy};
 use crate::output::{Report, Status};
 
 /// The tool that a run is, as rules name it.
@@ -19,7 +19,9 @@ impl Executor {
     pub(super) fn behalf(&self, caller: &Caller, request: &RunRequest) -> Behalf {
         let shared = self.shared();
         let view = shared.view(caller.who());
-        Behalf { view, account: shared.account(caller.who()), client: request.client.clone() }
+        let saved = shared.saved().of(caller.owner());
+        let (account, client) = (shared.account(caller.who()), request.client.clone());
+        Behalf { view, account, client, saved: saved.into(), by: CalledBy::Program }
     }
 
     /// Holds a run to what its caller may: cuts its deadline, and counts it while the value lives.

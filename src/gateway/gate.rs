@@ -41,7 +41,7 @@ impl Gate {
         Self {
             server: server.to_owned(),
             places: Semaphore::new(policy.concurrency.clamp(1, Semaphore::MAX_PERMITS)),
-            rate: policy.rate_limit.map(Rate::new).map(Mutex::new),
+            rate: policy.rate_limit.map(|times| Rate::new(times, Duration::from_secs(1))).map(Mutex::new),
             breaker: Mutex::new(Breaker::new(policy.circuit_breaker.clone())),
             policy,
             tools: Mutex::default(),

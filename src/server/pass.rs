@@ -40,8 +40,8 @@ impl Bridge {
             _ => self.direct.expose().has_direct(),
         };
         if offered {
-            let list = self.direct.list(&shared, kind).await;
-            items.extend(list.entries().filter(|entry| direct::shows(&view, kind, entry)).map(|it| it.item.clone()));
+            let list = self.direct.list(&shared, &view, kind).await;
+            items.extend(list.entries().map(|entry| entry.item.clone()));
         }
         let Page { range, next } = direct::page(cursor, items.len())
             .map_err(|error| ServerError::NoPage { cursor: error.0 }.about_parameter())?;
@@ -61,7 +61,7 @@ impl Bridge {
         round: Round,
         context: &RequestContext<RoleServer>,
     ) -> Outcome {
-        let permit = self.permit(caller);
+        let mut permit = self.permit(caller);
         let (shared, view) = (&permit.shared, &permit.view);
         if direct::is_lookup(name) {
             // Where calls say who makes them, everybody is shown these.
@@ -79,6 +79,9 @@ impl Bridge {
         }
         let found = self.find_tool(&permit, name, &arguments).boxed().await;
         let (tool, ruled) = found.map_err(|error| error.about_parameter())?;
+        if ruled.decision == Decision::Ask {
+            permit.annotations = tool.item.get("annotations").cloned();
+        }
         let asking = Asking::tool(&tool.own, arguments).in_round(round.params());
         let about = format!("tools/call {name}");
         self.pass(about, permit, tool.server, asking, ruled, context).await
@@ -91,16 +94,17 @@ impl Bridge {
         name: &str,
         arguments: &Map<String, Value>,
     ) -> Result<(Entry, Ruled), ServerError> {
-        let (list, tool) = self.direct.find(&permit.shared, Kind::Tools, name).await;
+        let (shared, view) = (&permit.shared, &permit.view);
+        let (list, tool) = self.direct.find(shared, view, Kind::Tools, name).await;
         if let Some(tool) = tool {
-            let ruled = direct::ruled(&permit.view, Kind::Tools, &tool);
-            if !ruled.is_denied() {
-                return Ok((tool, ruled));
-            }
-            permit.note(audit::Kind::Call, &tool.server, &tool.own, &ruled, "", arguments).await;
+            let ruled = direct::ruled(view, Kind::Tools, &tool);
+            return Ok((tool, ruled));
         }
-        let names = list.entries().filter(|tool| direct::shows(&permit.view, Kind::Tools, tool));
-        let nearest = crate::nearest::nearest(name, names.map(|tool| tool.shown.as_str())).map(str::to_owned);
+        if let Some(hidden) = self.direct.hidden(shared, view, Kind::Tools, name) {
+            permit.note(audit::Kind::Call, &hidden.server, &hidden.own, &hidden.ruled, "", arguments).await;
+        }
+        let names = list.entries().map(|tool| tool.shown.as_str());
+        let nearest = crate::nearest::nearest(name, names).map(str::to_owned);
         Err(ServerError::NoTool { name: shown(name), nearest })
     }
 
@@ -110,9 +114,8 @@ impl Bridge {
             return Value::Null;
         }
         let (shared, view) = self.seen();
-        let list = self.direct.list(&shared, Kind::Tools).await;
-        let tool = list.find(tool).filter(|tool| direct::shows(&view, Kind::Tools, tool));
-        tool.and_then(|tool| tool.item.get("inputSchema")).cloned().unwrap_or_default()
+        let list = self.direct.list(&shared, &view, Kind::Tools).await;
+        list.find(tool).and_then(|tool| tool.item.get("inputSchema")).cloned().unwrap_or_default()
     }
 
     pub(super) async fn prompt(
@@ -171,13 +174,13 @@ impl Bridge {
     async fn find_prompt(&self, name: &str) -> Result<(Permit, Entry, Ruled), ErrorData> {
         let permit = self.permit(&self.caller);
         if self.direct.expose().has_direct() {
-            let (_, prompt) = self.direct.find(&permit.shared, Kind::Prompts, name).await;
-            if let Some(prompt) = prompt {
-                let ruled = direct::ruled(&permit.view, Kind::Prompts, &prompt);
-                if !ruled.is_denied() {
-                    return Ok((permit, prompt, ruled));
-                }
-                permit.note(audit::Kind::Prompt, &prompt.server, &prompt.own, &ruled, "", &Map::new()).await;
+            let (shared, view) = (&permit.shared, &permit.view);
+            if let (_, Some(prompt)) = self.direct.find(shared, view, Kind::Prompts, name).await {
+                let ruled = direct::ruled(view, Kind::Prompts, &prompt);
+                return Ok((permit, prompt, ruled));
+            }
+            if let Some(hidden) = self.direct.hidden(shared, view, Kind::Prompts, name) {
+                permit.note(audit::Kind::Prompt, &hidden.server, &hidden.own, &hidden.ruled, "", &Map::new()).await;
             }
         }
         Err(ServerError::NoPrompt { name: shown(name) }.about_parameter())
@@ -185,13 +188,15 @@ impl Bridge {
 
     pub(super) async fn find_resource(&self, uri: &str) -> Result<(Permit, Placed, Ruled), ErrorData> {
         let permit = self.permit(&self.caller);
-        let shared = &permit.shared;
+        let (shared, view) = (&permit.shared, &permit.view);
         if self.direct.expose().has_direct() {
-            let (resources, templates) =
-                futures::join!(self.direct.list(shared, Kind::Resources), self.direct.list(shared, Kind::Templates));
-            let placed = direct::place(uri, &resources, &templates);
+            let list = |kind| self.direct.list(shared, view, kind);
+            let (resources, templates) = futures::join!(list(Kind::Resources), list(Kind::Templates));
+            let hidden = || self.direct.hidden(shared, view, Kind::Resources, uri);
+            let placed = direct::place(uri, &resources, &templates, view)
+                .or_else(|| hidden().map(|hidden| Placed { server: hidden.server, uri: hidden.own }));
             if let Some(placed) = placed.filter(|placed| shared.names().alias(&placed.server).is_some()) {
-                let ruled = permit.view.decide_resource(&placed.server, &placed.uri);
+                let ruled = view.decide_resource(&placed.server, &placed.uri);
                 if !ruled.is_denied() {
                     return Ok((permit, placed, ruled));
                 }
@@ -206,9 +211,9 @@ impl Bridge {
     async fn find_template(&self, text: &str) -> Result<(Permit, Placed, Ruled), ErrorData> {
         let permit = self.permit(&self.caller);
         if self.direct.expose().has_direct() {
-            let list = self.direct.list(&permit.shared, Kind::Templates).await;
-            let ruled = list.find(text).map(|it| (it, direct::ruled(&permit.view, Kind::Templates, it)));
-            if let Some((entry, ruled)) = ruled.filter(|(_, ruled)| !ruled.is_denied()) {
+            let list = self.direct.list(&permit.shared, &permit.view, Kind::Templates).await;
+            if let Some(entry) = list.find(text) {
+                let ruled = direct::ruled(&permit.view, Kind::Templates, entry);
                 return Ok((permit, Placed { server: entry.server.clone(), uri: entry.own.clone() }, ruled));
             }
         }
@@ -228,7 +233,7 @@ impl Bridge {
         permit: Permit,
         server: String,
         mut asking: Asking,
-        ruled: Ruled,
+        mut ruled: Ruled,
         context: &RequestContext<RoleServer>,
     ) -> Outcome {
         // Where both are of the newer era, the server's questions go to the client as they are, and its answers to the server. Any
@@ -250,10 +255,12 @@ impl Bridge {
             if is_call {
                 let none = Map::new();
                 let (tool, arguments) = (asking.subject(), asking.arguments().unwrap_or(&none));
-                let may = permit.wait(&ruled, &client, (&server, tool), arguments, deadline).await;
-                if let Err(withheld) = may {
-                    permit.note(audit::Kind::Call, &server, tool, &ruled, withheld.code, arguments).await;
-                    return raw(&refused(&withheld.message, withheld.code));
+                match permit.wait(ruled, &client, (&server, tool), arguments, deadline).await {
+                    Ok(holds) => ruled = holds,
+                    Err(withheld) => {
+                        permit.note(audit::Kind::Call, &server, tool, &withheld.ruled, withheld.code, arguments).await;
+                        return raw(&refused(&withheld.message, withheld.code));
+                    }
                 }
             }
             let granted = permit.granted(&ruled);

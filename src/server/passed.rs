@@ -150,7 +150,7 @@ impl Bridge {
     ) -> Outcome {
         // As the rules are now: a tool that is not there for its caller any more has no tasks.
         let permit = self.permit(&task.caller);
-        let list = self.direct.list(&permit.shared, Kind::Tools).await;
+        let list = self.direct.list(&permit.shared, &permit.view, Kind::Tools).await;
         let listed = list.entries().find(|entry| entry.server == task.server && entry.own == task.tool);
         let ruled = listed.map_or_else(
             || permit.view.decide(&task.server, &task.tool, None),

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Bridge;
 use crate::access::{Decision, Ruled, View};
 use crate::audit::{Account, Kind, Record};
-use crate::broker::{self, Shared};
+use crate::broker::{self, CalledBy, Shared};
 use crate::execution::Caller;
 use crate::gateway::Granted;
 use crate::upstream::ClientHandle;
@@ -18,6 +18,8 @@ pub(super) struct Permit {
     pub shared: Arc<Shared>,
     pub view: Arc<View>,
     pub caller: Caller,
+    /// Of the tool that is called, where the rules are asked about it again.
+    pub annotations: Option<Value>,
     account: Account,
 }
 
@@ -25,6 +27,8 @@ pub(super) struct Permit {
 pub(super) struct Withheld {
     pub message: String,
     pub code: &'static str,
+    /// What held at last.
+    pub ruled: Ruled,
 }
 
 impl Bridge {
@@ -33,7 +37,7 @@ impl Bridge {
         let shared = self.runs.shared();
         let view = shared.view(caller.who());
         let account = shared.account(caller.who());
-        Permit { shared, view, caller: caller.clone(), account }
+        Permit { shared, view, caller: caller.clone(), annotations: None, account }
     }
 }
 
@@ -42,30 +46,38 @@ impl Permit {
         Granted { account: self.account.clone(), decision: ruled.decision.word(), rule: ruled.rule.clone() }
     }
 
-    /// Waits until a call may be made: the client has said yes where it is to be asked, and it is the caller's turn.
+    /// Waits until a call may be made: the client has said yes where it is to be asked, and it is the caller's turn. What holds by then.
     pub async fn wait(
         &self,
-        ruled: &Ruled,
+        mut ruled: Ruled,
         client: &ClientHandle,
         (server, tool): (&str, &str),
         arguments: &Map<String, Value>,
         deadline: Instant,
-    ) -> Result<(), Withheld> {
-        let withheld = |message: String, hint: Option<String>, code| Withheld {
+    ) -> Result<Ruled, Withheld> {
+        let withheld = |ruled: &Ruled, message: String, hint: Option<String>, code| Withheld {
             message: hint.map_or(message.clone(), |hint| format!("{message}; {hint}")),
             code,
+            ruled: ruled.clone(),
         };
         if ruled.decision == Decision::Ask {
-            let asked = broker::approve(Some(client), self.view.caller(), server, tool, arguments, deadline).await;
-            asked.map_err(|refusal| withheld(refusal.message, refusal.hint, refusal.code))?;
+            let (by, caller) = (CalledBy::Client, self.view.caller());
+            let asked = broker::approve(Some(client), by, caller, (server, tool), arguments, deadline).await;
+            asked.map_err(|refusal| withheld(&ruled, refusal.message, refusal.hint, refusal.code))?;
+            // Whoever was asked took their time, and the rules may be others by now.
+            ruled = self.shared.view(caller).decide(server, tool, self.annotations.as_ref());
+            if ruled.is_denied() {
+                let gone = broker::withdrawn(server, tool);
+                return Err(withheld(&ruled, gone.message, gone.hint, gone.code));
+            }
         }
         let turn = self.shared.access().quotas().call_turn(&self.view, deadline);
         if let Some(turn) =
-            turn.map_err(|error| withheld(error.to_string(), Some(error.hint().into()), error.code()))?
+            turn.map_err(|error| withheld(&ruled, error.to_string(), Some(error.hint().into()), error.code()))?
         {
             sleep_until(turn).await;
         }
-        Ok(())
+        Ok(ruled)
     }
 
     /// Records a use that is not made: who asked for it hears why, or that there is no such thing.

@@ -71,6 +71,12 @@ impl Connection {
         Ok(items)
     }
 
+    /// The last list, if there was one and the server did not say since that it changed.
+    pub(super) fn known_items(&self, listing: Listing) -> Option<Arc<Vec<Value>>> {
+        let known = self.lists[listing as usize].try_lock().ok()?;
+        known.as_ref().filter(|(seen, _)| *seen == self.changes_of(listing)).map(|(_, items)| items.clone())
+    }
+
     async fn list_items(&self, listing: Listing, limit: Duration) -> Result<Vec<Value>, UpstreamError> {
         let (deadline, method) = (Instant::now() + limit, listing.method());
         let (mut items, mut cursors) = (Vec::new(), HashSet::new());

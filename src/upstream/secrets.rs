@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::UpstreamError;
 use super::config::{Secret, Transport};
 use super::http::Address;
+use crate::sensitive::names_secret_setting as tells;
 
 /// What stands in a secret's place.
 const MASK: &str = "***";
@@ -43,12 +44,6 @@ const WORDS: &[&str] = &[
     "read-only",
     "127.0.0.1",
 ];
-/// Parts of names whose values are secrets, in small letters.
-const TELLING: &[&str] =
-    &["token", "secret", "passw", "pwd", "passphrase", "credential", "cookie", "authoriz", "bearer"];
-/// Ends of such names.
-const TELLING_ENDS: &[&str] = &["key", "auth", "dsn", "pat"];
-
 /// The secrets of one server, which grow while it is used. Cheap to clone; all clones know the same.
 #[derive(Clone, Default)]
 pub(super) struct Secrets(Arc<RwLock<Vec<String>>>);
@@ -203,12 +198,6 @@ impl fmt::Debug for Secrets {
 
 fn masked<'t>(text: &'t str, secret: &str) -> Cow<'t, str> {
     if text.contains(secret) { text.replace(secret, MASK).into() } else { text.into() }
-}
-
-/// Whether a name says that its value is a secret: `GITHUB_TOKEN`, `--api-key`, `X-Auth`.
-fn tells(name: &str) -> bool {
-    let name: String = name.to_ascii_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
-    TELLING.iter().any(|part| name.contains(part)) || TELLING_ENDS.iter().any(|end| name.ends_with(end))
 }
 
 #[cfg(test)]

@@ -185,6 +185,11 @@ impl Upstreams {
         self.server(server)?.connection().await?.items(listing, self.0.common.options.start_timeout).await
     }
 
+    /// The same without asking anybody, as [`Upstreams::known_tools`].
+    pub fn known_items(&self, server: &str, listing: Listing) -> Option<Arc<Vec<Value>>> {
+        self.0.servers.get(server)?.server.live()?.known_items(listing)
+    }
+
     /// Whether the server is connected and of the newer era, in which each request stands by itself.
     pub fn is_stateless(&self, server: &str) -> bool {
         self.0.servers.get(server).and_then(|entry| entry.server.live()).is_some_and(|live| live.is_stateless())

@@ -69,6 +69,38 @@ fn servers_are_told_what_this_client_can_and_one_that_cannot_is_not_asked() {
 }
 
 #[test]
+fn a_direct_call_that_is_asked_about_says_what_it_is_and_is_decided_again_after_the_answer() {
+    let home = wide(Era::Older);
+    let file = home.path().join("rules.json");
+    let write = |servers: Value| {
+        let rules = json!({"access_rules": {"default": {"servers": servers, "tools": "*", "ask": "*"}}});
+        std::fs::write(&file, rules.to_string()).expect("rules");
+    };
+    write(json!("*"));
+    let home = home.env("MCP_BRIDGE_ACCESS", &file.display().to_string());
+    let mut talker = Talker::new(Era::Newer, &home);
+    let call = json!({"name": "wide__echo", "arguments": {}});
+    let asked = |talker: &mut Talker| {
+        let id = talker.send("tools/call", call.clone());
+        let asks = talker.client.response(id)["result"].take();
+        let question = &asks["inputRequests"]["question-1"];
+        let said = question["params"]["message"].as_str().unwrap_or_default();
+        assert!(said.starts_with("\"default\" wants to call the tool \"echo\""), "{asks}");
+        let mut again = call.clone();
+        again["requestState"] = asks["requestState"].clone();
+        again["inputResponses"] = json!({"question-1": {"action": "accept", "content": {}}});
+        again
+    };
+    let again = asked(&mut talker);
+    assert_eq!(talker.request("tools/call", again)["structuredContent"]["name"], "echo");
+    let again = asked(&mut talker);
+    write(json!([]));
+    talker.client.logged("access rules reloaded");
+    let late = talker.request("tools/call", again);
+    assert_eq!((&late["isError"], &late["_meta"]["mcp-bridge/code"]), (&json!(true), &json!("broker.tool_not_found")));
+}
+
+#[test]
 fn a_client_that_comes_back_with_foreign_state_gets_nothing() {
     let home = wide(Era::Older);
     let mut talker = Talker::new(Era::Newer, &home);

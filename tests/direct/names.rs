@@ -94,6 +94,27 @@ fn tools_about_tools_find_what_there_is() {
     }
 }
 
+/// `second` has the same URIs as `first`, and another never answers: neither changes anything for whom they are not there.
+#[test]
+fn a_server_that_a_caller_does_not_see_changes_no_uri_and_holds_nothing_up() {
+    let home = two("tools").stub("hangs", &json!({"initialize": {"silent": true}}));
+    let rules = home.path().join("rules.json").display().to_string();
+    let entries = json!({"default": {"servers": ["first"], "tools": "*"}});
+    let home = home.file("rules.json", &json!({ "access_rules": entries }).to_string());
+    let mut client = home.env("MCP_BRIDGE_ACCESS", &rules).env("MCP_BRIDGE_START_TIMEOUT", "600").serve();
+    let begun = std::time::Instant::now();
+    let listed = client.request("resources/list", json!({}));
+    assert_eq!(list(&listed, "resources", "uri"), ["first://one", "same://thing"]);
+    let read = client.request("resources/read", json!({"uri": "same://thing"}));
+    assert_eq!(read["contents"][0]["text"], "of first");
+    let names = tools(&mut client);
+    assert!(names.iter().all(|name| !name.starts_with("second__")), "{names:?}");
+    let seen = client.request("tools/call", json!({"name": "first__echo", "arguments": {}}));
+    assert_eq!(seen["structuredContent"]["name"], "echo");
+    // Each list would have waited ten seconds for the one that hangs.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
 #[test]
 fn what_two_servers_have_under_one_uri_is_led_by_each() {
     let home = two("tools");

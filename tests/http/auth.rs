@@ -181,6 +181,13 @@ fn jwts_let_in_and_their_callers_are_no_tokens() {
         assert_eq!(list.clone().bearer(&wrong).ask(bridge.port).status, 401);
     }
 
+    // One that is good, but whose subject would read as another's, is refused with the reason.
+    let mut turned = json!({"iss": "https://issuer.example.com", "aud": "bridge", "exp": now + 600});
+    turned["sub"] = json!("nna\u{202e}");
+    let refused = list.clone().bearer(&jwt(Algorithm::HS256, turned)).ask(bridge.port);
+    let challenge = refused.header("www-authenticate").expect("a challenge").to_owned();
+    assert!(refused.status == 401 && challenge.contains("the sub of the token cannot be a name"), "{challenge}");
+
     let refused = bridge.get("/tools");
     let place = "https://bridge.example.com/.well-known/oauth-protected-resource";
     assert!(refused.header("www-authenticate").is_some_and(|c| c.contains(&format!("resource_metadata=\"{place}\""))));

@@ -21,16 +21,16 @@ use super::site::Site;
 use super::stateless::{Alone, REVISION};
 use super::stream::{Ready, Stream};
 use crate::broker::{Refusal, call_once};
-use crate::direct::{Kind, shows};
+use crate::direct::Kind;
 use crate::server::NAME;
 
 /// Every tool that this caller may call, definitions as the servers wrote them; and the servers that could not list theirs, and why.
 pub(super) async fn tools(site: &Arc<Site>, who: &Who) -> Reply {
     let (shared, view) = site.seen(who);
-    let list = site.template.direct.list(&shared, Kind::Tools).await;
+    let list = site.template.direct.list(&shared, &view, Kind::Tools).await;
     let own = site.own_tool(who).map(|tool| serde_json::to_value(tool).unwrap_or_default());
-    let theirs = list.entries().filter(|tool| shows(&view, Kind::Tools, tool)).map(|tool| tool.item.clone());
-    let missed = list.missed().iter().filter(|missed| view.shows_server(&missed.server)).map(|missed| {
+    let theirs = list.entries().map(|tool| tool.item.clone());
+    let missed = list.missed().iter().map(|missed| {
         // The words could name a tool that is not there for this caller.
         let error = if view.shows_all(&missed.server) { missed.error.as_str() } else { missed.code };
         json!({"server": missed.server, "code": missed.code, "error": error, "hint": missed.hint})
@@ -93,9 +93,8 @@ async fn theirs(
         message: error.to_string(),
         hint: "GET /tools names what there is".into(),
     })?;
-    let called =
-        call_once(&permit.shared, caller.who(), None, bridge.max_timeout, (tool.server, tool.own), arguments).await;
-    called.map_err(refused)
+    let (who, owner, tool) = (caller.who(), caller.owner(), (tool.server, tool.own));
+    call_once(&permit.shared, who, owner, None, bridge.max_timeout, tool, arguments).await.map_err(refused)
 }
 
 fn refused(refusal: Refusal) -> HttpError {

@@ -17,6 +17,8 @@ use crate::upstream::trouble::{Trouble, said};
 
 /// What an error page may hold, in bytes.
 const ERROR_BODY: usize = 64 * 1024;
+/// Bytes of a file of certificates or keys: all that a system trusts have a quarter of it.
+const MOST_PEM: u64 = 1 << 20;
 /// Redirects followed for one request.
 const MOST_REDIRECTS: usize = 5;
 
@@ -184,5 +186,5 @@ fn redirect(attempt: Attempt<'_>) -> reqwest::redirect::Action {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(file).map_err(|error| format!("{} cannot be read ({error})", file.display()))
+    crate::regular::read(file, MOST_PEM).map_err(|error| format!("{} cannot be read ({error})", file.display()))
 }

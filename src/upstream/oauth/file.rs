@@ -4,6 +4,11 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::regular;
+
+/// Bytes of a login: tokens have some thousands.
+const MOST: u64 = 1 << 20;
+
 /// The file of one server.
 #[derive(Clone)]
 pub(super) struct TokenFile(PathBuf);
@@ -19,10 +24,10 @@ impl TokenFile {
     }
 
     pub(super) fn read(&self) -> io::Result<Option<Vec<u8>>> {
-        match fs::read(&self.0) {
+        match regular::read(&self.0, MOST) {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -3,6 +3,7 @@
 //! A key decides which algorithms may be used with it, never the token: so neither `none` nor a public key taken for a secret lets
 //! anybody in. Issuer, audience, subject and expiry are demanded.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,10 +12,15 @@ use serde::Deserialize;
 
 use super::fetched::Fetched;
 use super::keys::{Key, SECRET, fitting, from_file};
+use crate::access::is_subject;
+use crate::regular;
 use crate::server::http::options::JwtOptions;
 
 /// Clocks of two machines may differ by so much, in seconds.
 const LEEWAY: u64 = 30;
+
+/// Bytes of a file of keys; real ones have a few thousand.
+const LONGEST: u64 = 1 << 20;
 
 /// Why no JWT could be checked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,8 +53,13 @@ pub(super) struct Claims {
 #[derive(Deserialize)]
 struct Said {
     sub: String,
-    exp: u64,
+    /// A NumericDate, which may have a fraction (RFC 7519, section 2).
+    exp: f64,
 }
+
+/// A token that is good but for its subject, which cannot be a caller's name: it would stand in logs, in rules and in the audit trail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NoName;
 
 pub(super) struct Jwts {
     issuer: String,
@@ -70,28 +81,35 @@ impl Jwts {
             Keys::Fetched(Fetched::new(place)?)
         } else {
             let failed = |reason: String| JwtError::Keys { place: place.clone(), reason };
-            let bytes = std::fs::read(place).map_err(|error| failed(error.to_string()))?;
+            let bytes = regular::read(Path::new(place), LONGEST).map_err(|error| failed(error.to_string()))?;
             Keys::Fixed(from_file(&bytes).map_err(failed)?)
         };
         Ok(Self { issuer: options.issuer.clone(), audience: options.audience.clone(), keys })
     }
 
     /// What a token says, if it is good.
-    pub async fn read(&self, token: &str) -> Option<Claims> {
-        let header = decode_header(token).ok()?;
+    ///
+    /// # Errors
+    /// It is, and names nobody.
+    pub async fn read(&self, token: &str) -> Result<Option<Claims>, NoName> {
+        let Ok(header) = decode_header(token) else { return Ok(None) };
         if header.crit.is_some() {
             // It wants something understood that is none of ours (RFC 7515, section 4.1.11).
-            return None;
+            return Ok(None);
         }
         let Header { alg, kid, .. } = header;
         let by = |keys: Vec<Key>| keys.iter().find_map(|key| self.check(token, key, alg));
-        match &self.keys {
+        let claims = match &self.keys {
             Keys::Fixed(keys) => by(fitting(keys, kid.as_deref(), alg)),
             Keys::Fetched(fetched) => match by(fetched.keys(kid.as_deref(), alg).await) {
                 // A key without a name may be another by now.
                 None if kid.is_none() => by(fetched.renewed(None, alg).await),
                 claims => claims,
             },
+        };
+        match claims {
+            Some(claims) if !is_subject(&claims.sub) => Err(NoName),
+            claims => Ok(claims),
         }
     }
 
@@ -103,10 +121,8 @@ impl Jwts {
         validation.validate_nbf = true;
         validation.leeway = LEEWAY;
         let said = decode::<Said>(token, &key.key, &validation).ok()?.claims;
-        let until = UNIX_EPOCH.checked_add(Duration::from_secs(said.exp.saturating_add(LEEWAY)))?;
-        // It is written in logs.
-        let is_name = !said.sub.trim().is_empty() && !said.sub.chars().any(char::is_control);
-        is_name.then_some(Claims { sub: said.sub, until })
+        let lives = Duration::try_from_secs_f64(said.exp).ok()?.checked_add(Duration::from_secs(LEEWAY))?;
+        Some(Claims { sub: said.sub, until: UNIX_EPOCH.checked_add(lives)? })
     }
 }
 
@@ -137,27 +153,50 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_must_be_for_us_from_the_issuer_and_in_its_time() {
-        let good = jwts().read(&signed(Algorithm::HS256, |_| {})).await.unwrap();
+        let good = jwts().read(&signed(Algorithm::HS256, |_| {})).await.unwrap().unwrap();
         assert_eq!(good.sub, "ann");
         assert!(good.until > SystemTime::now());
         let past = get_current_timestamp() - 100;
-        let changes: [(&str, serde_json::Value); 7] = [
+        let changes: [(&str, serde_json::Value); 5] = [
             ("iss", json!("https://other")),
             ("aud", json!("other")),
             ("exp", json!(past)),
             ("nbf", json!(past + 10_000)),
-            ("sub", json!("")),
-            ("sub", json!("ann\nwarn: all is well")),
             ("exp", json!(null)),
         ];
         for (name, value) in changes {
             let token = signed(Algorithm::HS256, |claims| claims[name] = value.clone());
-            assert!(jwts().read(&token).await.is_none(), "{name}: {value}");
+            assert!(jwts().read(&token).await.unwrap().is_none(), "{name}: {value}");
         }
         for name in ["iss", "aud", "sub", "exp"] {
             let token = signed(Algorithm::HS256, |claims| drop(claims.as_object_mut().unwrap().remove(name)));
-            assert!(jwts().read(&token).await.is_none(), "without {name}");
+            assert!(jwts().read(&token).await.unwrap().is_none(), "without {name}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_date_may_have_a_fraction() {
+        let now = get_current_timestamp() as f64;
+        let token = signed(Algorithm::HS256, |claims| {
+            (claims["exp"], claims["nbf"]) = (json!(now + 600.5), json!(now - 5.25));
+        });
+        assert!(jwts().read(&token).await.unwrap().unwrap().until > SystemTime::now());
+        for (name, value) in [("exp", now - 100.5), ("nbf", now + 100.5), ("exp", 1e300), ("exp", -0.5)] {
+            let token = signed(Algorithm::HS256, |claims| claims[name] = json!(value));
+            assert!(jwts().read(&token).await.unwrap().is_none(), "{name}: {value}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_subject_that_cannot_be_read_as_it_is_written_lets_nobody_in() {
+        let long = "x".repeat(30_000);
+        for sub in ["", " ", "ann\nroot", "a\u{7}", "nna\u{202e}", "ann\u{200b}", &long] {
+            let token = signed(Algorithm::HS256, |claims| claims["sub"] = json!(sub));
+            assert!(matches!(jwts().read(&token).await, Err(NoName)), "{:?}", &sub[..sub.len().min(20)]);
+        }
+        // A forged one is wrong, whatever it says.
+        let forged = signed(Algorithm::HS256, |claims| claims["sub"] = json!("")) + "x";
+        assert!(matches!(jwts().read(&forged).await, Ok(None)));
     }
 
     #[tokio::test]
@@ -166,7 +205,7 @@ mod tests {
         let [_, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("three parts") };
         // {"alg":"none"}
         for forged in [format!("eyJhbGciOiJub25lIn0.{claims}."), format!("eyJhbGciOiJub25lIn0.{claims}.{signature}")] {
-            assert!(jwts().read(&forged).await.is_none());
+            assert!(jwts().read(&forged).await.unwrap().is_none());
         }
         // A public key is no secret, whoever signs with it.
         let pair = rcgen::KeyPair::generate().expect("a key");
@@ -175,16 +214,16 @@ mod tests {
         let claims = good_claims();
         let by = |algorithm, key: EncodingKey| encode(&Header::new(algorithm), &claims, &key).expect("a token");
         for secret in [public.as_bytes(), public.trim().as_bytes(), pair.public_key_raw(), SHARED] {
-            assert!(asymmetric.read(&by(Algorithm::HS256, EncodingKey::from_secret(secret))).await.is_none());
+            assert!(asymmetric.read(&by(Algorithm::HS256, EncodingKey::from_secret(secret))).await.unwrap().is_none());
         }
         let own = EncodingKey::from_ec_der(&pair.serialize_der());
-        assert_eq!(asymmetric.read(&by(Algorithm::ES256, own)).await.expect("claims").sub, "ann");
+        assert_eq!(asymmetric.read(&by(Algorithm::ES256, own)).await.unwrap().expect("claims").sub, "ann");
     }
 
     #[tokio::test]
     async fn what_a_token_demands_to_be_understood_is_not_passed_over() {
         let header = Header { crit: Some(vec!["exp".into()]), ..Header::new(Algorithm::HS256) };
         let token = encode(&header, &good_claims(), &EncodingKey::from_secret(SHARED)).expect("a token");
-        assert!(jwts().read(&token).await.is_none());
+        assert!(jwts().read(&token).await.unwrap().is_none());
     }
 }

@@ -21,12 +21,17 @@ use super::options::{Demand, Options};
 use crate::execution::Caller;
 use guesses::Guesses;
 pub use jwt::JwtError;
-use jwt::Jwts;
+use jwt::{Claims, Jwts, NoName};
 use tokens::Tokens;
 pub use tokens::{Listed, TokenError, TokenFile};
 
 /// Between two looks at the file of tokens on behalf of connections that are silent. Requests look themselves.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// What is said of wrong tokens (RFC 6750, section 3).
+const UNKNOWN: &str = "the token is not known, has expired, or is for others";
+const NAMES_NOBODY: &str =
+    "the sub of the token cannot be a name here: 1 to 255 characters are wanted, all of them visible";
 
 /// A caller, as long as it may call.
 #[derive(Clone, Debug)]
@@ -109,18 +114,20 @@ impl Door {
         if !self.demands() {
             return Ok(Who { caller: Caller::anonymous(), root: self.anonymous.clone(), until: None });
         }
-        let Some(token) = bearer(headers) else { return Err(self.unauthorized(false)) };
+        let Some(token) = bearer(headers) else { return Err(self.unauthorized(None)) };
         if let Some((name, root, until)) = self.tokens.find(token) {
             return Ok(Who { caller: Caller::named(&format!("token:{name}")), root, until });
         }
-        if let Some(jwts) = &self.jwts
-            && let Some(claims) = jwts.read(token).await
-        {
-            let root = self.closing.child_token();
-            return Ok(Who { caller: Caller::named(&format!("jwt:{}", claims.sub)), root, until: Some(claims.until) });
+        if let Some(jwts) = &self.jwts {
+            // Who has one that an issuer signed does not guess.
+            let claims = jwts.read(token).await.map_err(|NoName| self.unauthorized(Some(NAMES_NOBODY)))?;
+            if let Some(Claims { sub, until }) = claims {
+                let root = self.closing.child_token();
+                return Ok(Who { caller: Caller::named(&format!("jwt:{sub}")), root, until: Some(until) });
+            }
         }
         self.guesses.wrong(from).await?;
-        Err(self.unauthorized(true))
+        Err(self.unauthorized(Some(UNKNOWN)))
     }
 
     /// The document that says where callers log in, if that is possible (RFC 9728).
@@ -134,10 +141,11 @@ impl Door {
         }))
     }
 
-    fn unauthorized(&self, wrong: bool) -> HttpError {
+    /// `wrong`: what is the matter with the token that came.
+    fn unauthorized(&self, wrong: Option<&str>) -> HttpError {
         let mut challenge = String::from("Bearer realm=\"mcp-bridge\"");
-        if wrong {
-            challenge += ", error=\"invalid_token\"";
+        if let Some(why) = wrong {
+            challenge += &format!(", error=\"invalid_token\", error_description=\"{why}\"");
         }
         if let Some(url) = &self.metadata {
             challenge += &format!(", resource_metadata=\"{url}\"");

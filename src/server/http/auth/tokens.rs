@@ -17,10 +17,13 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
+use crate::regular;
 use crate::upstream::config::Secret;
 
 /// So that a token is known for what it is, to people and to scanners for secrets.
 const PREFIX: &str = "mcpb_";
+/// Bytes of the file: some tens of thousands of tokens.
+const MOST: u64 = 4 << 20;
 /// Letters of a token's name; it is written in logs and rules.
 const LONGEST_NAME: usize = 64;
 
@@ -151,10 +154,10 @@ impl TokenFile {
     }
 
     fn read(&self) -> Result<Contents, TokenError> {
-        let bytes = match fs::read(&self.0) {
+        let bytes = match regular::read(&self.0, MOST) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Contents::default()),
-            Err(error) => return Err(self.failed(error)),
+            Err(error) if error.is_missing() => return Ok(Contents::default()),
+            Err(error) => return Err(self.failed(error.into())),
         };
         serde_json::from_slice(&bytes)
             .map_err(|error| TokenError::Unreadable { path: self.0.clone(), reason: error.to_string() })
