@@ -185,7 +185,8 @@ mod tests {
             json!({"name": "b", "execution": {"taskSupport": "optional", "x": 1}}),
             json!({"name": "c", "execution": 7}),
         ];
-        let list = List::new(Kind::Tools, &Prefixes::default(), vec![("s".into(), tools)], Vec::new());
+        let servers = vec![("s".into(), tools)];
+        let list = List::new(Kind::Tools, &Prefixes::default(), &View::of_everything("x"), servers, Vec::new());
         let items: Vec<Value> = list.entries().map(|entry| entry.item.clone()).collect();
         let wanted = json!([{"name": "s__a", "x": 1}, {"name": "s__b", "execution": {"x": 1}}, {"name": "s__c", "execution": 7}]);
         assert_eq!(json!(items), wanted);

@@ -81,7 +81,7 @@ mod tests {
         let view = View::of(&rules, "b");
         let list = |kind, field: &str, all: &[(&str, &str)], view: &View| {
             let servers = all.iter().map(|(server, uri)| ((*server).to_owned(), vec![json!({field: uri})])).collect();
-            List::new(kind, &Default::default(), view, servers)
+            List::new(kind, &Default::default(), view, servers, Vec::new())
         };
         // `z` is hidden, and `b` lists what only others may read.
         let all = [("a", "file:///x"), ("b", "file:///x"), ("z", "file:///x")];

@@ -88,7 +88,8 @@ impl Composition {
         // The targets that the manifest names must be there, whichever is built.
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["metadata", "--quiet", "--no-deps", "--locked", "--offline", "--format-version", "1"]);
-        finish(cargo.current_dir(&context), "").exits(0);
+        cargo.current_dir(&context);
+        finish(cargo, "").exits(0);
         let mut included = 0;
         for source in sources(&context.join("src")) {
             let text = std::fs::read_to_string(&source).expect("source");
