@@ -51,7 +51,10 @@ fn check(env: &Environment, settings: &Settings, file: Option<PathBuf>) -> Exit 
     let known = crate::broker::Names::new(names.iter().cloned()).with_further(found.aliases());
     let strangers = strangers(&rules, &names, |asked| known.resolve(asked));
     for stranger in &strangers {
-        eprintln!("{}", paint::warning(&format!("{stranger}; use the name that `mcp-bridge servers` shows")));
+        eprintln!(
+            "{}",
+            paint::warning(&format!("{stranger}; use the name that `mcp-bridge servers` shows  [access.stranger]"))
+        );
     }
     if strangers.is_empty() {
         println!("{}: good", file.display());

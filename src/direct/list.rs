@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::names::{self, Prefixes};
 use super::{places, visible};
 use crate::access::View;
+use crate::gateway::GatewayError;
 
 /// What servers list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,12 @@ pub struct Missed {
     pub error: String,
     /// One thing to do.
     pub hint: String,
+}
+
+impl Missed {
+    pub(super) fn of(server: &str, error: &GatewayError) -> Self {
+        Self { server: server.to_owned(), code: error.code(), error: error.to_string(), hint: error.hint() }
+    }
 }
 
 /// All of one kind that one caller sees, by server and in the servers' own order.

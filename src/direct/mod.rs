@@ -147,36 +147,40 @@ impl Direct {
         Some((Arc::clone(&kept.list), kept.again.is_none_or(|again| Instant::now() < again)))
     }
 
-    /// The one of these that a client means. Where it may be a server's that was too slow for the list, that server is waited for.
+    /// The one of these that a client means. Where it may be a server's that was too slow for the list, that server is waited for; why
+    /// that one cannot say what it has is told.
     pub async fn find(
         &self,
         shared: &Arc<Shared>,
         view: &Arc<View>,
         kind: Kind,
         shown: &str,
-    ) -> (Arc<List>, Option<Entry>) {
+    ) -> (Arc<List>, Result<Entry, Option<Missed>>) {
         // One that is known need not wait for servers that are not.
         if let Some((list, _)) = self.known(shared, view, kind)
             && let Some(entry) = list.find(shown).cloned()
         {
-            return (list, Some(entry));
+            return (list, Ok(entry));
         }
         let list = self.list(shared, view, kind).await;
         if let Some(entry) = list.find(shown).cloned() {
-            return (list, Some(entry));
+            return (list, Ok(entry));
         }
         let servers = shared.names().list();
         let seen = servers.iter().filter(|server| view.shows_server(server));
         let named = seen.filter(|server| self.prefixes.rest(server, shown).is_some());
-        let mut came = false;
+        let (mut came, mut missed) = (false, None);
         for server in named {
-            came |= asked(shared, server, kind).await.is_ok();
+            match asked(shared, server, kind).await {
+                Ok(_) => came = true,
+                Err(error) => missed = Some(Missed::of(server, &error)),
+            }
         }
         if !came {
-            return (list, None);
+            return (list, Err(missed));
         }
         let list = self.list(shared, view, kind).await;
-        let entry = list.find(shown).cloned();
+        let entry = list.find(shown).cloned().ok_or(missed);
         (list, entry)
     }
 
@@ -201,7 +205,7 @@ async fn items(shared: &Arc<Shared>, server: &str, kind: Kind) -> Result<Vec<Val
         Ok(Ok(items)) => Ok(items),
         Ok(Err(error)) => {
             tracing::warn!(server, code = error.code(), "its {} are not offered: {error}", kind.word());
-            Err(Missed { server: server.to_owned(), code: error.code(), error: error.to_string(), hint: error.hint() })
+            Err(Missed::of(server, &error))
         }
         Err(_) => {
             announce_later(Arc::clone(shared), server.to_owned(), kind);

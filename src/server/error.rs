@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::tasks::KEPT_FOR;
 use crate::chain::ChainError;
+use crate::direct::Missed;
 use crate::output::human_bytes;
 use crate::uploads::UploadError;
 
@@ -36,6 +37,8 @@ pub enum ServerError {
     Parameters { method: String, reason: String },
     #[error("there is no tool {name:?}{}", meant(.nearest))]
     NoTool { name: String, nearest: Option<String> },
+    #[error("the tools of server {:?} are not known: {}", .0.server, .0.error)]
+    Away(Missed),
     #[error("there is no prompt {name:?}")]
     NoPrompt { name: String },
     #[error("the cursor {cursor:?} is not one that was given out")]
@@ -75,6 +78,7 @@ impl ServerError {
             Self::NoMethod { .. } => "server.method_unknown",
             Self::Parameters { .. } => "server.parameters",
             Self::NoTool { .. } => "server.tool_unknown",
+            Self::Away(missed) => missed.code,
             Self::NoPrompt { .. } => "server.prompt_unknown",
             Self::NoPage { .. } => "server.cursor_unknown",
             Self::NotParked { .. } => "server.not_waiting",
@@ -97,6 +101,7 @@ impl ServerError {
             }
             Self::Parameters { .. } => "send them as the revision of MCP that was agreed on has them".into(),
             Self::NoTool { .. } => "`tools/list` names what there is".into(),
+            Self::Away(missed) => missed.hint.clone(),
             Self::NoPrompt { .. } => "`prompts/list` names what there is".into(),
             Self::NoPage { .. } => "ask for the list without a cursor".into(),
             Self::NotParked { .. } => {

@@ -108,8 +108,9 @@ impl Client for Line {
     fn party(&self) -> Party {
         match &self.caller {
             Some(caller) if caller.is_known() => Party::Caller(caller.name().into()),
-            // Over HTTP each request of the newer era is a session of its own: one of nobody in particular is nobody else's.
-            _ => Party::Session(Arc::as_ptr(&self.session).addr()),
+            // Over HTTP each request of the newer era is served by itself: one of nobody in particular is nobody else's.
+            Some(_) => Party::Request(Arc::as_ptr(&self.session).addr()),
+            None => Party::Session(Arc::as_ptr(&self.session).addr()),
         }
     }
 

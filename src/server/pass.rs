@@ -96,12 +96,22 @@ impl Bridge {
     ) -> Result<(Entry, Ruled), ServerError> {
         let (shared, view) = (&permit.shared, &permit.view);
         let (list, tool) = self.direct.find(shared, view, Kind::Tools, name).await;
-        if let Some(tool) = tool {
-            let ruled = direct::ruled(view, Kind::Tools, &tool);
-            return Ok((tool, ruled));
-        }
+        let missed = match tool {
+            Ok(tool) => {
+                let ruled = direct::ruled(view, Kind::Tools, &tool);
+                return Ok((tool, ruled));
+            }
+            Err(missed) => missed,
+        };
         if let Some(hidden) = self.direct.hidden(shared, view, Kind::Tools, name) {
             permit.note(audit::Kind::Call, &hidden.server, &hidden.own, &hidden.ruled, "", arguments).await;
+        }
+        if let Some(mut missed) = missed {
+            if !view.shows_all(&missed.server) {
+                // The words could name a tool that is not there for this caller.
+                missed.error = missed.code.to_owned();
+            }
+            return Err(ServerError::Away(missed));
         }
         let names = list.entries().map(|tool| tool.shown.as_str());
         let nearest = crate::nearest::nearest(name, names).map(str::to_owned);
@@ -175,7 +185,7 @@ impl Bridge {
         let permit = self.permit(&self.caller);
         if self.direct.expose().has_direct() {
             let (shared, view) = (&permit.shared, &permit.view);
-            if let (_, Some(prompt)) = self.direct.find(shared, view, Kind::Prompts, name).await {
+            if let (_, Ok(prompt)) = self.direct.find(shared, view, Kind::Prompts, name).await {
                 let ruled = direct::ruled(view, Kind::Prompts, &prompt);
                 return Ok((permit, prompt, ruled));
             }

@@ -36,6 +36,8 @@ pub enum Party {
     Session(usize),
     /// The newer era has no sessions: all requests of one caller.
     Caller(Arc<str>),
+    /// One request of nobody in particular, by the address of what it is served by.
+    Request(usize),
 }
 
 /// Why the client gave no answer.

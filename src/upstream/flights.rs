@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rmcp::model::{ProgressToken, RequestId};
 
-use super::client::ClientHandle;
+use super::client::{ClientHandle, Party};
 
 /// For whom a request is made; travels with it through rmcp, never over the wire.
 #[derive(Clone, Debug)]
@@ -55,7 +55,10 @@ impl Flights {
         let flights = self.flights();
         let (id, newest) = flights.iter().max_by_key(|(_, flight)| (flight.asked == 0, flight.number)).ok_or(false)?;
         let party = newest.client.0.party();
-        let one = flights.values().all(|flight| flight.client.0.party() == party);
+        // A request of nobody in particular that waits for its client is most likely not the one that asks: given up, it may wait long.
+        let waits = |flight: &Flight, other: &Party| flight.asked > 0 && matches!(other, Party::Request(_));
+        let belongs = |flight: &Flight, other: Party| other == party || waits(flight, &other);
+        let one = flights.values().all(|flight| belongs(flight, flight.client.0.party()));
         if one { Ok((id.clone(), newest.client.clone())) } else { Err(true) }
     }
 
@@ -96,7 +99,7 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::upstream::client::{Client, ClientError, Party};
+    use crate::upstream::client::{Client, ClientError};
 
     struct Of(&'static str);
 

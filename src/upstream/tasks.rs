@@ -63,7 +63,8 @@ struct Failed {
 impl State<'_> {
     fn poll(&self) -> Duration {
         let suggested = self.poll_interval_ms.filter(|ms| ms.is_finite() && *ms >= 0.0);
-        suggested.map_or(POLL, |ms| Duration::from_secs_f64(ms / 1000.0).clamp(POLLS.0, POLLS.1))
+        let whole = |ms: f64| Duration::try_from_secs_f64(ms / 1000.0).unwrap_or(POLLS.1);
+        suggested.map_or(POLL, |ms| whole(ms).clamp(POLLS.0, POLLS.1))
     }
 }
 

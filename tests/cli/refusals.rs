@@ -43,11 +43,11 @@ fn tokens() {
     let file = home.path().join("state/http-tokens.json");
     std::fs::write(&file, "{\"tokens\": 7}").expect("write");
     for line in ["token list", "token add new"] {
-        refused(&home, line, 1, "http.token_unreadable").complains(&["http-tokens.json"]);
+        refused(&home, line, 2, "http.token_unreadable").complains(&["http-tokens.json"]);
     }
     refused(&home, "start --http 127.0.0.1:0", 2, "http.token_unreadable");
     std::fs::remove_file(&file).and_then(|()| std::fs::create_dir(&file)).expect("a folder");
-    refused(&home, "token list", 1, "http.token_file").complains(&["http-tokens.json"]);
+    refused(&home, "token list", 2, "http.token_file").complains(&["http-tokens.json"]);
     let home = home.env("MCP_BRIDGE_STATE_DIR", NOWHERE);
     refused(&home, "token add ci", 1, "http.token_file").complains(&[NOWHERE]);
 }

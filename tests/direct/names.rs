@@ -52,7 +52,7 @@ fn the_flag_goes_before_the_variable() {
     assert!(tools(&mut client).contains(&"first__echo".to_owned()));
     let refused = home.finish(&["serve", "--expose", "everything"]);
     assert_eq!(refused.code, Some(2));
-    assert!(refused.stderr.contains("MCP_BRIDGE_EXPOSE"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--expose is \"everything\""), "{}", refused.stderr);
 }
 
 #[test]

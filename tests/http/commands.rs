@@ -80,11 +80,11 @@ fn every_problem_is_told_with_its_place() {
     std::fs::write(home.path().join("c.json"), text_of).expect("writing");
     let said = text(&run(home.path(), &["validate", "c.json"]).stdout);
     for part in [
-        "c.json:2:3: server `a`",
+        "c.json:2:24: server `a`: `command` is a number",
         "c.json:3:3: there is no key `acces`; did you mean `access`?",
-        "c.json:4:3: `log_level`: expected",
-        "c.json:5:3: `max_runs`: expected",
-        "c.json:6:3: MCP_BRIDGE_HTTP_TLS_CERT is set",
+        "c.json:4:3: `log_level` is \"loud\"",
+        "c.json:5:3: `max_runs` is \"many\"",
+        "c.json:6:3: `tls_cert` is set",
         "c.json:8:3: `auth` is off",
     ] {
         assert!(said.contains(part), "{part}: {said}");

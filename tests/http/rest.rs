@@ -136,7 +136,7 @@ fn metrics_tell_how_servers_fare() {
     let home = super::bridge::home();
     let file = home.path().join("servers.json");
     let mut servers: Value = serde_json::from_slice(&std::fs::read(&file).expect("servers")).expect("JSON");
-    servers["mcpServers"]["dead"] = json!({"command": "false", "circuit_breaker": {"failure_threshold": 1}});
+    servers["mcpServers"]["dead"] = json!({"command": "false", "circuit_breaker": {"failure_threshold": 2}});
     std::fs::write(&file, servers.to_string()).expect("servers");
     let bridge = Bridge::with(home, &[], &[("MCP_BRIDGE_CALL_TIMEOUT", "500ms")]);
     let call = |name: &str| bridge.post("/tools/call", &json!({"name": name}));

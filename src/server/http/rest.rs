@@ -22,7 +22,7 @@ use super::stateless::{Alone, REVISION};
 use super::stream::{Ready, Stream};
 use crate::broker::{Refusal, call_once};
 use crate::direct::Kind;
-use crate::server::NAME;
+use crate::server::{NAME, ServerError};
 
 /// Every tool that this caller may call, definitions as the servers wrote them; and the servers that could not list theirs, and why.
 pub(super) async fn tools(site: &Arc<Site>, who: &Who) -> Reply {
@@ -88,10 +88,13 @@ async fn theirs(
     let permit = bridge.permit(&caller);
     let found = bridge.find_tool(&permit, name, &arguments).await;
     let (tool, _) = found.map_err(|error| HttpError::Tool {
-        status: 404,
+        status: if matches!(error, ServerError::Away(_)) { 503 } else { 404 },
         code: error.code(),
         message: error.to_string(),
-        hint: "GET /tools names what there is".into(),
+        hint: match &error {
+            ServerError::Away(missed) => missed.hint.clone(),
+            _ => "GET /tools names what there is".into(),
+        },
     })?;
     let (who, owner, tool) = (caller.who(), caller.owner(), (tool.server, tool.own));
     call_once(&permit.shared, who, owner, None, bridge.max_timeout, tool, arguments).await.map_err(refused)
