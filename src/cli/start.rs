@@ -103,11 +103,12 @@ pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
     let template = served.service(&settings, Caller::anonymous(), &closing);
     let exit = match http::listen(options(&settings), template).await {
         Ok(listening) => {
+            // First: who reads that it listens may signal it.
+            let attending = served.attend(env, settings.clone(), found, &listening.draining);
             let scheme = if settings.http.tls.is_some() { "https" } else { "http" };
             let who = if listening.demands { "callers need a token" } else { "anybody on this machine may call" };
             tracing::info!("MCP at {scheme}://{}/mcp; {who}", listening.address);
             tell_locked_out(&settings);
-            let attending = served.attend(env, settings, found, &listening.draining);
             listening.serve().await;
             attending.iter().for_each(AbortHandle::abort);
             Exit::Success

@@ -1,6 +1,7 @@
 //! What all servers have of one kind, each under a name or URI of its own.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -75,6 +76,12 @@ pub struct Missed {
 impl Missed {
     pub(super) fn of(server: &str, error: &GatewayError) -> Self {
         Self { server: server.to_owned(), code: error.code(), error: error.to_string(), hint: error.hint() }
+    }
+
+    /// One that did not say within `wait` what it has.
+    pub(super) fn late(server: &str, kind: Kind, wait: Duration) -> Self {
+        let error = format!("it did not say within {} s what {} it has", wait.as_secs(), kind.word());
+        Self { server: server.to_owned(), code: "direct.slow", error, hint: "ask again: it goes on starting".into() }
     }
 }
 
@@ -165,6 +172,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_server_that_is_late_is_told_of() {
+        let missed = Missed::late("git", Kind::Tools, Duration::from_secs(10));
+        assert_eq!((missed.code, missed.server.as_str()), ("direct.slow", "git"));
+        assert_eq!(missed.error, "it did not say within 10 s what tools it has");
+    }
 
     #[test]
     fn a_definition_keeps_every_field_but_the_name() {

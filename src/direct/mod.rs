@@ -209,9 +209,7 @@ async fn items(shared: &Arc<Shared>, server: &str, kind: Kind) -> Result<Vec<Val
         }
         Err(_) => {
             announce_later(Arc::clone(shared), server.to_owned(), kind);
-            let error = format!("it did not say within {} s what {} it has", wait.as_secs(), kind.word());
-            let hint = "ask again: it goes on starting".to_owned();
-            Err(Missed { server: server.to_owned(), code: "direct.slow", error, hint })
+            Err(Missed::late(server, kind, wait))
         }
     }
 }

@@ -102,6 +102,7 @@ fn what_only_a_start_can_change_is_said() {
         format!("`log_level` {changed}"),
         format!("`pids` {changed}"),
         "`pids` is \"many\", which is not a whole number".to_owned(),
+        "code=\"reload.next_start\"".to_owned(),
     ] {
         if !bridge.log().contains(&wanted) {
             bridge.logged(&wanted);
