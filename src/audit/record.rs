@@ -13,6 +13,8 @@ pub enum Kind {
     Prompt,
     /// Values for an argument of a prompt or of a template.
     Completion,
+    /// News of a resource, wanted or not any more.
+    Subscription,
     /// A function that is kept for later programs.
     Save,
 }
@@ -25,6 +27,7 @@ impl Kind {
             Self::Resource => "resource",
             Self::Prompt => "prompt",
             Self::Completion => "completion",
+            Self::Subscription => "subscription",
             Self::Save => "save",
         }
     }
@@ -112,7 +115,8 @@ impl Record {
             put("servers", self.server.as_str().into());
         } else {
             put("server", self.server.as_str().into());
-            put(if self.kind == Kind::Resource { "uri" } else { "tool" }, self.name.as_str().into());
+            let names_uri = matches!(self.kind, Kind::Resource | Kind::Subscription);
+            put(if names_uri { "uri" } else { "tool" }, self.name.as_str().into());
         }
         put("decision", self.decision.into());
         put("rule", self.rule.as_str().into());

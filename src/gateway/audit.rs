@@ -47,6 +47,7 @@ impl<'a> Audit<'a> {
             "tools/call" => Kind::Call,
             "prompts/get" => Kind::Prompt,
             "completion/complete" => Kind::Completion,
+            "resources/subscribe" | "resources/unsubscribe" => Kind::Subscription,
             _ => Kind::Resource,
         };
         let request_bytes = arguments.map_or(0, size);

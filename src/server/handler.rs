@@ -32,7 +32,7 @@ use super::session::Session;
 use super::tasks::Tasks;
 use super::watch::Watched;
 use super::{files, info, pages, tool, unknown};
-use crate::audit::Written;
+use crate::audit::{self, Written};
 use crate::broker::Shared;
 use crate::chain::Chain;
 use crate::direct::{self, Direct, Kind};
@@ -275,7 +275,7 @@ impl ServerHandler for Bridge {
         _context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         self.declares::<UnsubscribeRequestMethod>()?;
-        let (_, placed, _) = self.find_resource(&asked.uri).boxed().await?;
+        let (_, placed, _) = self.find_resource(&asked.uri, audit::Kind::Subscription).boxed().await?;
         self.session.unsubscribe(&(placed.server, placed.uri));
         Ok(())
     }

@@ -19,6 +19,8 @@ use crate::upstream::ClientError;
 pub(super) const WAITS: Duration = Duration::from_secs(600);
 /// Parked at the same time, of all clients: more questions than people answer, and a bound on memory.
 const MOST: usize = 256;
+/// Of one caller: others can still be asked when it leaves all of its own open.
+const OF_ONE: usize = MOST / 4;
 
 /// What is parked, of every client of a bridge: a client may come back over another connection.
 #[derive(Default)]
@@ -52,8 +54,11 @@ impl Parked {
             going_on.await.unwrap_or_else(|_| Err(rmcp::ErrorData::internal_error("the call was given up", None)))
         });
         let mut parked = self.parked();
-        if parked.len() >= MOST {
-            return Err(ServerError::TooManyParked { most: MOST }.about_parameter());
+        let own = parked.values().filter(|other| other.caller == entry.caller).count();
+        if let Some(most) =
+            [(own, OF_ONE), (parked.len(), MOST)].iter().find_map(|(now, most)| (now >= most).then_some(*most))
+        {
+            return Err(ServerError::TooManyParked { most }.about_parameter());
         }
         parked.insert(state.clone(), entry);
         drop(parked);
@@ -134,15 +139,18 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn no_more_is_parked_than_may_be() {
+    async fn no_more_is_parked_than_may_be_of_one_and_of_all() {
         let parked = Arc::new(Parked::default());
-        let park = || {
+        let park = |caller: &str| {
             let (outcome, cancel) = (Box::pin(std::future::pending()), CancellationToken::new());
             let work = Work { outcome, said: tokio::sync::mpsc::channel(1).1, cancel, is_direct: true };
-            parked.park(Entry::new(Caller::stdio(), "tools/call x".into(), work, Vec::new(), None))
+            parked.park(Entry::new(Caller::named(caller), "tools/call x".into(), work, Vec::new(), None))
         };
-        (0..MOST).for_each(|_| assert!(park().is_ok()));
-        let code = park().unwrap_err().data.unwrap()["code"].take();
-        assert_eq!(code, "server.too_many_waiting");
+        let refused = |caller| park(caller).unwrap_err().data.unwrap()["code"] == "server.too_many_waiting";
+        for caller in ["ann", "bob", "cy", "di"] {
+            (0..OF_ONE).for_each(|_| assert!(park(caller).is_ok()));
+            assert!(refused(caller));
+        }
+        assert!(refused("ed"), "all places are taken");
     }
 }

@@ -135,8 +135,8 @@ impl Bridge {
         round: Round,
         context: &RequestContext<RoleServer>,
     ) -> Outcome {
-        let (permit, prompt, ruled) = self.find_prompt(name).await?;
         let mut params = params_of(params);
+        let (permit, prompt, ruled) = self.find_prompt(name, audit::Kind::Prompt, &params).await?;
         params.insert("name".into(), prompt.own.into());
         let asking = Asking::new("prompts/get", params).in_round(round.params());
         self.pass(format!("prompts/get {name}"), permit, prompt.server, asking, ruled, context).await
@@ -149,7 +149,7 @@ impl Bridge {
         round: Round,
         context: &RequestContext<RoleServer>,
     ) -> Outcome {
-        let (permit, placed, ruled) = self.find_resource(uri).await?;
+        let (permit, placed, ruled) = self.find_resource(uri, audit::Kind::Resource).await?;
         let mut params = params_of(params);
         params.insert("uri".into(), placed.uri.into());
         let asking = Asking::new("resources/read", params).in_round(round.params());
@@ -161,7 +161,7 @@ impl Bridge {
         let mut params = params_of(params);
         let reference = params.get("ref").cloned().unwrap_or_default();
         let (permit, server, own, ruled) = if let Some(name) = reference["name"].as_str() {
-            let (permit, prompt, ruled) = self.find_prompt(name).await?;
+            let (permit, prompt, ruled) = self.find_prompt(name, audit::Kind::Completion, &params).await?;
             (permit, prompt.server, json!({"name": prompt.own}), ruled)
         } else {
             let (permit, placed, ruled) = self.find_template(reference["uri"].as_str().unwrap_or_default()).await?;
@@ -181,7 +181,13 @@ impl Bridge {
         (shared, view)
     }
 
-    async fn find_prompt(&self, name: &str) -> Result<(Permit, Entry, Ruled), ErrorData> {
+    /// `kind`, `params`: what a prompt is wanted for, as the trail tells it where it is not there.
+    async fn find_prompt(
+        &self,
+        name: &str,
+        kind: audit::Kind,
+        params: &Map<String, Value>,
+    ) -> Result<(Permit, Entry, Ruled), ErrorData> {
         let permit = self.permit(&self.caller);
         if self.direct.expose().has_direct() {
             let (shared, view) = (&permit.shared, &permit.view);
@@ -190,13 +196,23 @@ impl Bridge {
                 return Ok((permit, prompt, ruled));
             }
             if let Some(hidden) = self.direct.hidden(shared, view, Kind::Prompts, name) {
-                permit.note(audit::Kind::Prompt, &hidden.server, &hidden.own, &hidden.ruled, "", &Map::new()).await;
+                let none = Map::new();
+                let passed = match kind {
+                    audit::Kind::Prompt => params.get("arguments").and_then(Value::as_object).unwrap_or(&none),
+                    _ => params,
+                };
+                permit.note(kind, &hidden.server, &hidden.own, &hidden.ruled, "", passed).await;
             }
         }
         Err(ServerError::NoPrompt { name: shown(name) }.about_parameter())
     }
 
-    pub(super) async fn find_resource(&self, uri: &str) -> Result<(Permit, Placed, Ruled), ErrorData> {
+    /// `kind`: what it is wanted for, as the trail tells it where it is not there.
+    pub(super) async fn find_resource(
+        &self,
+        uri: &str,
+        kind: audit::Kind,
+    ) -> Result<(Permit, Placed, Ruled), ErrorData> {
         let permit = self.permit(&self.caller);
         let (shared, view) = (&permit.shared, &permit.view);
         if self.direct.expose().has_direct() {
@@ -210,7 +226,7 @@ impl Bridge {
                 if !ruled.is_denied() {
                     return Ok((permit, placed, ruled));
                 }
-                permit.note(audit::Kind::Resource, &placed.server, &placed.uri, &ruled, "", &Map::new()).await;
+                permit.note(kind, &placed.server, &placed.uri, &ruled, "", &Map::new()).await;
             }
         }
         let accepted = super::pages::accepted(self.direct.expose().has_code());
@@ -227,7 +243,7 @@ impl Bridge {
                 return Ok((permit, Placed { server: entry.server.clone(), uri: entry.own.clone() }, ruled));
             }
         }
-        self.find_resource(text).await
+        self.find_resource(text, audit::Kind::Completion).await
     }
 
     /// How long a server may take. A direct call has the time that a run may have: its client knows best when to give it up, and people

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::Bridge;
 use super::handler::Runs;
 use super::pass::failed;
+use crate::audit;
 use crate::direct::Placed;
 use crate::gateway::{GatewayError, Granted};
 use crate::upstream::{Asking, ServerState};
@@ -53,7 +54,8 @@ pub(super) struct Telling {
 impl Bridge {
     /// A watcher of this resource; the server is told by [`Telling::begins`], when whoever is to hear of it can.
     pub(super) async fn watcher(&self, uri: &str) -> Result<(Resource, Watch, Telling), ErrorData> {
-        let (permit, Placed { server, uri: own }, ruled) = self.find_resource(uri).boxed().await?;
+        let (permit, Placed { server, uri: own }, ruled) =
+            self.find_resource(uri, audit::Kind::Subscription).boxed().await?;
         let patience = self.patience(&permit.shared, &server);
         let resource = (server, own);
         let telling = Telling {

@@ -33,6 +33,7 @@ fn what_is_under_way_ends_before_the_bridge_does() {
         (503, "http.draining", Some("1"))
     );
     assert_eq!(bridge.post("/tools/call", &json!({"name": "stub__go"})).code(), "http.draining");
+    assert_eq!(bridge.get("/tools").code(), "http.draining", "servers are not started any more");
     // Its client gives the run up, and that is the last that was under way.
     let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 2}});
     assert_eq!(Request::new("POST", "/mcp").json(&cancel).session(&session).ask(port).status, 202);

@@ -114,6 +114,15 @@ fn batches_are_of_one_revision() {
 }
 
 #[test]
+fn each_message_of_a_batch_counts_for_the_pace() {
+    let bridge = Bridge::with(home(), &[], &[("MCP_BRIDGE_HTTP_RATE", "5")]);
+    let id = open(&bridge, "2025-03-26");
+    let batch: Vec<Value> = (0..20).map(|id| json!({"jsonrpc": "2.0", "id": id, "method": "ping"})).collect();
+    let refused = Request::new("POST", "/mcp").json(&json!(batch)).session(&id).ask(bridge.port);
+    assert_eq!((refused.status, refused.code().as_str()), (429, "http.rate"));
+}
+
+#[test]
 fn a_session_that_nobody_uses_ends_and_one_that_is_read_does_not() {
     let bridge = Bridge::with(home(), &[], &[("MCP_BRIDGE_HTTP_SESSION_IDLE", "300ms")]);
     let (read, unused) = (open(&bridge, "2025-11-25"), open(&bridge, "2025-11-25"));

@@ -62,6 +62,22 @@ pub fn request(id: u64, method: &str, params: Value) -> Value {
 }
 
 #[tokio::test]
+async fn who_sends_too_fast_is_read_more_slowly() {
+    let bridge = Bridge::with(home(), &[], &[("MCP_BRIDGE_HTTP_RATE", "10")]);
+    let begun = std::time::Instant::now();
+    let mut socket = connect(&bridge, &[]).await.expect("a socket");
+    say(&mut socket, request(0, "initialize", hello("2025-11-25"))).await;
+    for id in 1..20 {
+        say(&mut socket, request(id, "ping", json!({}))).await;
+    }
+    for id in 0..20 {
+        assert!(answer(&mut socket, id).await.get("result").is_some());
+    }
+    // Ten at once, the connection itself among them, and ten a second.
+    assert!(begun.elapsed().as_secs_f64() > 0.9, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn a_conversation_and_an_id_that_is_used_twice() {
     let bridge = Bridge::start();
     let mut socket = connect(&bridge, &[]).await.expect("a socket");

@@ -25,7 +25,10 @@ use crate::direct::Kind;
 use crate::server::{NAME, ServerError};
 
 /// Every tool that this caller may call, definitions as the servers wrote them; and the servers that could not list theirs, and why.
-pub(super) async fn tools(site: &Arc<Site>, who: &Who) -> Reply {
+pub(super) async fn tools(site: &Arc<Site>, who: &Who) -> Result<Reply, HttpError> {
+    if site.draining.is_cancelled() {
+        return Err(HttpError::Draining);
+    }
     let (shared, view) = site.seen(who);
     let list = site.template.direct.list(&shared, &view, Kind::Tools).await;
     let own = site.own_tool(who).map(|tool| serde_json::to_value(tool).unwrap_or_default());
@@ -36,7 +39,7 @@ pub(super) async fn tools(site: &Arc<Site>, who: &Who) -> Reply {
         json!({"server": missed.server, "code": missed.code, "error": error, "hint": missed.hint})
     });
     let tools: Vec<Value> = own.into_iter().chain(theirs).collect();
-    reply::json(StatusCode::OK, &json!({"tools": tools, "unavailable": missed.collect::<Vec<_>>()}))
+    Ok(reply::json(StatusCode::OK, &json!({"tools": tools, "unavailable": missed.collect::<Vec<_>>()})))
 }
 
 #[derive(Deserialize)]

@@ -64,14 +64,14 @@ async fn route(
     let who = who?;
     let refused = |allow: &'static str| HttpError::Method { method: method.to_string(), path, allow };
     match (path, method.as_str()) {
-        ("/mcp", "POST") => Ok(streamable::post(site, who, request).await),
+        ("/mcp", "POST") => Ok(streamable::post(site, who, ends.from, request).await),
         ("/mcp", "GET") => streamable::get(site, who, request.headers()),
         ("/mcp", "DELETE") => streamable::delete(site, &who, request.headers()),
         ("/mcp", _) => Err(refused("GET, POST, DELETE")),
         ("/sse", "GET") => sse::open(site, who),
         ("/messages", "POST") => sse::post(site, &who, request).await,
-        ("/ws", "GET") => ws::open(site, who, request),
-        ("/tools", "GET") => Ok(rest::tools(site, &who).await),
+        ("/ws", "GET") => ws::open(site, who, ends.from, request),
+        ("/tools", "GET") => rest::tools(site, &who).await,
         ("/tools/call", "POST") => rest::call(site, &who, request).await,
         ("/metrics", "GET") => Ok(health::metrics(site, &who)),
         ("/messages" | "/tools/call", _) => Err(refused("POST")),

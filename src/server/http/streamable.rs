@@ -1,6 +1,7 @@
 //! Streamable HTTP at `/mcp`, as of 2025-03-26 to 2025-11-25: sessions, a stream for each request, a standing one, and coming back to
 //! a stream that broke. What is of 2026-07-28 is handed to [`super::stateless`].
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{HeaderMap, HeaderValue};
@@ -29,16 +30,17 @@ const KNOWN: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"
 const BATCHES: &str = "2025-03-26";
 
 /// A message or a batch. A refusal names the request it is about.
-pub(super) async fn post(site: &Arc<Site>, who: Who, request: Request<Incoming>) -> Reply {
+pub(super) async fn post(site: &Arc<Site>, who: Who, from: IpAddr, request: Request<Incoming>) -> Reply {
     let mut id = None;
     // Apart: a connection would have room for this with each of its requests, and move it.
-    let reply = Box::pin(posted(site, who, request, &mut id)).await;
+    let reply = Box::pin(posted(site, who, from, request, &mut id)).await;
     reply.unwrap_or_else(|error| reply::refuse_rpc(&error, id.as_deref()))
 }
 
 async fn posted(
     site: &Arc<Site>,
     who: Who,
+    from: IpAddr,
     request: Request<Incoming>,
     id: &mut Option<String>,
 ) -> Result<Reply, HttpError> {
@@ -49,6 +51,8 @@ async fn posted(
     let text = message::line(body)?;
     let (texts, batch) = message::split(&text)?;
     let messages = texts.iter().map(|text| Message::read(text)).collect::<Result<Vec<_>, _>>()?;
+    // The first has been counted.
+    messages.iter().skip(1).try_for_each(|_| site.pace.admit(from))?;
     let requests = messages.iter().filter(|message| matches!(message.kind, Kind::Request(_))).count();
     if let [message] = &messages[..] {
         *id = message.request_id();

@@ -19,8 +19,7 @@ const MOST: u64 = 1 << 20;
 /// # Errors
 /// One of them cannot be read, or they do not belong together.
 pub fn check_tls(certificate: &Path, key: &Path) -> Result<(), StartError> {
-    // The first one stays; which one it is does not matter.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::tls::ready();
     acceptor(certificate, key).map(drop)
 }
 

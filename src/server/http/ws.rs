@@ -1,5 +1,6 @@
 //! MCP over WebSocket at `/ws`: a message each way in each text frame, subprotocol `mcp`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures::stream::{SplitSink, SplitStream};
@@ -30,13 +31,21 @@ const PROTOCOL: &str = "mcp";
 /// Silence after which a ping shows whether the client is still there, and keeps proxies from closing.
 const PING: std::time::Duration = std::time::Duration::from_secs(30);
 
+/// Between two looks whether another message may be read of a client that sends too fast.
+const BREATH: std::time::Duration = std::time::Duration::from_millis(50);
+
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
 /// Takes the connection over, if it is asked as a WebSocket is (RFC 6455).
 ///
 /// # Errors
 /// It is not.
-pub(super) fn open(site: &Arc<Site>, who: Who, mut request: Request<Incoming>) -> Result<Reply, HttpError> {
+pub(super) fn open(
+    site: &Arc<Site>,
+    who: Who,
+    from: IpAddr,
+    mut request: Request<Incoming>,
+) -> Result<Reply, HttpError> {
     if site.draining.is_cancelled() {
         return Err(HttpError::Draining);
     }
@@ -55,7 +64,7 @@ pub(super) fn open(site: &Arc<Site>, who: Who, mut request: Request<Incoming>) -
         return Err(wrong("its subprotocol is not `mcp`"));
     }
     let upgrade = hyper::upgrade::on(&mut request);
-    tokio::spawn(speak(Arc::clone(site), who, upgrade));
+    tokio::spawn(speak(Arc::clone(site), who, from, upgrade));
     let mut reply = reply::empty(StatusCode::SWITCHING_PROTOCOLS);
     let answered = reply.headers_mut();
     answered.insert(UPGRADE, HeaderValue::from_static("websocket"));
@@ -75,7 +84,7 @@ fn has(headers: &HeaderMap, name: &str, word: &str) -> bool {
     values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(word))
 }
 
-async fn speak(site: Arc<Site>, who: Who, upgrade: OnUpgrade) {
+async fn speak(site: Arc<Site>, who: Who, from: IpAddr, upgrade: OnUpgrade) {
     let Ok(upgraded) = upgrade.await else { return };
     let limit = site.options.body;
     let config = WebSocketConfig::default().max_message_size(Some(limit)).max_frame_size(Some(limit));
@@ -83,7 +92,7 @@ async fn speak(site: Arc<Site>, who: Who, upgrade: OnUpgrade) {
     let (mut sink, source) = socket.split();
     let exchange = Exchange::of_one(site.service(&who), Arc::new(Stream::new(0)));
     let close = tokio::select! {
-        close = hear(&site, &exchange, source) => close,
+        close = hear(&site, from, &exchange, source) => close,
         () = tell(&exchange, &mut sink) => None,
         () = who.over() => Some((CloseCode::Policy, "what let this connection in was taken back")),
         () = site.closing.cancelled() => Some((CloseCode::Away, "the bridge ends")),
@@ -98,6 +107,7 @@ async fn speak(site: Arc<Site>, who: Who, upgrade: OnUpgrade) {
 /// Passes on what the client sends; gives the reason to close, where it is not the client's own.
 async fn hear(
     site: &Site,
+    from: IpAddr,
     exchange: &Arc<Exchange>,
     mut source: SplitStream<Socket>,
 ) -> Option<(CloseCode, &'static str)> {
@@ -111,6 +121,10 @@ async fn hear(
             Some(Err(Error::Protocol(_))) => return Some((CloseCode::Protocol, "it does not speak WebSocket")),
             Some(Ok(Frame::Close(_)) | Err(_)) | None => return None,
         };
+        // What comes too fast is not read: the client's own buffers fill, and it waits.
+        while site.pace.admit(from).is_err() {
+            tokio::time::sleep(BREATH).await;
+        }
         let mut id = None;
         if let Err(error) = take(site, exchange, text.as_str(), &mut id).await {
             let message = format!("{error}; {}", error.hint());

@@ -120,7 +120,11 @@ impl Jwts {
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.validate_nbf = true;
         validation.leeway = LEEWAY;
-        let said = decode::<Said>(token, &key.key, &validation).ok()?.claims;
+        let said = decode::<Said>(token, &key.key, &validation)
+            // The kind of fault: nothing of the token.
+            .inspect_err(|error| tracing::debug!(code = "http.unauthorized", "a JWT is not taken: {error}"))
+            .ok()?
+            .claims;
         let lives = Duration::try_from_secs_f64(said.exp).ok()?.checked_add(Duration::from_secs(LEEWAY))?;
         Some(Claims { sub: said.sub, until: UNIX_EPOCH.checked_add(lives)? })
     }

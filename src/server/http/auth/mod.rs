@@ -127,6 +127,8 @@ impl Door {
             }
         }
         self.guesses.wrong(from).await?;
+        // Behind the bound on guesses, which bounds these lines too.
+        tracing::warn!(code = "http.unauthorized", %from, "a token that is not known, or not any more");
         Err(self.unauthorized(Some(UNKNOWN)))
     }
 
