@@ -18,7 +18,8 @@ fn refused(talker: &mut Talker, method: &str, params: Value, code: i64, stable: 
 #[test]
 fn parameters_that_cannot_be_read_are_told_from_methods_that_are_not_there() {
     for era in Era::BOTH {
-        let mut talker = Talker::new(era, &wide(Era::Newer));
+        let home = wide(Era::Newer);
+        let mut talker = Talker::new(era, &home);
         for (method, params, part) in [
             ("tools/call", json!({"name": 5}), "invalid type: integer `5`, expected a string"),
             ("tools/call", json!({}), "missing field `name`"),
@@ -38,7 +39,8 @@ fn parameters_that_cannot_be_read_are_told_from_methods_that_are_not_there() {
 
 #[test]
 fn what_is_not_offered_is_no_method_whatever_its_parameters() {
-    let mut talker = Talker::new(Era::Older, &Home::new());
+    let home = Home::new();
+    let mut talker = Talker::new(Era::Older, &home);
     for method in ["prompts/get", "completion/complete", "logging/setLevel", "resources/subscribe"] {
         refused(&mut talker, method, json!({"x": 1}), -32601, "server.method_unknown", method);
     }

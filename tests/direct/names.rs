@@ -101,7 +101,8 @@ fn a_server_that_a_caller_does_not_see_changes_no_uri_and_holds_nothing_up() {
     let rules = home.path().join("rules.json").display().to_string();
     let entries = json!({"default": {"servers": ["first"], "tools": "*"}});
     let home = home.file("rules.json", &json!({ "access_rules": entries }).to_string());
-    let mut client = home.env("MCP_BRIDGE_ACCESS", &rules).env("MCP_BRIDGE_START_TIMEOUT", "600").serve();
+    let home = home.env("MCP_BRIDGE_ACCESS", &rules).env("MCP_BRIDGE_START_TIMEOUT", "600");
+    let mut client = home.serve();
     let begun = std::time::Instant::now();
     let listed = client.request("resources/list", json!({}));
     assert_eq!(list(&listed, "resources", "uri"), ["first://one", "same://thing"]);
