@@ -28,13 +28,15 @@ pub async fn say(socket: &mut Socket, message: Value) {
 
 /// The text of the next message.
 pub async fn text(socket: &mut Socket) -> String {
-    loop {
-        let frame =
-            tokio::time::timeout(PATIENCE, socket.next()).await.expect("in time").expect("open").expect("a frame");
-        if let Message::Text(text) = frame {
-            return text.as_str().to_owned();
+    // The bridge's own pings do not count as an answer.
+    let message = async {
+        loop {
+            if let Message::Text(text) = socket.next().await.expect("open").expect("a frame") {
+                return text.as_str().to_owned();
+            }
         }
-    }
+    };
+    tokio::time::timeout(PATIENCE, message).await.expect("in time")
 }
 
 /// The next message that answers this id.
@@ -70,8 +72,9 @@ async fn who_sends_too_fast_is_read_more_slowly() {
     for id in 1..20 {
         say(&mut socket, request(id, "ping", json!({}))).await;
     }
-    for id in 0..20 {
-        assert!(answer(&mut socket, id).await.get("result").is_some());
+    for _ in 0..20 {
+        let answer: Value = serde_json::from_str(&text(&mut socket).await).expect("JSON");
+        assert!(answer.get("result").is_some(), "{answer}");
     }
     // Ten at once, the connection itself among them, and ten a second.
     assert!(begun.elapsed().as_secs_f64() > 0.9, "{:?}", begun.elapsed());
