@@ -4,6 +4,7 @@
 //! letters, so a URI that could be spelt otherwise (and `ü` in two characters is `ü` in one, to many a file system) is not there for a caller whose rules tell resources apart.
 
 use unicode_normalization::is_nfc;
+use url::{Position, Url};
 
 /// Whether this is the one plain spelling: scheme and host in lower case, no percent-encoding, no user, no default port, no fragment,
 /// no `.`, `..` or empty segment inside the path, no white space, control characters or
@@ -21,9 +22,20 @@ pub(super) fn is_plain(uri: &str) -> bool {
         return scheme != "file" && has_plain_segments(rest);
     };
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    // Clients of HTTP read by the URL standard, which has one spelling of each host.
+    if matches!(scheme, "http" | "https" | "ws" | "wss") && !is_normal(uri) {
+        return false;
+    }
     // `file://localhost/x` is `file:///x`, and a file has no query.
     let file_is_plain = scheme != "file" || (authority.is_empty() && !path.contains('?'));
     file_is_plain && is_plain_authority(scheme, authority) && has_plain_segments(path)
+}
+
+/// Whether the URL standard writes it so up to the path, and has a path: `https://h` is `https://h/`, `http://127.1/` and
+/// `http://2130706433/` are `http://127.0.0.1/`.
+fn is_normal(uri: &str) -> bool {
+    let Ok(url) = Url::parse(uri) else { return false };
+    uri.strip_prefix(&url[..Position::BeforePath]).is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn is_plain_authority(scheme: &str, authority: &str) -> bool {
@@ -67,8 +79,10 @@ mod tests {
             "file:///docs/a.txt",
             "file:///docs/",
             "file:///",
-            "https://example.com",
+            "https://example.com/",
             "https://example.com/a?b=c/../d",
+            "https://xn--bcher-kva.example/{id}",
+            "wss://192.0.2.1/x",
             "http://[::1]:8000/x",
             "memo:insights",
             "urn:isbn:1",
@@ -94,6 +108,14 @@ mod tests {
             "file:///docs\\a",
             "file:///docs/a b",
             "file:///docs/a\u{a0}",
+            "https://example.com",
+            "https://example.com?a",
+            "https://bücher.example/",
+            "https:///example.com/",
+            "http://127.1/",
+            "http://2130706433/",
+            "http://0x7f.0.0.1/",
+            "ws://[0:0:0:0:0:0:0:1]/",
             "https://Example.com/",
             "https://example.com./",
             "https://example.com:443/",

@@ -1,8 +1,16 @@
 //! What is recorded of one use.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+
+use crate::sensitive::without_secrets;
+
+/// Bytes that are kept of a name, and of the names of all servers of a run. A name of something that is there is shorter; others are made
+/// up by whoever asks, and must not make a line longer than readers take for one (each byte may be written as six: `\u0000`).
+const NAME: usize = 4 << 10;
+const NAMES: usize = 64 << 10;
 
 /// What was used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +38,10 @@ impl Kind {
             Self::Subscription => "subscription",
             Self::Save => "save",
         }
+    }
+
+    fn names_uri(self) -> bool {
+        matches!(self, Self::Resource | Self::Subscription)
     }
 }
 
@@ -82,19 +94,25 @@ impl Record {
         }
     }
 
+    /// The name without what a URI may carry in it: a token, a password.
+    fn shown_name(&self) -> Cow<'_, str> {
+        let name = bounded(&self.name, NAME);
+        if self.kind.names_uri() { without_secrets(name) } else { name.into() }
+    }
+
     /// The line of the log. Never a value of arguments or results.
     pub(super) fn log(&self, caller: &str) {
         let duration_ms = self.duration.as_secs_f64() * 1000.0;
         if self.kind == Kind::Run {
             tracing::info!(target: "audit", caller, status = self.outcome, duration_ms = self.duration.as_millis(),
-                calls = self.calls.unwrap_or(0), servers = self.server, "run");
+                calls = self.calls.unwrap_or(0), servers = bounded(&self.server, NAMES), "run");
             return;
         }
         tracing::info!(
             target: "audit",
             caller,
-            server = self.server,
-            tool = self.name,
+            server = bounded(&self.server, NAME),
+            tool = &*self.shown_name(),
             decision = self.decision,
             outcome = self.outcome,
             duration_ms,
@@ -109,18 +127,17 @@ impl Record {
         let mut line = Map::new();
         let mut put = |name: &str, value: Value| drop(line.insert(name.to_owned(), value));
         put("kind", self.kind.word().into());
-        put("caller", caller.into());
+        put("caller", bounded(caller, NAME).into());
         put("run", run.into());
         if self.kind == Kind::Run {
-            put("servers", self.server.as_str().into());
+            put("servers", bounded(&self.server, NAMES).into());
         } else {
-            put("server", self.server.as_str().into());
-            let names_uri = matches!(self.kind, Kind::Resource | Kind::Subscription);
-            put(if names_uri { "uri" } else { "tool" }, self.name.as_str().into());
+            put("server", bounded(&self.server, NAME).into());
+            put(if self.kind.names_uri() { "uri" } else { "tool" }, self.shown_name().into());
         }
         put("decision", self.decision.into());
-        put("rule", self.rule.as_str().into());
-        put("outcome", self.outcome.as_str().into());
+        put("rule", bounded(&self.rule, NAME).into());
+        put("outcome", bounded(&self.outcome, NAME).into());
         // Whole microseconds, so that a line does not depend on how a number is written.
         put("duration_us", json!(u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX)));
         put("request_bytes", self.request_bytes.into());
@@ -135,5 +152,31 @@ impl Record {
             }
         }
         line
+    }
+}
+
+/// The beginning of a text, of so many bytes at most.
+fn bounded(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uri_is_told_without_what_it_carries_and_nothing_is_told_at_any_length() {
+        let uri = "https://ann:pw@h/a?token=xyzzy&page=2";
+        let record = |kind, name: &str| Record::not_made(kind, &"\0".repeat(1 << 21), name, "deny", "rule", "");
+        for kind in [Kind::Resource, Kind::Subscription] {
+            assert_eq!(record(kind, uri).to_line("me", "r")["uri"], "https://[redacted]@h/a?token=[redacted]&page=2");
+        }
+        let longest = "\0".repeat(1 << 21);
+        for kind in [Kind::Call, Kind::Resource, Kind::Run] {
+            let line = Value::Object(record(kind, &longest).to_line(&longest, "r")).to_string();
+            assert!(line.len() < super::super::line::LONGEST / 2, "{}", line.len());
+        }
+        let name = "ü".repeat(NAME);
+        assert_eq!(record(Kind::Call, &name).to_line("me", "r")["tool"], "ü".repeat(NAME / 2));
     }
 }

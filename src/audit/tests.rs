@@ -277,6 +277,16 @@ fn a_trail() -> &'static Vec<(String, Vec<u8>)> {
     })
 }
 
+#[tokio::test]
+async fn a_name_that_somebody_made_up_does_not_make_a_line_that_nobody_reads() {
+    let folder = folder();
+    let file = written(&folder, &["a", &"\0".repeat(2 << 20), "b"]).await;
+    drop(open(&file).await);
+    let verified = verify(&file).expect("a trail");
+    assert!(verified.faults.is_empty(), "{:?}", verified.faults);
+    assert!(lines(&file).iter().all(|line| line["kind"] != "break"));
+}
+
 #[derive(Clone, Debug)]
 enum Tampering {
     Byte(prop::sample::Index, u8),

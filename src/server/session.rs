@@ -209,8 +209,11 @@ impl Listener for Ear {
         }
     }
 
-    fn client(&self) -> Option<ClientHandle> {
+    fn client(&self, server: &str) -> Option<ClientHandle> {
         self.session.state().client.as_ref()?;
+        if !self.runs.shared().view(self.caller.who()).shows_server(server) {
+            return None;
+        }
         Some(ClientHandle(Arc::new(Whole { session: Arc::clone(&self.session), hears: self.hears })))
     }
 }

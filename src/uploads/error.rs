@@ -1,7 +1,5 @@
 //! Why a file is not taken.
 
-use std::path::PathBuf;
-
 use super::store::MOST_FILES;
 
 /// A file that cannot be had for a run; the run does not begin.
@@ -21,8 +19,9 @@ pub enum UploadError {
     Workspace { bytes: u64, workspace: u64 },
     #[error("{uri:?} names no file that is kept for this caller")]
     Unknown { uri: String, keeps: bool },
-    #[error("the upload folder {folder} cannot be used: {reason}")]
-    Io { folder: PathBuf, reason: String },
+    /// Where the folder is concerns the operator, who finds it in the log: callers may be on other machines.
+    #[error("the upload folder cannot be used: {reason}")]
+    Io { reason: String },
 }
 
 impl UploadError {

@@ -202,7 +202,9 @@ impl Store {
     }
 
     fn failed(&self, error: &io::Error) -> UploadError {
-        UploadError::Io { folder: self.folder.to_path_buf(), reason: error.to_string() }
+        let error = UploadError::Io { reason: error.to_string() };
+        tracing::error!(code = error.code(), folder = %self.folder.display(), "{error}");
+        error
     }
 }
 
@@ -237,14 +239,20 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 
 /// Writes a file, unless it is there; then it is as good as new. A reader sees the whole of it or nothing.
 fn keep_one(folder: &Path, digest: &Digest, content: &[u8]) -> io::Result<()> {
-    private_folder(folder)?;
     let target = folder.join(digest.to_string());
     if let Ok(file) = File::options().append(true).open(&target)
         && file.metadata()?.len() == content.len() as u64
     {
         return file.set_modified(SystemTime::now());
     }
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = loop {
+        private_folder(folder)?;
+        match tempfile::NamedTempFile::new_in(folder) {
+            // Another caller's upload has just removed the folder, because it was empty.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            file => break file?,
+        }
+    };
     file.write_all(content)?;
     file.persist(&target).map(drop).map_err(|error| error.error)
 }

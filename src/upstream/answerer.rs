@@ -30,7 +30,7 @@ impl Answerer {
                 let message = format!("{method} cannot be passed on: it is not clear which client it is for");
                 Err(ErrorData::new(ErrorCode::INVALID_REQUEST, message, None))
             }
-            Err(false) => Ok((None, self.tap.audience().only_client().ok_or_else(nobody)?)),
+            Err(false) => Ok((None, self.tap.audience().only_client(&self.tap.server).ok_or_else(nobody)?)),
         }
     }
 }

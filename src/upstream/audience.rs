@@ -37,8 +37,8 @@ pub trait Listener: Send + Sync {
     /// Servers came or went, or what may be used of them is another.
     fn lists_changed(&self);
 
-    /// The client, where it can be asked outside of its own requests.
-    fn client(&self) -> Option<ClientHandle>;
+    /// The client, where this server may ask it outside of its own requests.
+    fn client(&self, server: &str) -> Option<ClientHandle>;
 }
 
 /// All sessions of a bridge. Cheap to clone; all clones are the same one.
@@ -124,11 +124,11 @@ impl Audience {
         self.listeners().iter().for_each(|listener| listener.lists_changed());
     }
 
-    /// The only client there is.
-    pub(super) fn only_client(&self) -> Option<ClientHandle> {
+    /// The only client there is, where this server may ask it.
+    pub(super) fn only_client(&self, server: &str) -> Option<ClientHandle> {
         let mut listeners = self.listeners();
         let only = listeners.pop().filter(|_| listeners.is_empty())?;
-        only.client()
+        only.client(server)
     }
 
     fn listeners(&self) -> Vec<Arc<dyn Listener>> {

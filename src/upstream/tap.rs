@@ -67,7 +67,7 @@ enum Greeting {
 
 /// One connection's tap.
 pub(super) struct Tap {
-    server: String,
+    pub(super) server: String,
     /// Requests whose answers rmcp itself must understand: those of the handshake.
     typed: Mutex<HashMap<RequestId, Greeting>>,
     /// All other requests.

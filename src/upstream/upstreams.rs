@@ -209,10 +209,9 @@ impl Upstreams {
 
     /// Tells connected servers that the folders of the only client there is changed.
     pub async fn roots_changed(&self) {
-        if self.audience().only_client().is_none() {
-            return;
-        }
-        let live = self.0.servers.values().filter_map(|entry| entry.server.live());
+        let asks = |server: &str| self.audience().only_client(server).is_some();
+        let asking = self.0.servers.iter().filter(|(name, _)| asks(name));
+        let live = asking.filter_map(|(_, entry)| entry.server.live());
         futures::future::join_all(live.map(|connection| async move { connection.roots_changed().await })).await;
     }
 

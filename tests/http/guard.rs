@@ -62,9 +62,14 @@ fn our_own_names_and_pages_may() {
         assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, Some(origin)));
         let asked =
             Request::new("OPTIONS", "/mcp").with("Origin", origin).with("Access-Control-Request-Method", "POST");
+        let asked = asked.with("Access-Control-Request-Headers", "content-type,Mcp-Param-Region, x-other");
         let answer = asked.ask(bridge.port);
         assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, Some(origin)));
-        assert!(answer.header("access-control-allow-headers").is_some_and(|names| names.contains("mcp-session-id")));
+        let names = answer.header("access-control-allow-headers").expect("names");
+        assert!(
+            names.contains("mcp-session-id") && names.contains("mcp-param-region") && !names.contains("x-other"),
+            "{names}"
+        );
     }
     let absolute = Request::new("GET", "http://localhost/health").ask(bridge.port);
     assert_eq!(absolute.status, 200);

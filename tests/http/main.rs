@@ -24,5 +24,6 @@ mod rest;
 mod rules;
 mod sessions;
 mod stateless;
+mod unheard;
 mod watch;
 mod ws;

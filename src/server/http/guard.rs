@@ -91,12 +91,26 @@ pub(super) fn preflight<B>(request: &Request<B>) -> Option<Reply> {
         let mut reply = empty(StatusCode::NO_CONTENT);
         let headers = reply.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE"));
-        let sent = "authorization, content-type, accept, last-event-id, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name";
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(sent));
+        if let Ok(sent) = HeaderValue::from_str(&sent(request.headers())) {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, sent);
+        }
         // As long as browsers keep it at most.
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
         reply
     })
+}
+
+/// The headers that a page may send; of those that tools name for their arguments, which nobody can list, those that it asks for.
+fn sent(asking: &HeaderMap) -> String {
+    let mut sent =
+        "authorization, content-type, accept, last-event-id, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name".to_owned();
+    let asked = asking.get_all(header::ACCESS_CONTROL_REQUEST_HEADERS).iter().filter_map(|names| names.to_str().ok());
+    for name in asked.flat_map(|names| names.split(',')).filter_map(|name| name.trim().parse::<HeaderName>().ok()) {
+        if name.as_str().starts_with("mcp-param-") {
+            sent = sent + ", " + name.as_str();
+        }
+    }
+    sent
 }
 
 /// Lets the page read the answer.

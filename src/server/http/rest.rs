@@ -69,6 +69,9 @@ pub(super) async fn call(site: &Arc<Site>, who: &Who, request: Request<Incoming>
     let result = if call.name == NAME && site.offers_own_tool(who) {
         run(site, who, &call.name, &arguments).await?
     } else {
+        if call.name == NAME && site.template.direct.expose().has_code() {
+            site.template.runs.refused(&who.caller, NAME, &arguments).wait().await;
+        }
         theirs(site, who, &call.name, arguments).await?.get().to_owned()
     };
     Ok(reply::bytes(StatusCode::OK, JSON, result))

@@ -84,7 +84,7 @@ impl Tap {
                 let client = match self.flights.only() {
                     Ok((_, client)) => Some(client),
                     Err(true) => None,
-                    Err(false) => self.audience.only_client(),
+                    Err(false) => self.audience.only_client(&self.server),
                 };
                 if let Some(client) = client {
                     client.0.notify(other, params.map(ToOwned::to_owned));

@@ -18,7 +18,7 @@ const LONGEST: Duration = Duration::from_secs(5);
 const FORGIVEN: Duration = Duration::from_secs(300);
 /// Answers held back at a time; each keeps a connection.
 const HELD: usize = 64;
-/// Addresses remembered; beyond it the oldest are forgotten.
+/// Addresses remembered; beyond it the half is forgotten that was wrong the longest ago.
 const REMEMBERED: usize = 10_000;
 
 #[derive(Default)]
@@ -52,7 +52,10 @@ impl Guesses {
         if seen.len() >= REMEMBERED {
             seen.retain(|_, (_, last)| now.duration_since(*last) < FORGIVEN);
             if seen.len() >= REMEMBERED {
-                seen.clear();
+                let mut times: Vec<Instant> = seen.values().map(|(_, last)| *last).collect();
+                let (_, middle, _) = times.select_nth_unstable(REMEMBERED / 2);
+                let middle = *middle;
+                seen.retain(|_, (_, last)| *last > middle);
             }
         }
         let (count, last) = seen.entry(from).or_insert((0, now));
@@ -99,6 +102,21 @@ mod tests {
         let begun = Instant::now();
         guesses.wrong(from).await.unwrap();
         assert!(begun.elapsed().is_zero());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_makes_nobody_forgotten_who_guessed_just_now() {
+        let (guesses, from) = (Guesses::default(), IpAddr::from([192, 0, 2, 1]));
+        for n in 0..REMEMBERED as u32 {
+            guesses.count(IpAddr::from(n.to_be_bytes()));
+        }
+        tokio::time::advance(Duration::from_secs(1)).await;
+        for n in 0..REMEMBERED as u32 {
+            assert_eq!(guesses.count(from), n + 1);
+            guesses.count(IpAddr::from((1 << 30 | n).to_be_bytes()));
+            tokio::time::advance(Duration::from_nanos(1)).await;
+        }
+        assert!(guesses.seen.lock().unwrap().len() <= REMEMBERED);
     }
 
     #[tokio::test(start_paused = true)]
