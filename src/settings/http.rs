@@ -58,7 +58,7 @@ impl Http {
             address: parse::one(env, "MCP_BRIDGE_HTTP", address)?,
             auth: parse::choice(env, "MCP_BRIDGE_HTTP_AUTH", &auth)?,
             hosts: parse::each(env, "MCP_BRIDGE_HTTP_HOSTS", host)?,
-            origins: parse::each(env, "MCP_BRIDGE_HTTP_ORIGINS", origin)?,
+            origins: parse::each(env, "MCP_BRIDGE_HTTP_ORIGINS", page)?,
             url: parse::optional(env, "MCP_BRIDGE_HTTP_URL", origin)?,
             tls: pair(env)?,
             jwt_issuer: parse::optional(env, "MCP_BRIDGE_HTTP_JWT_ISSUER", url)?,
@@ -121,11 +121,13 @@ fn url(text: &str) -> Option<String> {
     word(text).filter(|_| has_host)
 }
 
+/// An origin, or `null`: what pages from files say.
+fn page(text: &str) -> Option<String> {
+    if text == "null" { Some(text.to_owned()) } else { origin(text) }
+}
+
 /// `https://app.example.com`, with a port or without, and no path.
 fn origin(text: &str) -> Option<String> {
-    if text == "null" {
-        return Some(text.to_owned());
-    }
     let text = text.trim_end_matches('/');
     let place = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
