@@ -22,6 +22,7 @@ mod options;
 mod pace;
 mod params;
 mod places;
+mod quiet;
 mod reply;
 mod rest;
 mod room;

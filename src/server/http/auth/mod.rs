@@ -18,15 +18,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::HttpError;
 use super::options::{Demand, Options};
+use super::quiet::Quiet;
 use crate::execution::Caller;
 use guesses::Guesses;
 pub use jwt::JwtError;
-use jwt::{Claims, Jwts, NoName};
+use jwt::{Claims, Jwts, Wrong};
 use tokens::Tokens;
 pub use tokens::{Listed, TokenError, TokenFile};
 
 /// Between two looks at the file of tokens on behalf of connections that are silent. Requests look themselves.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// Between two lines of the log about wrong tokens.
+const SAID: Duration = Duration::from_secs(1);
 
 /// What is said of wrong tokens (RFC 6750, section 3).
 const UNKNOWN: &str = "the token is not known, has expired, or is for others";
@@ -65,6 +69,8 @@ pub(super) struct Door {
     tokens: Tokens,
     jwts: Option<Jwts>,
     guesses: Guesses,
+    /// What the log says of wrong tokens.
+    said: Quiet,
     /// Ends what nobody in particular has open.
     anonymous: CancellationToken,
     closing: CancellationToken,
@@ -84,6 +90,7 @@ impl Door {
             tokens,
             jwts,
             guesses: Guesses::default(),
+            said: Quiet::new(SAID),
             anonymous: closing.child_token(),
             closing: closing.clone(),
             metadata,
@@ -118,18 +125,30 @@ impl Door {
         if let Some((name, root, until)) = self.tokens.find(token) {
             return Ok(Who { caller: Caller::named(&format!("token:{name}")), root, until });
         }
-        if let Some(jwts) = &self.jwts {
+        let wrong = match &self.jwts {
+            None => Wrong::Unknown,
+            Some(jwts) => match jwts.read(token).await {
+                Ok(Claims { sub, until }) => {
+                    let root = self.closing.child_token();
+                    return Ok(Who { caller: Caller::named(&format!("jwt:{sub}")), root, until: Some(until) });
+                }
+                Err(wrong) => wrong,
+            },
+        };
+        if let Some(left_out) = self.said.turn() {
+            tracing::warn!(code = "http.unauthorized", %from, left_out, "a token was refused: {wrong}");
+        }
+        if wrong == Wrong::NoName {
             // Who has one that an issuer signed does not guess.
-            let claims = jwts.read(token).await.map_err(|NoName| self.unauthorized(Some(NAMES_NOBODY)))?;
-            if let Some(Claims { sub, until }) = claims {
-                let root = self.closing.child_token();
-                return Ok(Who { caller: Caller::named(&format!("jwt:{sub}")), root, until: Some(until) });
-            }
+            return Err(self.unauthorized(Some(NAMES_NOBODY)));
         }
         self.guesses.wrong(from).await?;
-        // Behind the bound on guesses, which bounds these lines too.
-        tracing::warn!(code = "http.unauthorized", %from, "a token that is not known, or not any more");
         Err(self.unauthorized(Some(UNKNOWN)))
+    }
+
+    /// Where clients read about the authorization server, if there is one.
+    pub fn document(&self) -> Option<&str> {
+        self.metadata.as_deref()
     }
 
     /// The document that says where callers log in, if that is possible (RFC 9728).
