@@ -37,7 +37,9 @@ fn tools_are_listed_and_called_by_server_and_name() {
     let twice = br#"{"name":"stub__go","arguments":{"a":1,"a":2}}"#;
     let request = Request::new("POST", "/tools/call").with("Content-Type", "application/json").body(twice);
     assert_eq!(request.ask(bridge.port).code(), "http.body");
-    for body in [json!({}), json!([]), json!({"name": 7}), json!({"name": "stub__go", "arguments": []})] {
+    for body in
+        [json!({}), json!([]), json!(["stub__go"]), json!({"name": 7}), json!({"name": "stub__go", "arguments": []})]
+    {
         assert_eq!(bridge.post("/tools/call", &body).code(), "http.call", "{body}");
     }
     let text = json!({"text": "x"});

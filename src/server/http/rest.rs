@@ -62,7 +62,9 @@ pub(super) async fn call(site: &Arc<Site>, who: &Who, request: Request<Incoming>
     body::must_be_json(&head.headers)?;
     let (body, _held) = body::read(&head.headers, body, &site.room).await?;
     let text = message::line(body)?;
-    let call: Call = serde_json::from_str(&text).map_err(|error| HttpError::Tool {
+    // By way of an object: a list with a name in it would do for a `Call`.
+    let body = serde_json::from_str::<Map<String, Value>>(&text);
+    let call: Call = body.and_then(|body| serde_json::from_value(body.into())).map_err(|error| HttpError::Tool {
         status: 400,
         code: "http.call",
         // Bounded, as a key of the body may stand in it.

@@ -22,7 +22,7 @@ pub(super) struct Ends {
 
 pub(super) async fn answer(site: Arc<Site>, ends: Ends, request: Request<Incoming>) -> Reply {
     let path = known(request.uri().path());
-    let mut reply = match guard::check(&site.options, ends.to, &request) {
+    let mut reply = match guard::check(&site.settings, ends.to, &request) {
         Ok(origin) => {
             let refuse: fn(&HttpError) -> Reply =
                 if path == "/mcp" { |error| reply::refuse_rpc(error, None) } else { reply::refuse };
@@ -53,7 +53,7 @@ async fn route(
     let method = request.method().clone();
     let refused = |allow: &'static str| HttpError::Method { method: method.to_string(), path, allow };
     if path == METADATA {
-        let metadata = site.door.metadata(&site.options).ok_or_else(|| no_metadata(site, &request))?;
+        let metadata = site.door.metadata(&site.settings).ok_or_else(|| no_metadata(site, &request))?;
         return if method == Method::GET { Ok(reply::json(StatusCode::OK, &metadata)) } else { Err(refused("GET")) };
     }
     if path == OTHER {

@@ -87,7 +87,7 @@ fn has(headers: &HeaderMap, name: &str, word: &str) -> bool {
 
 async fn speak(site: Arc<Site>, who: Who, from: IpAddr, upgrade: OnUpgrade) {
     let Ok(upgraded) = upgrade.await else { return };
-    let limit = site.options.body;
+    let limit = site.settings.body;
     let config = WebSocketConfig::default().max_message_size(Some(limit)).max_frame_size(Some(limit));
     let socket = Socket::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
     let (mut sink, source) = socket.split();

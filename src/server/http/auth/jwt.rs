@@ -15,7 +15,7 @@ use super::fetched::Fetched;
 use super::keys::{Key, SECRET, fitting, from_file};
 use crate::access::is_subject;
 use crate::regular;
-use crate::server::http::options::JwtOptions;
+use crate::settings::Jwt;
 
 /// Clocks of two machines may differ by so much, in seconds.
 const LEEWAY: u64 = 30;
@@ -80,7 +80,7 @@ pub(super) enum Wrong {
     Issuer,
     #[error("its `aud` is not MCP_BRIDGE_HTTP_JWT_AUDIENCE")]
     Audience,
-    #[error("one of its claims `iss`, `aud`, `sub` and `exp` is missing or cannot be read")]
+    #[error("a claim is missing or cannot be read: `iss`, `aud`, `sub`, `exp` or `nbf`")]
     Claims,
     /// Good but for its subject, which would stand in logs, in rules and in the audit trail.
     #[error("its `sub` cannot be a caller's name: 1 to 255 characters are wanted, all of them visible")]
@@ -117,8 +117,8 @@ enum Keys {
 impl Jwts {
     /// # Errors
     /// The keys are in a file, and it cannot be used; or at a URL that is none.
-    pub fn new(options: &JwtOptions) -> Result<Self, JwtError> {
-        let place = &options.keys;
+    pub fn new(settings: &Jwt) -> Result<Self, JwtError> {
+        let place = &settings.keys;
         let keys = if place.starts_with("https://") || place.starts_with("http://") {
             Keys::Fetched(Fetched::new(place)?)
         } else {
@@ -126,7 +126,7 @@ impl Jwts {
             let bytes = regular::read(Path::new(place), LONGEST).map_err(|error| failed(error.to_string()))?;
             Keys::Fixed(from_file(&bytes).map_err(failed)?)
         };
-        Ok(Self { issuer: options.issuer.clone(), audience: options.audience.clone(), keys })
+        Ok(Self { issuer: settings.issuer.clone(), audience: settings.audience.clone(), keys })
     }
 
     /// What a token says.

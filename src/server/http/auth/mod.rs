@@ -17,9 +17,9 @@ use http::header::{AUTHORIZATION, HeaderMap};
 use tokio_util::sync::CancellationToken;
 
 use super::error::HttpError;
-use super::options::{Demand, Options};
 use super::quiet::Quiet;
 use crate::execution::Caller;
+use crate::settings::{Http, HttpAuth};
 use guesses::Guesses;
 pub use jwt::JwtError;
 use jwt::{Claims, Jwts, Wrong};
@@ -65,7 +65,7 @@ impl Who {
 }
 
 pub(super) struct Door {
-    demand: Demand,
+    auth: HttpAuth,
     tokens: Tokens,
     jwts: Option<Jwts>,
     guesses: Guesses,
@@ -81,12 +81,12 @@ pub(super) struct Door {
 impl Door {
     /// # Errors
     /// The file of tokens, or the file of keys, cannot be used.
-    pub fn new(options: &Options, closing: &CancellationToken) -> Result<Arc<Self>, DoorError> {
-        let tokens = Tokens::open(TokenFile::at(&options.tokens), closing)?;
-        let jwts = options.jwt.as_ref().map(Jwts::new).transpose()?;
-        let metadata = jwts.as_ref().map(|_| format!("{}{METADATA}", public_url(options)));
+    pub fn new(settings: &Http, tokens: TokenFile, closing: &CancellationToken) -> Result<Arc<Self>, DoorError> {
+        let tokens = Tokens::open(tokens, closing)?;
+        let jwts = settings.jwt.as_ref().map(Jwts::new).transpose()?;
+        let metadata = jwts.as_ref().map(|_| format!("{}{METADATA}", public_url(settings)));
         let door = Arc::new(Self {
-            demand: options.demand,
+            auth: settings.auth,
             tokens,
             jwts,
             guesses: Guesses::default(),
@@ -102,10 +102,10 @@ impl Door {
     /// Whether callers must say who they are, now.
     pub fn demands(&self) -> bool {
         self.tokens.look();
-        let demands = match self.demand {
-            Demand::Never => false,
-            Demand::Always => true,
-            Demand::WhenPossible => self.jwts.is_some() || self.tokens.ever(),
+        let demands = match self.auth {
+            HttpAuth::Off => false,
+            HttpAuth::Required => true,
+            HttpAuth::Auto => self.jwts.is_some() || self.tokens.ever(),
         };
         if demands {
             self.anonymous.cancel();
@@ -152,10 +152,10 @@ impl Door {
     }
 
     /// The document that says where callers log in, if that is possible (RFC 9728).
-    pub fn metadata(&self, options: &Options) -> Option<serde_json::Value> {
-        let jwt = options.jwt.as_ref()?;
+    pub fn metadata(&self, settings: &Http) -> Option<serde_json::Value> {
+        let jwt = settings.jwt.as_ref()?;
         Some(serde_json::json!({
-            "resource": format!("{}/mcp", public_url(options)),
+            "resource": format!("{}/mcp", public_url(settings)),
             "authorization_servers": [jwt.issuer],
             "bearer_methods_supported": ["header"],
             "resource_name": "mcp-bridge",
@@ -178,10 +178,9 @@ impl Door {
 /// The path of the document about this resource.
 pub(super) const METADATA: &str = "/.well-known/oauth-protected-resource";
 
-fn public_url(options: &Options) -> String {
-    let scheme = if options.tls.is_some() { "https" } else { "http" };
-    let own = || format!("{scheme}://{}", options.address);
-    options.public_url.as_ref().map_or_else(own, |url| url.trim_end_matches('/').to_owned())
+fn public_url(settings: &Http) -> String {
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    settings.url.clone().unwrap_or_else(|| format!("{scheme}://{}", settings.address))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
