@@ -37,9 +37,17 @@ impl From<ReadError> for io::Error {
 /// # Errors
 /// It is none, is larger, or cannot be read.
 pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, ReadError> {
+    within(open(path)?, most)
+}
+
+/// All that is to be read, of at most so many bytes.
+///
+/// # Errors
+/// It is more, or cannot be read.
+pub fn within(source: impl Read, most: u64) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
     // One byte more than allowed tells a file at the limit from one above it, even while it grows.
-    open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    source.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most { Err(ReadError::TooLarge { most }) } else { Ok(bytes) }
 }
 

@@ -46,7 +46,7 @@ impl Broker {
         };
         let found = if call.exact { catalog.tool_by_name(&call.tool) } else { catalog.tool(&call.tool) };
         let Some(tool) = found else {
-            return Err(self.hidden(call, refusal::tool_not_found(&catalog, &call.tool)).await);
+            return Err(self.hidden(call, refusal::tool_not_found(&catalog, &call.tool, self.by)).await);
         };
         let name = &tool.definition.name;
         let annotations = tool.definition.annotations.as_ref();
@@ -54,8 +54,7 @@ impl Broker {
         let bound = match tool.bind(&call.args, &call.kwargs) {
             Ok(bound) => bound,
             Err(error) => {
-                let (message, hint) = (error.to_string(), Some(error.hint()));
-                let refusal = Refusal { kind: "InvalidArguments", message, hint, code: error.code() };
+                let refusal = refusal::arguments(&error, self.by);
                 return Err(self.withheld(server, name, &ruled, &passed(call), refusal).await);
             }
         };

@@ -78,7 +78,7 @@ impl Broker {
         let catalog = self.catalog(server).await?;
         match catalog.docs(tool, size(detail)) {
             Some(docs) => Ok(docs.into()),
-            None => Err(refusal::tool_not_found(&catalog, tool.unwrap_or_default())),
+            None => Err(refusal::tool_not_found(&catalog, tool.unwrap_or_default(), self.by)),
         }
     }
 

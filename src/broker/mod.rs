@@ -169,7 +169,7 @@ impl Broker {
     fn server(&self, asked: &str) -> Result<&str, Refusal> {
         let names = self.seen.names();
         let Some(name) = names.resolve(asked) else {
-            return Err(refusal::server_not_found(asked, names, self.requested.as_deref()));
+            return Err(refusal::server_not_found(asked, names, self.requested.as_deref(), self.by));
         };
         match &self.requested {
             Some(requested) if !requested.iter().any(|r| r == name) => Err(refusal::server_not_requested(name)),

@@ -32,6 +32,15 @@ impl BindError {
         }
     }
 
+    /// The same for who writes no Python; none where the tool's own schema says it best.
+    pub fn plain_hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownParameter { nearest: Some(nearest), .. } => Some(format!("did you mean {nearest}?")),
+            Self::BadDeadline { .. } => Some("pass seconds, for example 30".into()),
+            _ => None,
+        }
+    }
+
     /// One thing to do.
     pub fn hint(&self) -> String {
         match self {

@@ -56,13 +56,14 @@ pub(super) async fn call(env: Environment, settings: Settings, args: CallArgs) -
     exit
 }
 
-/// What a person at a shell can do: what a program would do is of no use there.
+/// What a person at a shell can do.
 fn hint(refusal: &Refusal, server: &str) -> String {
-    match (refusal.code, &refusal.hint) {
+    match (refusal.kind, &refusal.hint) {
         (_, Some(hint)) if hint.starts_with("did you mean") => hint.clone(),
-        ("broker.server_not_found", _) => "`mcp-bridge servers` shows which there are".into(),
-        ("broker.tool_not_found", _) => format!("`mcp-bridge tools {server}` shows which there are"),
+        ("ServerNotFound", _) => "`mcp-bridge servers` shows which there are".into(),
+        ("ToolNotFound", _) => format!("`mcp-bridge tools {server}` shows which there are"),
         (_, Some(hint)) => hint.clone(),
+        ("InvalidArguments", None) => format!("`mcp-bridge tools {server} --full` shows what it takes"),
         (_, None) => "`mcp-bridge servers` shows how it fares".into(),
     }
 }

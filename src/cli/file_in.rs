@@ -1,9 +1,8 @@
 //! `--file-in`: files of this machine for one program.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
+use crate::regular::{self, ReadError};
 use crate::uploads::{Content, FileName, Given, Limits};
 
 /// Reads `PATH` or `PATH=NAME`. A file that is there by the whole text is meant by it.
@@ -17,18 +16,13 @@ pub(super) fn read(argument: &str, limits: &Limits) -> Result<Given, (String, St
     };
     let refused = |error: crate::uploads::UploadError| (error.to_string(), error.hint());
     let name = FileName::new(&name).map_err(refused)?;
-    let unreadable = |error: std::io::Error| {
+    let unreadable = |error: ReadError| {
         (format!("{} cannot be read: {error}", path.display()), "name a file: --file-in PATH, or PATH=NAME".to_owned())
     };
-    let file = File::open(path).map_err(unreadable)?;
-    let about = file.metadata().map_err(unreadable)?;
-    if about.is_file() {
-        limits.check(&name, about.len()).map_err(refused)?;
-    }
-    let mut content = Vec::new();
-    // A pipe, or a file that grows, has not told its length.
-    file.take(limits.file.saturating_add(1)).read_to_end(&mut content).map_err(unreadable)?;
-    limits.check(&name, content.len() as u64).map_err(refused)?;
+    let file = regular::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(|error| unreadable(error.into()))?.len();
+    limits.check(&name, length).map_err(refused)?;
+    let content = regular::within(file, limits.file).map_err(unreadable)?;
     Ok(Given { name, content: Content::Bytes(content.into()) })
 }
 
@@ -47,6 +41,7 @@ mod tests {
         for name in ["a.csv", "b=c.csv"] {
             std::fs::write(path(name), name).unwrap();
         }
+        std::fs::write(path("long"), "12345678").unwrap();
         let limits = Limits { file: 7, run: 7, kept: 7, keep: None };
         let read = |argument: &str| read(argument, &limits).map(|it| (it.name.to_string(), it.content));
         let content = |text: &'static str| Content::Bytes(text.into());
@@ -57,7 +52,8 @@ mod tests {
             (path("none"), "cannot be read"),
             (format!("{}=../x", path("a.csv")), "cannot be called"),
             (folder.path().display().to_string(), "cannot be"),
-            ("/dev/zero".into(), "8 bytes, and 7 is the most"),
+            ("/dev/zero".into(), "it is not a regular file"),
+            (path("long"), "8 bytes, and 7 is the most"),
             ("/".into(), "cannot be called"),
         ] {
             let (message, hint) = read(&argument).unwrap_err();

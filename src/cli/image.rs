@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::backends::{Backends, Images};
 use super::{Exit, ImageCommand, paint, signals};
+use crate::regular::{self, ReadError};
 use crate::sandbox::container::{Engine, context_tar};
 use crate::sandbox::{Progress, SandboxError};
 use crate::settings::{Environment, Settings};
@@ -120,15 +121,23 @@ fn containerfile(source: &Path) -> Option<(&Path, String)> {
     Some((source, name.to_owned()))
 }
 
+/// Bytes of a build context, which is held in memory: a Containerfile and what it copies have some kilobytes.
+const CONTEXT: u64 = 256 << 20;
+
 /// The plain files of a folder: a build context needs no more here.
 fn files_of(folder: &Path) -> std::io::Result<Vec<(String, Vec<u8>)>> {
-    let mut files = Vec::new();
+    let (mut files, mut left) = (Vec::new(), CONTEXT);
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_file()
             && let Ok(name) = entry.file_name().into_string()
         {
-            files.push((name, std::fs::read(entry.path())?));
+            let bytes = regular::read(&entry.path(), left).map_err(|error| match error {
+                ReadError::TooLarge { .. } => ReadError::TooLarge { most: CONTEXT },
+                other => other,
+            })?;
+            left -= bytes.len() as u64;
+            files.push((name, bytes));
         }
     }
     files.sort();

@@ -23,6 +23,7 @@ mod paint;
 mod policy;
 mod probe;
 mod run;
+mod runtime;
 mod serve;
 mod servers;
 #[cfg(unix)]
@@ -347,17 +348,12 @@ pub fn main() -> Exit {
         _ => "warn".to_owned(),
     };
     crate::telemetry::init(&level, settings.log_format == crate::settings::LogFormat::Json);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build() {
+    let runtime = match runtime::start() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!(
-                "{}",
-                paint::failure(
-                    &error.to_string(),
-                    "raise the limits on open files and threads (ulimit -n, ulimit -u)",
-                    "cli.runtime"
-                )
-            );
+        Err(reason) => {
+            let message = format!("the bridge needs descriptors and threads to wait for events with: {reason}");
+            let hint = "raise the limits on open files and threads (ulimit -n, ulimit -u)";
+            eprintln!("{}", paint::failure(&message, hint, "cli.runtime"));
             return Exit::NoSandbox;
         }
     };
@@ -416,10 +412,4 @@ fn environment(command: &Command, config: Option<PathBuf>) -> Result<Environment
         Command::Serve { expose: Some(expose) } => env.with_flag("MCP_BRIDGE_EXPOSE", "--expose", expose),
         _ => env,
     })
-}
-
-/// Threads that drive connections: no more than there are processors, for each wakes the others to share its work. The work is
-/// waiting and copying; more than four gain nothing, and each costs memory.
-fn workers() -> usize {
-    std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4)
 }

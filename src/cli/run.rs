@@ -1,6 +1,6 @@
 //! `mcp-bridge run`: one program, without a client.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 use super::bridge::{self, Bridge};
 use super::serve::mode;
 use super::{Exit, RunArgs, file_in, found, guard, paint, signals};
-use crate::execution::RunRequest;
+use crate::execution::{MAX_CODE, RunRequest};
 use crate::output::{Report, Status, render, render_value};
+use crate::regular;
 use crate::server::NAME;
 use crate::settings::{Environment, Fork, Settings, Uploads, clamp_timeout};
 
@@ -81,18 +82,15 @@ fn request(settings: &Settings, args: &RunArgs) -> Result<RunRequest, (String, S
 }
 
 fn read(file: &Path) -> Result<String, (String, String)> {
-    let fault = |error: std::io::Error| {
+    let fault = |error: &dyn std::fmt::Display| {
         (
             format!("{} cannot be read: {error}", file.display()),
-            "name a file of UTF-8 Python source, or - for stdin".into(),
+            "name a file of UTF-8 Python source, or - for stdin".to_owned(),
         )
     };
-    if file == Path::new("-") {
-        let mut code = String::new();
-        std::io::stdin().read_to_string(&mut code).map_err(fault)?;
-        return Ok(code);
-    }
-    std::fs::read_to_string(file).map_err(fault)
+    let most = MAX_CODE as u64;
+    let read = if file == Path::new("-") { regular::within(std::io::stdin(), most) } else { regular::read(file, most) };
+    String::from_utf8(read.map_err(|error| fault(&error))?).map_err(|error| fault(&error))
 }
 
 fn name_of(file: &Path) -> String {

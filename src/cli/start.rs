@@ -12,8 +12,8 @@ use super::config::{DEFAULT_HOST, DEFAULT_PORT, joined};
 use super::serve::{Served, log_found};
 use super::{Exit, found, paint, token};
 use crate::execution::Caller;
-use crate::server::http::{self, Demand, JwtOptions, TokenFile};
-use crate::settings::{ADDRESS, Environment, Http, HttpAuth, Settings, Written, WrittenIn};
+use crate::server::http;
+use crate::settings::{ADDRESS, Environment, HttpAuth, Settings, Written, WrittenIn};
 
 #[derive(Args, Debug)]
 pub(super) struct StartArgs {
@@ -101,7 +101,7 @@ pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
     let served = Arc::new(Served::new(&bridge, &settings));
     let closing = CancellationToken::new();
     let template = served.service(&settings, Caller::anonymous(), &closing);
-    let exit = match http::listen(options(&settings), template).await {
+    let exit = match http::listen(settings.http.clone(), token::file(&settings), template).await {
         Ok(listening) => {
             // First: who reads that it listens may signal it.
             let attending = served.attend(env, settings.clone(), found, &listening.draining);
@@ -126,59 +126,10 @@ pub(super) async fn start(env: Environment, settings: Settings) -> Exit {
 
 /// Callers must say who they are, and nobody can: a file of tokens that cannot be read has stopped the start before.
 fn tell_locked_out(settings: &Settings) {
-    let required = settings.http.auth == HttpAuth::Required && jwt(&settings.http).is_none();
-    if required && TokenFile::at(&token::file(settings)).list().is_ok_and(|tokens| tokens.is_empty()) {
+    let required = settings.http.auth == HttpAuth::Required && settings.http.jwt.is_none();
+    if required && token::file(settings).list().is_ok_and(|tokens| tokens.is_empty()) {
         tracing::warn!("nobody can call: a token is required and there is none; `mcp-bridge token add NAME` makes one");
     }
-}
-
-/// What the settings say, as `server` wants it.
-pub(super) fn options(settings: &Settings) -> http::Options {
-    let Http {
-        address,
-        auth,
-        hosts,
-        origins,
-        url,
-        tls,
-        body,
-        connections,
-        connections_each,
-        sessions,
-        session_idle,
-        rate,
-        grace,
-        ..
-    } = settings.http.clone();
-    let demand = match auth {
-        HttpAuth::Auto => Demand::WhenPossible,
-        HttpAuth::Required => Demand::Always,
-        HttpAuth::Off => Demand::Never,
-    };
-    http::Options {
-        address,
-        demand,
-        hosts,
-        origins,
-        tls,
-        public_url: url,
-        jwt: jwt(&settings.http),
-        tokens: token::file(settings),
-        body: usize::try_from(body).unwrap_or(usize::MAX),
-        connections,
-        connections_each,
-        sessions,
-        session_idle,
-        rate,
-        grace,
-    }
-}
-
-fn jwt(http: &Http) -> Option<JwtOptions> {
-    let Http { jwt_issuer: Some(issuer), jwt_audience: Some(audience), jwt_keys: Some(keys), .. } = http else {
-        return None;
-    };
-    Some(JwtOptions { issuer: issuer.clone(), audience: audience.clone(), keys: keys.clone() })
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! `mcp-bridge token`: who may call a bridge over HTTP.
 
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use clap::Subcommand;
@@ -30,12 +29,12 @@ pub(super) enum TokenCommand {
 }
 
 /// Where they are kept.
-pub(super) fn file(settings: &Settings) -> PathBuf {
-    settings.state_dir.join("http-tokens.json")
+pub(super) fn file(settings: &Settings) -> TokenFile {
+    TokenFile::at(&settings.state_dir.join("http-tokens.json"))
 }
 
 pub(super) fn token(settings: &Settings, command: TokenCommand) -> Exit {
-    let file = TokenFile::at(&file(settings));
+    let file = file(settings);
     let done = match command {
         TokenCommand::Add { name, expires } => file.add(&name, expires).map(|token| {
             // Alone on stdout, for scripts.

@@ -1,7 +1,8 @@
 //! Which repository a folder belongs to, read from the files git keeps. Runs no git: its configuration can run programs.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::regular;
 
 /// The root that speaks for `folder`: the main repository's, also from inside one of its worktrees.
 pub(super) fn canonical_root(folder: &Path) -> Option<PathBuf> {
@@ -33,16 +34,15 @@ fn main_of_worktree(root: &Path) -> Option<PathBuf> {
 fn pointed_to(file: &Path, prefix: &str) -> Option<PathBuf> {
     /// Longer than the longest path (`PATH_MAX` is 4096), so a larger file is something else.
     const LONGEST: u64 = 8192;
-    if !file.metadata().is_ok_and(|meta| meta.is_file() && meta.len() <= LONGEST) {
-        return None;
-    }
-    let text = fs::read_to_string(file).ok()?;
+    let text = String::from_utf8(regular::read(file, LONGEST).ok()?).ok()?;
     let path = text.strip_prefix(prefix)?.trim();
     file.parent()?.join(path).canonicalize().ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn write(path: PathBuf, text: &str) {

@@ -9,6 +9,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
+use crate::regular;
+
+/// Bytes of a file of logins: thousands of them.
+const LONGEST: u64 = 1 << 20;
+
 #[derive(Deserialize)]
 struct Config {
     #[serde(default)]
@@ -45,7 +50,7 @@ impl fmt::Debug for Login {
 /// The login for `image` in the first of these files that has one that can be read.
 pub fn find(image: &str, files: &[PathBuf]) -> Option<Login> {
     files.iter().find_map(|file| {
-        let config: Config = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
+        let config: Config = serde_json::from_slice(&regular::read(file, LONGEST).ok()?).ok()?;
         keys(image).into_iter().find_map(|key| read(&key, config.auths.get(&key)?))
     })
 }

@@ -20,32 +20,42 @@ pub enum HttpAuth {
     Off,
 }
 
+/// JWTs of an authorization server, as this resource server takes them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Jwt {
+    /// `iss`, exactly; its metadata is where clients log in.
+    pub issuer: String,
+    /// `aud` must be or contain it.
+    pub audience: String,
+    /// Where the keys are: the URL of a JWKS, or a file with a JWKS, a PEM public key, or a secret of 32 bytes and more.
+    pub keys: String,
+}
+
 /// What `mcp-bridge start` is told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Http {
     pub address: SocketAddr,
     pub auth: HttpAuth,
-    /// Names of the bridge beside its own address and those of the loopback interface.
+    /// Names of the bridge beside its own address and those of the loopback interface; no ports.
     pub hosts: Vec<String>,
-    /// Origins of pages that may use it.
+    /// Origins of pages that may use it beside those on the loopback interface, e.g. `https://app.example.com`.
     pub origins: Vec<String>,
-    /// What clients call it from outside.
+    /// What clients call it from outside, without a path, e.g. `https://bridge.example.com`.
     pub url: Option<String>,
-    /// PEM files: certificate chain and key. Both or none.
+    /// PEM files: certificate chain and key.
     pub tls: Option<(PathBuf, PathBuf)>,
-    pub jwt_issuer: Option<String>,
-    pub jwt_audience: Option<String>,
-    /// A URL or a file.
-    pub jwt_keys: Option<String>,
+    pub jwt: Option<Jwt>,
     /// Bytes of one body.
-    pub body: u64,
+    pub body: usize,
     pub connections: usize,
     /// Of them, from one address.
     pub connections_each: usize,
     pub sessions: usize,
+    /// Unused for so long, a session ends.
     pub session_idle: Duration,
     /// Requests a second from one address.
     pub rate: Option<f64>,
+    /// How long what is under way may go on after the bridge was told to end.
     pub grace: Duration,
 }
 
@@ -54,39 +64,43 @@ impl Http {
         let auth = [("auto", HttpAuth::Auto), ("required", HttpAuth::Required), ("off", HttpAuth::Off)];
         let connections = parse::number(env, "MCP_BRIDGE_HTTP_CONNECTIONS", 1..=MOST)?;
         let each = parse::optional(env, "MCP_BRIDGE_HTTP_CONNECTIONS_PER_ADDRESS", count)?;
-        let http = Self {
+        let body = parse::bytes_at_least(env, "MCP_BRIDGE_HTTP_BODY", 1024)?;
+        Ok(Self {
             address: parse::one(env, "MCP_BRIDGE_HTTP", address)?,
             auth: parse::choice(env, "MCP_BRIDGE_HTTP_AUTH", &auth)?,
             hosts: parse::each(env, "MCP_BRIDGE_HTTP_HOSTS", host)?,
-            origins: parse::each(env, "MCP_BRIDGE_HTTP_ORIGINS", origin)?,
+            origins: parse::each(env, "MCP_BRIDGE_HTTP_ORIGINS", page)?,
             url: parse::optional(env, "MCP_BRIDGE_HTTP_URL", origin)?,
             tls: pair(env)?,
-            jwt_issuer: parse::optional(env, "MCP_BRIDGE_HTTP_JWT_ISSUER", url)?,
-            jwt_audience: parse::optional(env, "MCP_BRIDGE_HTTP_JWT_AUDIENCE", word)?,
-            jwt_keys: parse::optional(env, "MCP_BRIDGE_HTTP_JWT_KEYS", place)?,
-            body: parse::bytes_at_least(env, "MCP_BRIDGE_HTTP_BODY", 1024)?,
+            jwt: Jwt::read(env)?,
+            body: usize::try_from(body).unwrap_or(usize::MAX),
             connections,
             connections_each: each.unwrap_or(connections.div_ceil(2)),
             sessions: parse::number(env, "MCP_BRIDGE_HTTP_SESSIONS", 1..=MOST)?,
             session_idle: parse::duration(env, "MCP_BRIDGE_HTTP_SESSION_IDLE")?,
             rate: parse::decimal_or_off(env, "MCP_BRIDGE_HTTP_RATE", 0.001..=1e6)?,
             grace: parse::duration(env, "MCP_BRIDGE_HTTP_GRACE")?,
-        };
-        http.jwts_are_whole(env)?;
-        Ok(http)
+        })
     }
+}
 
+impl Jwt {
     /// One of the three without the others would let nobody in, or everybody.
-    fn jwts_are_whole(&self, env: &Environment) -> Result<(), SettingsError> {
+    fn read(env: &Environment) -> Result<Option<Self>, SettingsError> {
+        const NAMES: [&str; 3] =
+            ["MCP_BRIDGE_HTTP_JWT_ISSUER", "MCP_BRIDGE_HTTP_JWT_AUDIENCE", "MCP_BRIDGE_HTTP_JWT_KEYS"];
         let all = [
-            ("MCP_BRIDGE_HTTP_JWT_ISSUER", self.jwt_issuer.is_some()),
-            ("MCP_BRIDGE_HTTP_JWT_AUDIENCE", self.jwt_audience.is_some()),
-            ("MCP_BRIDGE_HTTP_JWT_KEYS", self.jwt_keys.is_some()),
+            parse::optional(env, NAMES[0], url)?,
+            parse::optional(env, NAMES[1], word)?,
+            parse::optional(env, NAMES[2], place)?,
         ];
-        let first = |there: bool| all.iter().find(|(_, set)| *set == there).map(|(name, _)| *name);
+        let first = |there: bool| all.iter().position(|part| part.is_some() == there).map(|at| NAMES[at]);
         match (first(true), first(false)) {
             (Some(variable), Some(lacks)) => Err(lacking(env, variable, lacks)),
-            _ => Ok(()),
+            _ => {
+                let [issuer, audience, keys] = all;
+                Ok(issuer.zip(audience).zip(keys).map(|((issuer, audience), keys)| Self { issuer, audience, keys }))
+            }
         }
     }
 }
@@ -121,11 +135,13 @@ fn url(text: &str) -> Option<String> {
     word(text).filter(|_| has_host)
 }
 
+/// An origin, or `null`: what pages from files say.
+fn page(text: &str) -> Option<String> {
+    if text == "null" { Some(text.to_owned()) } else { origin(text) }
+}
+
 /// `https://app.example.com`, with a port or without, and no path.
 fn origin(text: &str) -> Option<String> {
-    if text == "null" {
-        return Some(text.to_owned());
-    }
     let text = text.trim_end_matches('/');
     let place = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');

@@ -24,7 +24,7 @@ pub(super) const HTTP: &[Variable] = &[
     Variable {
         name: "MCP_BRIDGE_HTTP_ORIGINS",
         default: "",
-        accepts: "origins such as https://app.example.com, with commas between",
+        accepts: "origins such as https://app.example.com, or null, with commas between",
         help: "Pages that may use the bridge from a browser, beside those on localhost.",
     },
     Variable {
@@ -96,7 +96,7 @@ pub(super) const HTTP: &[Variable] = &[
     Variable {
         name: "MCP_BRIDGE_HTTP_RATE",
         default: "off",
-        accepts: "requests a second, a number from 0.001; or off",
+        accepts: "requests a second, a number from 0.001 to 1000000; or off",
         help: "Requests a second from one address; further ones are refused with 429.",
     },
     Variable {

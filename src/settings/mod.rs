@@ -24,7 +24,7 @@ use std::time::Duration;
 pub use environment::{Environment, Written, WrittenIn, no_color};
 pub use error::{Name, SettingsError};
 pub use guard::Guard;
-pub use http::{Http, HttpAuth, address};
+pub use http::{Http, HttpAuth, Jwt, address};
 pub use keys::{ADDRESS, CONFIG, keys, variable_of};
 pub use parse::{clamp_timeout, parse_bytes, parse_seconds};
 pub use survival::Survival;

@@ -112,3 +112,41 @@ fn only_promises_that_can_be_given_up_are_accepted() {
         assert_eq!(allowed(text).map_err(|error| error.code()), Err("settings.invalid"), "{text}");
     }
 }
+
+/// The number that follows a word.
+fn bound(accepts: &str, word: &str) -> Option<f64> {
+    let rest = accepts.split_once(word)?.1;
+    rest.split(|c: char| !c.is_ascii_digit() && c != '.').next()?.parse().ok()
+}
+
+#[test]
+fn what_is_accepted_is_told_with_its_bounds() {
+    let mut checked = [0; 3];
+    for Variable { name, accepts, .. } in VARIABLES {
+        let takes = |value: &str| read(&[(name, value)]).is_ok();
+        if let Some(least) = accepts.contains("number from").then(|| bound(accepts, " from ")).flatten() {
+            checked[0] += 1;
+            let below = if least < 1.0 { least / 2.0 } else { least - 1.0 };
+            assert!(takes(&least.to_string()), "{name}: {least} is {accepts}");
+            assert!(least == 0.0 || !takes(&below.to_string()), "{name}: {below} is not {accepts}");
+            match bound(accepts, " to ") {
+                Some(most) => {
+                    assert!(takes(&most.to_string()), "{name}: {most} is {accepts}");
+                    assert!(!takes(&(most + 1.0).to_string()), "{name}: {} is not {accepts}", most + 1.0);
+                }
+                None => assert!(takes("1000000000"), "{name}: a billion is {accepts}"),
+            }
+        }
+        if accepts.contains("a number of bytes") {
+            checked[1] += 1;
+            let least = accepts.split_once(" or more").and_then(|(least, _)| parse_bytes(least)).unwrap_or(1);
+            assert!(takes(&least.to_string()) && !takes(&(least - 1).to_string()), "{name}: {accepts}");
+        }
+        if accepts.starts_with("seconds") {
+            checked[2] += 1;
+            assert!(takes("1ms"), "{name}: {accepts}");
+            assert_eq!(takes("0"), accepts.contains("0 or off"), "{name}: 0, and {accepts}");
+        }
+    }
+    assert!(checked.iter().sum::<usize>() > 40 && checked.iter().all(|count| *count > 8), "{checked:?}");
+}

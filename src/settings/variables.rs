@@ -23,7 +23,7 @@ impl Variable {
 const MEMORY: &str = "48m or more: a number of bytes, or a number with k, m or g (512m, 1g, 1.5GiB)";
 const FOLDER: &str = "4k or more: a number of bytes, or a number with k, m or g (64m, 1g, 1.5GiB)";
 pub(super) const OUTPUT: &str = "1k or more: a number of bytes, or a number with k, m or g (100k, 64m, 1.5MiB)";
-pub(super) const DURATION: &str = "seconds, or a number with ms, s, m or h (30, 30s, 1.5m)";
+pub(super) const DURATION: &str = "seconds above 0, or a number with ms, s, m or h (30, 30s, 1.5m)";
 const BYTES: &str = "a number of bytes, or a number with k, m or g (64m, 1g, 1.5GiB)";
 const FLAG: &str = "1, true, yes, on, or 0, false, no, off";
 
@@ -92,13 +92,13 @@ const GENERAL: &[Variable] = &[
     Variable {
         name: "MCP_BRIDGE_PIDS",
         default: "128",
-        accepts: "a whole number, 4 or more",
+        accepts: "a whole number from 4 to 4194304",
         help: "Processes and threads in a sandbox.",
     },
     Variable {
         name: "MCP_BRIDGE_CPUS",
         default: "1",
-        accepts: "a number above 0, such as 0.5 or 2",
+        accepts: "a number from 0.01 to 4096, such as 0.5 or 2",
         help: "Processors a sandbox may use.",
     },
     Variable {
@@ -122,7 +122,7 @@ const GENERAL: &[Variable] = &[
     Variable {
         name: "MCP_BRIDGE_OPEN_FILES",
         default: "1024",
-        accepts: "a whole number from 32",
+        accepts: "a whole number from 32 to 1048576",
         help: "Open files per process in the sandbox.",
     },
     Variable {
@@ -260,7 +260,7 @@ const GENERAL: &[Variable] = &[
     Variable {
         name: "MCP_BRIDGE_BREAKER_THRESHOLD",
         default: "5",
-        accepts: "a whole number, 0 for never",
+        accepts: "a whole number from 0, which is never",
         help: "Failures of a server in a row (no connection, no answer in time) after which calls to it are refused for a while.",
     },
     Variable {
@@ -284,7 +284,7 @@ const GENERAL: &[Variable] = &[
     Variable {
         name: "MCP_BRIDGE_CONCURRENCY",
         default: "64",
-        accepts: "a whole number from 1",
+        accepts: "a whole number from 1 to 100000",
         help: "Calls one server works on at a time; further ones wait, within their deadlines.",
     },
     Variable {
@@ -296,7 +296,7 @@ const GENERAL: &[Variable] = &[
     Variable {
         name: "MCP_BRIDGE_RATE_LIMIT",
         default: "off",
-        accepts: "calls a second, a number from 0.001; or off",
+        accepts: "calls a second, a number from 0.001 to 1000000; or off",
         help: "Calls a second to one server; further ones wait, within their deadlines.",
     },
     Variable {
@@ -369,7 +369,7 @@ const GENERAL: &[Variable] = &[
     Variable {
         name: "MCP_BRIDGE_LOG_LEVEL",
         default: "info",
-        accepts: "error, warn, info, debug, trace, or a filter such as info,mcp_bridge::upstream=debug",
+        accepts: "off, error, warn, info, debug, trace, or a filter such as info,mcp_bridge::upstream=debug",
         help: "What is logged (to stderr).",
     },
     Variable {
@@ -387,7 +387,7 @@ const GENERAL: &[Variable] = &[
     Variable {
         name: "MCP_BRIDGE_EXPOSE_LIMIT",
         default: "10000",
-        accepts: "a whole number of tokens, 1 or more",
+        accepts: "a whole number from 1",
         help: "With auto: what the definitions of the tools may cost, in tokens of four bytes; the default is a twentieth of a context of 200,000.",
     },
     Variable {
@@ -405,7 +405,7 @@ const GENERAL: &[Variable] = &[
     Variable {
         name: "MCP_BRIDGE_CLIENT",
         default: "",
-        accepts: "a name of at most 100 characters",
+        accepts: "a name of at most 100 characters, without line feeds and other control characters",
         help: "The caller, as access rules name it, of a bridge that serves over stdin and stdout; without it, `default`.",
     },
     Variable {
@@ -435,7 +435,7 @@ const GENERAL: &[Variable] = &[
     Variable {
         name: "MCP_BRIDGE_AUDIT_KEEP",
         default: "10",
-        accepts: "a whole number from 0",
+        accepts: "a whole number from 0 to 100000",
         help: "Files of the audit trail that are kept besides the one that is written; the oldest are removed, which the trail says.",
     },
 ];

@@ -5,6 +5,7 @@
 #[path = "../it/support/mod.rs"]
 mod support;
 
+mod files;
 mod flags;
 mod programs;
 mod refusals;

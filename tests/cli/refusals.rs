@@ -214,12 +214,26 @@ fn the_clients_side_of_stdio_fails() {
 
 #[test]
 fn a_process_that_may_open_nothing() {
+    use nix::sys::resource::{Resource, setrlimit};
     let home = home();
-    let mut command = command(&home, "servers");
-    // What the program needs to start, and nothing to wait for events with.
-    let few = || nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, 4, 4).map_err(Into::into);
-    unsafe { std::os::unix::process::CommandExt::pre_exec(&mut command, few) };
-    finish(command, "").refuses(3, "cli.runtime").complains(&["ulimit -n"]);
+    let with = |most: u64, line: &str| {
+        let mut command = command(&home, line);
+        let few = move || setrlimit(Resource::RLIMIT_NOFILE, most, most).map_err(Into::into);
+        unsafe { std::os::unix::process::CommandExt::pre_exec(&mut command, few) };
+        finish(command, "")
+    };
+    // What the program needs to start, and too little to wait for events, or for signals.
+    for most in 4..=6 {
+        for line in ["servers", "serve", "start --http 127.0.0.1:0"] {
+            let told = with(most, line).refuses(3, "cli.runtime").complains(&["ulimit -n"]);
+            assert_eq!(told.stderr.lines().count(), 3, "{most}: {}", told.stderr);
+        }
+    }
+    // What it goes on with somehow, or not, but it knows.
+    for most in 7..20 {
+        let told = with(most, "serve");
+        assert!(!told.stderr.contains("panicked"), "{most}: {}", told.stderr);
+    }
 }
 
 #[test]

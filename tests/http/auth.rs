@@ -1,6 +1,6 @@
 //! Who may call: tokens, JWTs, nobody else.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
@@ -74,8 +74,8 @@ fn a_session_is_of_the_caller_who_opened_it() {
 
 #[test]
 fn others_wrong_tokens_keep_nobody_out() {
-    let bridge = Bridge::start();
-    let token = bridge.token("ann");
+    let mut bridge = Bridge::start();
+    let (token, begun) = (bridge.token("ann"), Instant::now());
     let wrong: Vec<_> = (0..80)
         .map(|n| {
             let port = bridge.port;
@@ -99,6 +99,15 @@ fn others_wrong_tokens_keep_nobody_out() {
     }
     let twice = Request::new("GET", "/tools").bearer(&token).and("Authorization", "Bearer x").ask(bridge.port);
     assert_eq!(twice.status, 401);
+    bridge.logged("a token was refused: it is not known, or not any more");
+    is_no_flood(&mut bridge, begun);
+}
+
+/// One line a second, and the first.
+#[track_caller]
+fn is_no_flood(bridge: &mut Bridge, begun: Instant) {
+    let lines = bridge.log().matches("a token was refused").count();
+    assert!(lines as f64 <= begun.elapsed().as_secs_f64() + 1.0, "{lines} lines in {:?}", begun.elapsed());
 }
 
 #[test]
@@ -150,8 +159,8 @@ fn jwt(algorithm: Algorithm, claims: Value) -> String {
     encode(&Header::new(algorithm), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("a token")
 }
 
-#[test]
-fn jwts_let_in_and_their_callers_are_no_tokens() {
+/// A bridge that takes JWTs of `https://issuer.example.com` for `bridge`.
+fn with_jwts() -> Bridge {
     let home = home();
     let keys = home.path().join("secret");
     std::fs::write(&keys, SECRET).expect("a secret");
@@ -161,7 +170,38 @@ fn jwts_let_in_and_their_callers_are_no_tokens() {
         ("MCP_BRIDGE_HTTP_JWT_KEYS", keys.to_str().expect("text")),
         ("MCP_BRIDGE_HTTP_URL", "https://bridge.example.com"),
     ];
-    let bridge = Bridge::with(home, &[], &env);
+    Bridge::with(home, &[], &env)
+}
+
+#[test]
+fn the_log_says_why_a_jwt_is_refused_and_cannot_be_filled_with_them() {
+    let mut bridge = with_jwts();
+    let (port, begun) = (bridge.port, Instant::now());
+    let ask = |token: &str| Request::new("GET", "/metrics").bearer(token).ask(port).status;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    let claims =
+        |sub: &str, exp: u64| json!({"iss": "https://issuer.example.com", "aud": "bridge", "sub": sub, "exp": exp});
+    let expired = jwt(Algorithm::HS256, claims("ann", now - 600));
+    assert_eq!(ask(&expired), 401);
+    let line = bridge.logged("a token was refused: it has expired (`exp`)");
+    assert!(line.contains("from=127.0.0.1") && line.contains("left_out=0"), "{line}");
+    // These are answered at once, however many come.
+    let nameless = jwt(Algorithm::HS256, claims("", now + 600));
+    let line = eventually("a line says how many it stands for", || {
+        assert_eq!(ask(&nameless), 401);
+        let refused = bridge.log().lines().filter(|line| line.contains("a token was refused"));
+        refused.filter(|line| !line.contains("left_out=0")).map(str::to_owned).next()
+    });
+    assert!(line.contains("its `sub` cannot be a caller's name"), "{line}");
+    is_no_flood(&mut bridge, begun);
+    for token in [expired, nameless] {
+        assert!(token.split('.').all(|part| !bridge.said.contains(part)), "a part of a token stands in the log");
+    }
+}
+
+#[test]
+fn jwts_let_in_and_their_callers_are_no_tokens() {
+    let bridge = with_jwts();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
     let claims = json!({"iss": "https://issuer.example.com", "aud": "bridge", "sub": "ann", "exp": now + 600});
     let good = jwt(Algorithm::HS256, claims.clone());
@@ -195,5 +235,14 @@ fn jwts_let_in_and_their_callers_are_no_tokens() {
         let document = bridge.get(path).json();
         assert_eq!(document["resource"], "https://bridge.example.com/mcp");
         assert_eq!(document["authorization_servers"], json!(["https://issuer.example.com"]));
+        let posted = Request::new("POST", path).ask(bridge.port);
+        assert_eq!((posted.status, posted.header("allow")), (405, Some("GET")));
+    }
+    // What clients of 2025-03-26 ask for would name another issuer than this address.
+    for path in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
+        let none = bridge.get(path);
+        assert_eq!((none.status, none.code().as_str()), (404, "http.no_oauth"));
+        let hint = &none.json()["error"]["hint"];
+        assert!(hint.as_str().is_some_and(|hint| hint.starts_with(&format!("{place} names"))), "{hint}");
     }
 }

@@ -156,7 +156,9 @@ fn a_tool_is_called_from_the_shell() {
     let (code, said, _) = call(&["fail"]);
     assert_eq!((code, said.as_str()), (Some(1), "it failed\n"));
     let (code, _, error) = call(&["echo", "--arg", "txt=7"]);
-    assert!(code == Some(2) && error.contains("catalog."), "{error}");
+    assert!(code == Some(2) && error.contains("catalog.") && error.contains("did you mean text?"), "{error}");
+    let (code, _, error) = call(&["echo"]);
+    assert!(code == Some(2) && error.contains("`mcp-bridge tools stub --full`"), "{error}");
     let (code, _, error) = call(&["ehco"]);
     assert!(code == Some(2) && error.contains("did you mean"), "{error}");
     for (words, said) in [(["none", "x"], "`mcp-bridge servers`"), (["stub", "xyzzy"], "`mcp-bridge tools stub`")] {

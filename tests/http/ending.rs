@@ -25,7 +25,7 @@ fn what_is_under_way_ends_before_the_bridge_does() {
         let health = Request::new("GET", "/health").ask(port);
         (health.status == 503).then_some(health)
     });
-    assert_eq!(health.json()["status"], "draining");
+    assert_eq!((&health.json()["status"], health.header("retry-after")), (&json!("draining"), Some("1")));
     assert!(bridge.get("/metrics").body.contains("mcp_bridge_draining 1\n"));
     let refused = Request::rpc(3, "tools/list", json!({})).session(&session).ask(port);
     assert_eq!(

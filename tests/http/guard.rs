@@ -3,7 +3,7 @@
 use super::bridge::{Bridge, home};
 use super::raw::{Request, send};
 
-const ROUTES: [(&str, &str); 12] = [
+pub const ROUTES: [(&str, &str); 12] = [
     ("POST", "/mcp"),
     ("GET", "/mcp"),
     ("DELETE", "/mcp"),

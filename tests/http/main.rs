@@ -13,6 +13,7 @@ mod ending;
 mod exact;
 mod guard;
 mod guide;
+mod headers;
 mod keys;
 mod letters;
 #[path = "../support/markdown.rs"]

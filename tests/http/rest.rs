@@ -37,8 +37,37 @@ fn tools_are_listed_and_called_by_server_and_name() {
     let twice = br#"{"name":"stub__go","arguments":{"a":1,"a":2}}"#;
     let request = Request::new("POST", "/tools/call").with("Content-Type", "application/json").body(twice);
     assert_eq!(request.ask(bridge.port).code(), "http.body");
-    for body in [json!({}), json!([]), json!({"name": 7}), json!({"name": "stub__go", "arguments": []})] {
+    for body in
+        [json!({}), json!([]), json!(["stub__go"]), json!({"name": 7}), json!({"name": "stub__go", "arguments": []})]
+    {
         assert_eq!(bridge.post("/tools/call", &body).code(), "http.call", "{body}");
+    }
+    let text = json!({"text": "x"});
+    for (key, value) in [("args", &text), ("argument", &text), ("_meta", &json!({"progressToken": 1}))] {
+        let mut body = json!({"name": "stub__go"});
+        body[key] = value.clone();
+        let refused = bridge.post("/tools/call", &body);
+        assert_eq!((refused.status, refused.code().as_str()), (400, "http.call"), "{key}");
+        assert!(refused.body.contains(&format!("`{key}`")) && refused.body.contains("`arguments`"), "{refused:?}");
+    }
+    let mut long = json!({"name": "stub__go"});
+    long["x".repeat(100_000)] = json!(1);
+    assert!(bridge.post("/tools/call", &long).body.len() < 500, "what was sent is not sent back");
+}
+
+#[test]
+fn what_is_refused_is_said_in_the_words_of_rest() {
+    let bridge = Bridge::start();
+    for (name, arguments, hint) in [
+        ("stub__echo", json!({"txt": "x"}), "did you mean text?"),
+        ("stub__echo", json!({"xyzzy": 1}), "GET /tools has the `inputSchema` of each tool"),
+        ("stub__echo", json!({}), "GET /tools has the `inputSchema` of each tool"),
+        ("stub__echo", json!({"text": 7}), "GET /tools has the `inputSchema` of each tool"),
+        ("stub__echo", json!({"text": "x", "timeout": "soon"}), "pass seconds, for example 30"),
+        ("nobody__echo", json!({}), "GET /tools names what there is"),
+    ] {
+        let refused = bridge.post("/tools/call", &json!({"name": name, "arguments": arguments})).json();
+        assert_eq!(refused["error"]["hint"], hint, "{name} {arguments}: {refused}");
     }
 }
 
@@ -146,7 +175,9 @@ fn metrics_tell_how_servers_fare() {
         assert_eq!((refused.status, refused.code().as_str()), (status, code), "{name}: {refused:?}");
     }
     let left_alone = || Some(call("dead__x")).filter(|refused| refused.code() == "gateway.breaker_open");
-    assert_eq!(eventually("it is left alone", left_alone).status, 503);
+    let refused = eventually("it is left alone", left_alone);
+    let wait = refused.header("retry-after").and_then(|wait| wait.parse::<u64>().ok());
+    assert!(refused.status == 503 && wait.is_some_and(|wait| (1..=61).contains(&wait)), "{refused:?}");
     // Those that were closed are counted until the bridge has seen it.
     let alone = || Some(bridge.get("/metrics").body).filter(|text| text.contains("mcp_bridge_http_connections 1\n"));
     let metrics = eventually("the others have gone", alone);

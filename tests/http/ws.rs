@@ -130,7 +130,13 @@ async fn it_is_guarded_and_ends_with_what_let_it_in() {
     assert_eq!(status(connect(&bridge, &[("Origin", "http://evil.example.com")]).await), 403);
     assert_eq!(status(connect(&bridge, &[("Host", "evil.example.com")]).await), 403);
     assert_eq!(status(connect(&bridge, &[("Sec-WebSocket-Protocol", "graphql")]).await), 400);
-    assert_eq!(status(connect(&bridge, &[("Sec-WebSocket-Version", "8")]).await), 400);
+    match connect(&bridge, &[("Sec-WebSocket-Version", "8")]).await {
+        Err(Error::Http(answer)) => {
+            let wants = ["sec-websocket-version", "upgrade"].map(|name| answer.headers()[name].to_str().expect("text"));
+            assert_eq!((answer.status().as_u16(), wants), (426, ["13", "websocket"]));
+        }
+        other => panic!("{other:?}"),
+    }
     let mut anonymous = connect(&bridge, &[]).await.expect("a socket");
     let token = bridge.token("ann");
     assert_eq!(closed(&mut anonymous).await, Some(1008));

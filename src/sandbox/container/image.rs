@@ -10,6 +10,7 @@ use futures::{Stream, StreamExt};
 use tokio::io::AsyncReadExt;
 
 use super::{Engine, credentials, refused, status, words};
+use crate::regular;
 use crate::sandbox::{Progress, SandboxError};
 
 /// What the engine knows of an image.
@@ -86,7 +87,8 @@ impl Engine {
     /// Makes `tag` from a root file system in a tar file, such as `sandbox-image/build-debian.sh` writes.
     pub async fn import(&self, tar: &Path, tag: &str) -> Result<(), SandboxError> {
         let failed = |reason: String| SandboxError::ImageBuildFailed { image: tag.to_owned(), reason };
-        let file = tokio::fs::File::open(tar).await.map_err(|error| failed(format!("{}: {error}", tar.display())))?;
+        let file = regular::open(tar).map_err(|error| failed(format!("{}: {error}", tar.display())))?;
+        let file = tokio::fs::File::from_std(file);
         // The whole reference goes into `repo`: Podman 4 does not look at `tag` here.
         let options =
             CreateImageOptions { from_src: Some("-".into()), repo: Some(tag.to_owned()), ..Default::default() };

@@ -1,7 +1,9 @@
 //! Why a request over HTTP was refused; each with a status, a stable code and one thing to do.
 
 use http::StatusCode;
-use http::header::{ALLOW, CONNECTION, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT, ALLOW, CONNECTION, HeaderName, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
+};
 
 /// The paths there are, as the answer to an unknown one lists them.
 pub const PATHS: &str = "/mcp, /sse, /messages, /ws, /tools, /tools/call, /health, /metrics";
@@ -39,6 +41,8 @@ pub enum HttpError {
     Json { reason: String },
     #[error("it is not a JSON-RPC message: {reason}")]
     Message { reason: String },
+    #[error("/ws wants a WebSocket: {reason}")]
+    Upgrade { reason: &'static str },
     #[error("the MCP-Protocol-Version {found:?} is not one of {known}")]
     Version { found: String, known: String },
     #[error("{reason}")]
@@ -57,8 +61,9 @@ pub enum HttpError {
     Crowded { limit: usize },
     #[error("the conversation ended before the answer came")]
     Ended,
+    /// `wait`: in so many seconds it may be asked again, and nothing of it has happened.
     #[error("{message}")]
-    Tool { status: u16, code: &'static str, message: String, hint: String },
+    Tool { status: u16, code: &'static str, message: String, hint: String, wait: Option<u64> },
 }
 
 impl HttpError {
@@ -74,6 +79,7 @@ impl HttpError {
             Self::NotAcceptable { .. } => StatusCode::NOT_ACCEPTABLE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::Upgrade { .. } => StatusCode::UPGRADE_REQUIRED,
             Self::Json { .. }
             | Self::Message { .. }
             | Self::Version { .. }
@@ -103,7 +109,7 @@ impl HttpError {
             Self::Room => "http.room",
             Self::Slow { .. } => "http.slow",
             Self::Json { .. } => "http.body",
-            Self::Message { .. } => "http.message",
+            Self::Message { .. } | Self::Upgrade { .. } => "http.message",
             Self::Version { .. } => "http.version",
             Self::Mismatch { .. } => "http.header_mismatch",
             Self::Meta { .. } => "http.meta",
@@ -148,6 +154,7 @@ impl HttpError {
             Self::Message { .. } => {
                 "send {\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": ..., \"params\": {...}}; an id is a whole number or a string".into()
             }
+            Self::Upgrade { .. } => "use a WebSocket client with the subprotocol `mcp`, or POST to /mcp".into(),
             Self::Version { .. } => "send the version that the answer to initialize named".into(),
             Self::Mismatch { .. } => "send the same in headers and body, or a newer client".into(),
             Self::Meta { .. } => "a client of 2026-07-28 sends it with each request".into(),
@@ -167,7 +174,15 @@ impl HttpError {
             Self::Guessing | Self::Draining | Self::Crowded { .. } | Self::Sessions { .. } => {
                 vec![(RETRY_AFTER, "1".into())]
             }
+            Self::Tool { wait: Some(wait), .. } => vec![(RETRY_AFTER, wait.to_string())],
             Self::Method { allow, .. } => vec![(ALLOW, (*allow).into())],
+            Self::MediaType { .. } => vec![(ACCEPT, "application/json".into())],
+            // RFC 6455, section 4.2.2, and RFC 9110, section 15.5.22.
+            Self::Upgrade { .. } => vec![
+                (CONNECTION, "upgrade".into()),
+                (UPGRADE, "websocket".into()),
+                (SEC_WEBSOCKET_VERSION, "13".into()),
+            ],
             Self::Room => vec![(RETRY_AFTER, "1".into()), (CONNECTION, "close".into())],
             // The rest of the body is not read, so nothing can follow it.
             Self::TooLarge { .. } | Self::Slow { .. } => vec![(CONNECTION, "close".into())],

@@ -10,8 +10,8 @@ use http::uri::Authority;
 use http::{Method, Request, StatusCode};
 
 use super::error::HttpError;
-use super::options::Options;
 use super::reply::{Reply, empty};
+use crate::settings::Http;
 
 /// Names that only reach this machine. Further ones end in `.localhost`, which resolvers keep here too (RFC 6761).
 const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -20,28 +20,24 @@ const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 ///
 /// # Errors
 /// Its Host or its Origin is none of ours.
-pub(super) fn check<B>(
-    options: &Options,
-    local: IpAddr,
-    request: &Request<B>,
-) -> Result<Option<HeaderValue>, HttpError> {
+pub(super) fn check<B>(settings: &Http, local: IpAddr, request: &Request<B>) -> Result<Option<HeaderValue>, HttpError> {
     let named = |found: &str| HttpError::Host { found: found.chars().take(100).collect() };
     // The absolute form names a host of its own, and proxies believe that one.
     if let Some(authority) = request.uri().authority()
-        && !is_ours(options, local, authority)
+        && !is_ours(settings, local, authority)
     {
         return Err(named(authority.as_str()));
     }
     let host = only(request.headers(), &HOST).ok_or_else(|| named(""))?;
     let host = host.to_str().map_err(|_| named("not text"))?;
     match host.parse::<Authority>() {
-        Ok(authority) if is_ours(options, local, &authority) => {}
+        Ok(authority) if is_ours(settings, local, &authority) => {}
         _ => return Err(named(host)),
     }
     if !request.headers().contains_key(ORIGIN) {
         return Ok(None);
     }
-    let origin = only(request.headers(), &ORIGIN).filter(|origin| may_use(options, origin));
+    let origin = only(request.headers(), &ORIGIN).filter(|origin| may_use(settings, origin));
     origin.cloned().map(Some).ok_or_else(|| {
         let found = request.headers().get(ORIGIN).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         HttpError::Origin { found: found.unwrap_or_default().chars().take(100).collect() }
@@ -55,24 +51,24 @@ fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue
 }
 
 /// A port is not looked at: whoever chose the name chose it, and forwarded ports differ.
-fn is_ours(options: &Options, local: IpAddr, authority: &Authority) -> bool {
+fn is_ours(settings: &Http, local: IpAddr, authority: &Authority) -> bool {
     if authority.as_str().contains('@') {
         return false;
     }
     let name = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
     // An address is no name that somebody could point elsewhere.
     is_local(&name)
-        || name.parse::<IpAddr>().is_ok_and(|ip| ip == local.to_canonical() || ip == options.address.ip())
-        || options.hosts.iter().any(|host| host.eq_ignore_ascii_case(&name))
+        || name.parse::<IpAddr>().is_ok_and(|ip| ip == local.to_canonical() || ip == settings.address.ip())
+        || settings.hosts.iter().any(|host| host.eq_ignore_ascii_case(&name))
 }
 
 fn is_local(name: &str) -> bool {
     LOCAL.contains(&name) || name.ends_with(".localhost")
 }
 
-fn may_use(options: &Options, origin: &HeaderValue) -> bool {
+fn may_use(settings: &Http, origin: &HeaderValue) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
-    if options.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)) {
+    if settings.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)) {
         return true;
     }
     let place = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::auth::Who;
 use super::counts::gauge;
+use super::error::HttpError;
 use super::reply::{self, Reply};
 use super::site::Site;
 use crate::audit::{Health, Trail};
@@ -37,8 +38,7 @@ pub(super) fn health(site: &Arc<Site>, who: Option<&Who>, query: &str) -> Reply 
     if let Some(Health { missing, breaks, trouble }) = trail {
         body["audit"] = json!({"missing": missing, "breaks": breaks, "trouble": trouble});
     }
-    let status = if draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    reply::json(status, &body)
+    if draining { reply::refuse_with(&HttpError::Draining, &body) } else { reply::json(StatusCode::OK, &body) }
 }
 
 fn seen(site: &Site, who: &Who) -> Seen {

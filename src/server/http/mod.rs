@@ -18,10 +18,10 @@ mod exchange;
 mod guard;
 mod health;
 mod message;
-mod options;
 mod pace;
 mod params;
 mod places;
+mod quiet;
 mod reply;
 mod rest;
 mod room;
@@ -40,6 +40,5 @@ mod ws;
 
 pub use auth::{DoorError, JwtError, Listed, TokenError, TokenFile};
 pub use error::{HttpError, PATHS};
-pub use options::{Demand, JwtOptions, Options};
 pub use start::{Listening, StartError, listen};
 pub use tls::check_tls;

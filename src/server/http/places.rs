@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::time::{Duration, Instant};
+use tokio::time::Duration;
+
+use super::quiet::Quiet;
 
 /// Between two lines of the log about connections that were refused: whoever sends them must not fill the log.
 const SAID: Duration = Duration::from_secs(10);
@@ -13,19 +15,19 @@ pub(super) struct Places {
     most: usize,
     most_each: usize,
     taken: Mutex<Taken>,
+    /// What the log says of those that were refused.
+    said: Quiet,
 }
 
 #[derive(Default)]
 struct Taken {
     all: usize,
     each: HashMap<IpAddr, usize>,
-    /// When the log last said that one was refused.
-    said: Option<Instant>,
 }
 
 impl Places {
     pub fn new(most: usize, most_each: usize) -> Arc<Self> {
-        Arc::new(Self { most, most_each, taken: Mutex::default() })
+        Arc::new(Self { most, most_each, taken: Mutex::default(), said: Quiet::new(SAID) })
     }
 
     /// A place for a connection from there, if there is one.
@@ -33,9 +35,8 @@ impl Places {
         let mut taken = self.taken();
         let each = taken.each.get(&from).copied().unwrap_or_default();
         if taken.all >= self.most || each >= self.most_each {
-            if taken.said.is_none_or(|said| said.elapsed() >= SAID) {
-                taken.said = Some(Instant::now());
-                tracing::warn!(all = taken.all, %from, each, "too many connections: further ones are closed");
+            if let Some(left_out) = self.said.turn() {
+                tracing::warn!(all = taken.all, %from, each, left_out, "too many connections: further ones are closed");
             }
             return None;
         }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use futures::Stream;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
@@ -44,15 +44,24 @@ pub(super) fn events(stream: impl Stream<Item = Bytes> + Send + 'static) -> Repl
     let mut reply = Response::new(StreamBody::new(frames).boxed_unsync());
     let headers = reply.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(EVENTS));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     reply
 }
 
+/// Every answer is for who asked, and as things are now: no cache keeps it. It is what its type says: no browser guesses another.
+pub(super) fn for_who_asked(reply: &mut Reply) {
+    reply.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    reply.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
 /// A refusal for whoever speaks plain HTTP: `{"error": {"code", "message", "hint"}}`.
 pub(super) fn refuse(error: &HttpError) -> Reply {
-    let body = json!({"error": {"code": error.code(), "message": error.to_string(), "hint": error.hint()}});
-    with_headers(error, json(error.status(), &body))
+    refuse_with(error, &json!({"error": {"code": error.code(), "message": error.to_string(), "hint": error.hint()}}))
+}
+
+/// The same with another body.
+pub(super) fn refuse_with(error: &HttpError, body: &Value) -> Reply {
+    with_headers(error, json(error.status(), body))
 }
 
 /// The same for whoever speaks JSON-RPC: an error with the id of the request, where one is known.

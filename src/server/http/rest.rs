@@ -20,7 +20,7 @@ use super::reply::{self, JSON, Reply};
 use super::site::Site;
 use super::stateless::{Alone, REVISION};
 use super::stream::{Ready, Stream};
-use crate::broker::{Refusal, call_once};
+use crate::broker::{Refusal, Shared, call_once};
 use crate::direct::Kind;
 use crate::server::{NAME, ServerError};
 
@@ -42,7 +42,10 @@ pub(super) async fn tools(site: &Arc<Site>, who: &Who) -> Result<Reply, HttpErro
     Ok(reply::json(StatusCode::OK, &json!({"tools": tools, "unavailable": missed.collect::<Vec<_>>()})))
 }
 
+/// A key that is none of these is refused: a misspelt one would be a call with no arguments. So is `_meta`, for nothing of it would be
+/// passed on: no progress can be told here.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Call {
     name: String,
     #[serde(default)]
@@ -59,11 +62,15 @@ pub(super) async fn call(site: &Arc<Site>, who: &Who, request: Request<Incoming>
     body::must_be_json(&head.headers)?;
     let (body, _held) = body::read(&head.headers, body, &site.room).await?;
     let text = message::line(body)?;
-    let call: Call = serde_json::from_str(&text).map_err(|error| HttpError::Tool {
+    // By way of an object: a list with a name in it would do for a `Call`.
+    let body = serde_json::from_str::<Map<String, Value>>(&text);
+    let call: Call = body.and_then(|body| serde_json::from_value(body.into())).map_err(|error| HttpError::Tool {
         status: 400,
         code: "http.call",
-        message: format!("the body is not a call: {error}"),
-        hint: "send {\"name\": \"server__tool\", \"arguments\": {...}}".into(),
+        // Bounded, as a key of the body may stand in it.
+        message: format!("the body is not a call: {error}").chars().take(200).collect(),
+        hint: "send {\"name\": \"server__tool\", \"arguments\": {...}}, and no other key".into(),
+        wait: None,
     })?;
     let arguments = call.arguments.unwrap_or_default();
     let result = if call.name == NAME && site.offers_own_tool(who) {
@@ -90,6 +97,7 @@ async fn theirs(
         code: error.code(),
         message: error.to_string(),
         hint: error.hint(),
+        wait: None,
     })?;
     let permit = bridge.permit(&caller);
     let found = bridge.find_tool(&permit, name, &arguments).await;
@@ -101,12 +109,28 @@ async fn theirs(
             ServerError::Away(missed) => missed.hint.clone(),
             _ => "GET /tools names what there is".into(),
         },
+        wait: match &error {
+            ServerError::Away(missed) => next_try(&permit.shared, &missed.server),
+            _ => None,
+        },
     })?;
-    let (who, owner, tool) = (caller.who(), caller.owner(), (tool.server, tool.own));
-    call_once(&permit.shared, who, owner, None, bridge.max_timeout, tool, arguments).await.map_err(refused)
+    let (who, owner, server) = (caller.who(), caller.owner(), tool.server.clone());
+    let called =
+        call_once(&permit.shared, who, owner, None, bridge.max_timeout, (tool.server, tool.own), arguments).await;
+    called.map_err(|refusal| {
+        // Of others it is not certain that the call never left.
+        let is_left_alone = refusal.code == "gateway.breaker_open";
+        let wait = is_left_alone.then(|| next_try(&permit.shared, &server)).flatten();
+        refused(refusal, wait)
+    })
 }
 
-fn refused(refusal: Refusal) -> HttpError {
+/// Seconds until a server is tried again, rounded up: where it is left alone, or waits to be started anew.
+fn next_try(shared: &Shared, server: &str) -> Option<u64> {
+    shared.gateway().server(server)?.next_try().map(|wait| wait.as_secs() + 1)
+}
+
+fn refused(refusal: Refusal, wait: Option<u64>) -> HttpError {
     let status = match refusal.kind {
         "ServerNotFound" | "ToolNotFound" => 404,
         "InvalidArguments" | "InvalidRequest" => 400,
@@ -116,8 +140,13 @@ fn refused(refusal: Refusal) -> HttpError {
         "CallTimeout" => 504,
         _ => 502,
     };
-    let hint = refusal.hint.unwrap_or_else(|| "GET /health says how the servers fare".into());
-    HttpError::Tool { status, code: refusal.code, message: refusal.message, hint }
+    let here = match status {
+        400 => "GET /tools has the `inputSchema` of each tool",
+        404 => "GET /tools names what there is",
+        _ => "GET /health says how the servers fare",
+    };
+    let hint = refusal.hint.unwrap_or_else(|| here.into());
+    HttpError::Tool { status, code: refusal.code, message: refusal.message, hint, wait }
 }
 
 /// A call of our own tool, as a client of MCP would make it.

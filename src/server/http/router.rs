@@ -22,19 +22,20 @@ pub(super) struct Ends {
 
 pub(super) async fn answer(site: Arc<Site>, ends: Ends, request: Request<Incoming>) -> Reply {
     let path = known(request.uri().path());
-    let origin = match guard::check(&site.options, ends.to, &request) {
-        Ok(origin) => origin,
+    let mut reply = match guard::check(&site.settings, ends.to, &request) {
+        Ok(origin) => {
+            let refuse: fn(&HttpError) -> Reply =
+                if path == "/mcp" { |error| reply::refuse_rpc(error, None) } else { reply::refuse };
+            let mut reply = route(&site, ends, request, path).await.unwrap_or_else(|error| refuse(&error));
+            guard::allow(origin, &mut reply);
+            reply
+        }
         Err(error) => {
             tracing::debug!(code = error.code(), from = %ends.from, "refused: {error}");
-            site.counts.answered(path, error.status().as_u16());
-            return reply::refuse(&error);
+            reply::refuse(&error)
         }
     };
-    let rpc = path == "/mcp";
-    let reply = route(&site, ends, request, path).await;
-    let mut reply =
-        reply.unwrap_or_else(|error| if rpc { reply::refuse_rpc(&error, None) } else { reply::refuse(&error) });
-    guard::allow(origin, &mut reply);
+    reply::for_who_asked(&mut reply);
     site.counts.answered(path, reply.status().as_u16());
     reply
 }
@@ -50,19 +51,19 @@ async fn route(
         return Ok(reply);
     }
     let method = request.method().clone();
+    let refused = |allow: &'static str| HttpError::Method { method: method.to_string(), path, allow };
     if path == METADATA {
-        let metadata = site.door.metadata(&site.options).ok_or_else(|| no_metadata(&request))?;
-        return Ok(reply::json(StatusCode::OK, &metadata));
+        let metadata = site.door.metadata(&site.settings).ok_or_else(|| no_metadata(site, &request))?;
+        return if method == Method::GET { Ok(reply::json(StatusCode::OK, &metadata)) } else { Err(refused("GET")) };
     }
     if path == OTHER {
-        return Err(no_metadata(&request));
+        return Err(no_metadata(site, &request));
     }
     let who = site.door.who(request.headers(), ends.from).await;
     if path == "/health" && method == Method::GET {
         return Ok(health::health(site, who.ok().as_ref(), request.uri().query().unwrap_or_default()));
     }
     let who = who?;
-    let refused = |allow: &'static str| HttpError::Method { method: method.to_string(), path, allow };
     match (path, method.as_str()) {
         ("/mcp", "POST") => Ok(streamable::post(site, who, ends.from, request).await),
         ("/mcp", "GET") => streamable::get(site, who, request.headers()),
@@ -90,15 +91,21 @@ fn known(path: &str) -> &'static str {
     PATHS.into_iter().find(|known| *known == path).unwrap_or(OTHER)
 }
 
-/// Clients look for an authorization server at several places before they say that there is none.
-fn no_metadata(request: &Request<Incoming>) -> HttpError {
+/// Clients look for an authorization server at several places before they say that there is none. Those of 2025-03-26 look for its
+/// metadata here, where it must not be: it would name another issuer than the place it was found at (RFC 8414, section 3.3).
+fn no_metadata(site: &Site, request: &Request<Incoming>) -> HttpError {
     let path: String = request.uri().path().chars().take(100).collect();
     if path.starts_with("/.well-known/") {
+        let hint = match site.door.document() {
+            Some(document) => format!("{document} names the one whose tokens are taken here (RFC 9728)"),
+            None => "send a token from `mcp-bridge token add NAME` as `Authorization: Bearer TOKEN`".into(),
+        };
         return HttpError::Tool {
             status: 404,
             code: "http.no_oauth",
-            message: "this bridge has no authorization server".into(),
-            hint: "send a token from `mcp-bridge token add NAME` as `Authorization: Bearer TOKEN`".into(),
+            message: "this bridge is no authorization server".into(),
+            hint,
+            wait: None,
         };
     }
     HttpError::NoPath { path }

@@ -56,10 +56,10 @@ pub(super) async fn serve(site: Arc<Site>, listener: TcpListener, tls: Option<Tl
     };
     let drained = async {
         site.draining.cancelled().await;
-        tracing::info!("ending: {} requests under way have {} s", site.busy.len(), site.options.grace.as_secs_f64());
+        tracing::info!("ending: {} requests under way have {} s", site.busy.len(), site.settings.grace.as_secs_f64());
         site.busy.close();
         // Whoever wants to know hears that it ends, so connections are accepted meanwhile.
-        let _ = tokio::time::timeout(site.options.grace, site.busy.wait()).await;
+        let _ = tokio::time::timeout(site.settings.grace, site.busy.wait()).await;
     };
     tokio::select! {
         () = accepting => {}

@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::auth::{Door, DoorError, Who};
+use super::auth::{Door, DoorError, TokenFile, Who};
 use super::counts::Counts;
-use super::options::Options;
 use super::pace::Pace;
 use super::places::Places;
 use super::room::Room;
@@ -18,9 +17,10 @@ use crate::broker::Shared;
 use crate::execution::Caller;
 use crate::server::tool::offered;
 use crate::server::{Bridge, NAME, Tasks};
+use crate::settings::Http;
 
 pub(super) struct Site {
-    pub options: Options,
+    pub settings: Http,
     pub door: Arc<Door>,
     pub sessions: Arc<Sessions>,
     pub counts: Counts,
@@ -41,21 +41,21 @@ pub(super) struct Site {
 impl Site {
     /// # Errors
     /// Nobody could be let in.
-    pub fn new(options: Options, template: Bridge) -> Result<Arc<Self>, DoorError> {
+    pub fn new(settings: Http, tokens: TokenFile, template: Bridge) -> Result<Arc<Self>, DoorError> {
         let closing = template.closing.clone();
         Ok(Arc::new(Self {
-            door: Door::new(&options, &closing)?,
-            sessions: Sessions::new(options.sessions, options.session_idle),
+            door: Door::new(&settings, tokens, &closing)?,
+            sessions: Sessions::new(settings.sessions, settings.session_idle),
             counts: Counts::default(),
-            pace: Pace::new(options.rate),
-            room: Room::new(options.body),
-            places: Places::new(options.connections, options.connections_each),
+            pace: Pace::new(settings.rate),
+            room: Room::new(settings.body),
+            places: Places::new(settings.connections, settings.connections_each),
             busy: TaskTracker::new(),
             draining: CancellationToken::new(),
             closing,
             template,
             tasks: Mutex::default(),
-            options,
+            settings,
         }))
     }
 

@@ -9,11 +9,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::{DoorError, TokenFile};
-use super::options::{Demand, Options};
 use super::serve::serve;
 use super::site::Site;
 use super::tls;
 use crate::server::Bridge;
+use crate::settings::{Http, HttpAuth};
 
 /// Why the bridge does not listen.
 #[derive(Debug, thiserror::Error)]
@@ -64,31 +64,32 @@ pub struct Listening {
     pub draining: CancellationToken,
 }
 
-/// Listens. `template`: the service that each conversation has one of; its `closing` ends everything.
+/// Listens. `tokens`: those that were given out by hand; `template`: the service that each conversation has one of, whose `closing`
+/// ends everything.
 ///
 /// # Errors
 /// The address is taken, or open to anybody, or a certificate, a key or the tokens cannot be used.
-pub async fn listen(mut options: Options, template: Bridge) -> Result<Listening, StartError> {
-    let address = options.address;
-    if !address.ip().to_canonical().is_loopback() && may_be_anybody(&options)? {
+pub async fn listen(mut settings: Http, tokens: TokenFile, template: Bridge) -> Result<Listening, StartError> {
+    let address = settings.address;
+    if !address.ip().to_canonical().is_loopback() && may_be_anybody(&settings, &tokens)? {
         return Err(StartError::Open { address });
     }
     crate::tls::ready();
-    let tls = options.tls.as_ref().map(|(certificate, key)| tls::acceptor(certificate, key)).transpose()?;
+    let tls = settings.tls.as_ref().map(|(certificate, key)| tls::acceptor(certificate, key)).transpose()?;
     let failed = |error: std::io::Error| StartError::Address { address, reason: error.to_string() };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    options.address = address;
-    let site = Site::new(options, template)?;
+    settings.address = address;
+    let site = Site::new(settings, tokens, template)?;
     let (demands, draining) = (site.door.demands(), site.draining.clone());
     Ok(Listening { site, listener, tls, address, demands, draining })
 }
 
-fn may_be_anybody(options: &Options) -> Result<bool, DoorError> {
-    Ok(match options.demand {
-        Demand::Never => true,
-        Demand::Always => false,
-        Demand::WhenPossible => options.jwt.is_none() && TokenFile::at(&options.tokens).list()?.is_empty(),
+fn may_be_anybody(settings: &Http, tokens: &TokenFile) -> Result<bool, DoorError> {
+    Ok(match settings.auth {
+        HttpAuth::Off => true,
+        HttpAuth::Required => false,
+        HttpAuth::Auto => settings.jwt.is_none() && tokens.list()?.is_empty(),
     })
 }
 

@@ -50,18 +50,19 @@ pub(super) fn open(
         return Err(HttpError::Draining);
     }
     let headers = request.headers();
-    let wrong = |reason: &str| HttpError::Message { reason: format!("/ws wants a WebSocket: {reason}") };
+    let wrong = |reason| HttpError::Upgrade { reason };
     if !has(headers, UPGRADE.as_str(), "websocket") || !has(headers, CONNECTION.as_str(), "upgrade") {
         return Err(wrong("there is no `Upgrade: websocket`"));
     }
     if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Err(wrong("its version is not 13"));
     }
-    let key = headers.get(SEC_WEBSOCKET_KEY).ok_or_else(|| wrong("there is no key"))?;
+    let key = headers.get(SEC_WEBSOCKET_KEY);
+    let key = key.ok_or_else(|| HttpError::Message { reason: "there is no Sec-WebSocket-Key".into() })?;
     let accept = derive_accept_key(key.as_bytes());
     let offered = headers.contains_key(SEC_WEBSOCKET_PROTOCOL);
     if offered && !has(headers, SEC_WEBSOCKET_PROTOCOL.as_str(), PROTOCOL) {
-        return Err(wrong("its subprotocol is not `mcp`"));
+        return Err(HttpError::Message { reason: "its subprotocol is not `mcp`".into() });
     }
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(speak(Arc::clone(site), who, from, upgrade));
@@ -86,7 +87,7 @@ fn has(headers: &HeaderMap, name: &str, word: &str) -> bool {
 
 async fn speak(site: Arc<Site>, who: Who, from: IpAddr, upgrade: OnUpgrade) {
     let Ok(upgraded) = upgrade.await else { return };
-    let limit = site.options.body;
+    let limit = site.settings.body;
     let config = WebSocketConfig::default().max_message_size(Some(limit)).max_frame_size(Some(limit));
     let socket = Socket::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
     let (mut sink, source) = socket.split();

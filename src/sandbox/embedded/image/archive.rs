@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::blob::{self, Blob};
+use super::blob::Blob;
 use super::decoder;
 use super::digest::Digest;
 use super::fault::Fault;
@@ -15,6 +15,7 @@ use super::layer::Layer;
 use super::limits::Limits;
 use super::path::{clean, quoted};
 use super::tarball::{Kind, Tarball};
+use crate::regular;
 
 /// An image that is about to be unpacked: the config is verified, and so is each layer's packed form.
 pub(super) struct Found {
@@ -91,7 +92,7 @@ impl Files {
         let failed = |error| Fault::store(path, error);
         let mut first = [0; 4];
         let unreadable = |error: io::Error| Fault::File { path: path.to_owned(), reason: error.to_string() };
-        let file = blob::open(path).map_err(unreadable)?;
+        let file = regular::open(path).map_err(|error| unreadable(error.into()))?;
         let read = (&file).read(&mut first).map_err(failed)?;
         let packed = first[..read].starts_with(&[0x1f, 0x8b]) || first[..read].starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
         let (file, path) = if packed {
@@ -247,7 +248,7 @@ fn uneven(layers: usize, diff_ids: usize) -> Fault {
 
 /// Decompresses an archive: its parts are then read from where they lie.
 fn unpacked(path: &Path, plain: &Path, limits: &Limits) -> Result<File, Fault> {
-    let source = blob::open(path).map_err(|error| Fault::store(path, error))?;
+    let source = regular::open(path).map_err(|error| Fault::store(path, error))?;
     let mut source = decoder::plain(Box::new(source)).map_err(|error| Fault::reading(path, error))?;
     let mut target = File::create_new(plain).map_err(|error| Fault::store(plain, error))?;
     let mut left = limits.unpacked;

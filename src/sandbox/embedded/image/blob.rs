@@ -1,13 +1,14 @@
 //! Where the bytes of a manifest, a config or a layer lie: a file, or a part of one.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::digest::{Digest, Sum};
 use super::fault::Fault;
+use crate::regular;
 
 /// Bytes that can be read as often as needed.
 #[derive(Clone, Debug)]
@@ -25,7 +26,7 @@ impl Blob {
 
     pub fn open(&self) -> io::Result<Box<dyn Read>> {
         Ok(match self {
-            Self::File(path) => Box::new(open(path)?),
+            Self::File(path) => Box::new(regular::open(path)?),
             Self::Part { file, offset, size, .. } => {
                 Box::new(Part { file: file.clone(), offset: *offset, left: *size })
             }
@@ -62,15 +63,6 @@ impl Blob {
             }
         }
     }
-}
-
-/// Opens a plain file; a pipe in its place does not hold us up.
-pub(super) fn open(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file"));
-    }
-    Ok(file)
 }
 
 struct Part {

@@ -17,16 +17,20 @@ use http::header::{AUTHORIZATION, HeaderMap};
 use tokio_util::sync::CancellationToken;
 
 use super::error::HttpError;
-use super::options::{Demand, Options};
+use super::quiet::Quiet;
 use crate::execution::Caller;
+use crate::settings::{Http, HttpAuth};
 use guesses::Guesses;
 pub use jwt::JwtError;
-use jwt::{Claims, Jwts, NoName};
+use jwt::{Claims, Jwts, Wrong};
 use tokens::Tokens;
 pub use tokens::{Listed, TokenError, TokenFile};
 
 /// Between two looks at the file of tokens on behalf of connections that are silent. Requests look themselves.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// Between two lines of the log about wrong tokens.
+const SAID: Duration = Duration::from_secs(1);
 
 /// What is said of wrong tokens (RFC 6750, section 3).
 const UNKNOWN: &str = "the token is not known, has expired, or is for others";
@@ -61,10 +65,12 @@ impl Who {
 }
 
 pub(super) struct Door {
-    demand: Demand,
+    auth: HttpAuth,
     tokens: Tokens,
     jwts: Option<Jwts>,
     guesses: Guesses,
+    /// What the log says of wrong tokens.
+    said: Quiet,
     /// Ends what nobody in particular has open.
     anonymous: CancellationToken,
     closing: CancellationToken,
@@ -75,15 +81,16 @@ pub(super) struct Door {
 impl Door {
     /// # Errors
     /// The file of tokens, or the file of keys, cannot be used.
-    pub fn new(options: &Options, closing: &CancellationToken) -> Result<Arc<Self>, DoorError> {
-        let tokens = Tokens::open(TokenFile::at(&options.tokens), closing)?;
-        let jwts = options.jwt.as_ref().map(Jwts::new).transpose()?;
-        let metadata = jwts.as_ref().map(|_| format!("{}{METADATA}", public_url(options)));
+    pub fn new(settings: &Http, tokens: TokenFile, closing: &CancellationToken) -> Result<Arc<Self>, DoorError> {
+        let tokens = Tokens::open(tokens, closing)?;
+        let jwts = settings.jwt.as_ref().map(Jwts::new).transpose()?;
+        let metadata = jwts.as_ref().map(|_| format!("{}{METADATA}", public_url(settings)));
         let door = Arc::new(Self {
-            demand: options.demand,
+            auth: settings.auth,
             tokens,
             jwts,
             guesses: Guesses::default(),
+            said: Quiet::new(SAID),
             anonymous: closing.child_token(),
             closing: closing.clone(),
             metadata,
@@ -95,10 +102,10 @@ impl Door {
     /// Whether callers must say who they are, now.
     pub fn demands(&self) -> bool {
         self.tokens.look();
-        let demands = match self.demand {
-            Demand::Never => false,
-            Demand::Always => true,
-            Demand::WhenPossible => self.jwts.is_some() || self.tokens.ever(),
+        let demands = match self.auth {
+            HttpAuth::Off => false,
+            HttpAuth::Required => true,
+            HttpAuth::Auto => self.jwts.is_some() || self.tokens.ever(),
         };
         if demands {
             self.anonymous.cancel();
@@ -118,25 +125,37 @@ impl Door {
         if let Some((name, root, until)) = self.tokens.find(token) {
             return Ok(Who { caller: Caller::named(&format!("token:{name}")), root, until });
         }
-        if let Some(jwts) = &self.jwts {
+        let wrong = match &self.jwts {
+            None => Wrong::Unknown,
+            Some(jwts) => match jwts.read(token).await {
+                Ok(Claims { sub, until }) => {
+                    let root = self.closing.child_token();
+                    return Ok(Who { caller: Caller::named(&format!("jwt:{sub}")), root, until: Some(until) });
+                }
+                Err(wrong) => wrong,
+            },
+        };
+        if let Some(left_out) = self.said.turn() {
+            tracing::warn!(code = "http.unauthorized", %from, left_out, "a token was refused: {wrong}");
+        }
+        if wrong == Wrong::NoName {
             // Who has one that an issuer signed does not guess.
-            let claims = jwts.read(token).await.map_err(|NoName| self.unauthorized(Some(NAMES_NOBODY)))?;
-            if let Some(Claims { sub, until }) = claims {
-                let root = self.closing.child_token();
-                return Ok(Who { caller: Caller::named(&format!("jwt:{sub}")), root, until: Some(until) });
-            }
+            return Err(self.unauthorized(Some(NAMES_NOBODY)));
         }
         self.guesses.wrong(from).await?;
-        // Behind the bound on guesses, which bounds these lines too.
-        tracing::warn!(code = "http.unauthorized", %from, "a token that is not known, or not any more");
         Err(self.unauthorized(Some(UNKNOWN)))
     }
 
+    /// Where clients read about the authorization server, if there is one.
+    pub fn document(&self) -> Option<&str> {
+        self.metadata.as_deref()
+    }
+
     /// The document that says where callers log in, if that is possible (RFC 9728).
-    pub fn metadata(&self, options: &Options) -> Option<serde_json::Value> {
-        let jwt = options.jwt.as_ref()?;
+    pub fn metadata(&self, settings: &Http) -> Option<serde_json::Value> {
+        let jwt = settings.jwt.as_ref()?;
         Some(serde_json::json!({
-            "resource": format!("{}/mcp", public_url(options)),
+            "resource": format!("{}/mcp", public_url(settings)),
             "authorization_servers": [jwt.issuer],
             "bearer_methods_supported": ["header"],
             "resource_name": "mcp-bridge",
@@ -159,10 +178,9 @@ impl Door {
 /// The path of the document about this resource.
 pub(super) const METADATA: &str = "/.well-known/oauth-protected-resource";
 
-fn public_url(options: &Options) -> String {
-    let scheme = if options.tls.is_some() { "https" } else { "http" };
-    let own = || format!("{scheme}://{}", options.address);
-    options.public_url.as_ref().map_or_else(own, |url| url.trim_end_matches('/').to_owned())
+fn public_url(settings: &Http) -> String {
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    settings.url.clone().unwrap_or_else(|| format!("{scheme}://{}", settings.address))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
