@@ -22,6 +22,7 @@ use super::stateless::{Alone, REVISION};
 use super::stream::{Ready, Stream};
 use crate::broker::{Refusal, call_once};
 use crate::direct::Kind;
+use crate::exact::{self, Members, Params};
 use crate::server::{NAME, ServerError};
 
 /// Every tool that this caller may call, definitions as the servers wrote them; and the servers that could not list theirs, and why.
@@ -69,7 +70,8 @@ pub(super) async fn call(site: &Arc<Site>, who: &Who, request: Request<Incoming>
     let result = if call.name == NAME && site.offers_own_tool(who) {
         run(site, who, &call.name, &arguments).await?
     } else {
-        theirs(site, who, &call.name, arguments).await?.get().to_owned()
+        let written = exact::written::<Params>(&text).map(|call| call.arguments);
+        theirs(site, who, &call.name, (arguments, written)).await?.get().to_owned()
     };
     Ok(reply::bytes(StatusCode::OK, JSON, result))
 }
@@ -79,7 +81,7 @@ async fn theirs(
     site: &Arc<Site>,
     who: &Who,
     name: &str,
-    mut arguments: Map<String, Value>,
+    (mut arguments, written): (Map<String, Value>, Option<Members>),
 ) -> Result<Box<RawValue>, HttpError> {
     let bridge = &site.template;
     let caller = bridge.runs.identify(&who.caller, &mut arguments).map_err(|error| HttpError::Tool {
@@ -100,7 +102,7 @@ async fn theirs(
         },
     })?;
     let (who, owner, tool) = (caller.who(), caller.owner(), (tool.server, tool.own));
-    call_once(&permit.shared, who, owner, None, bridge.max_timeout, tool, arguments).await.map_err(refused)
+    call_once(&permit.shared, who, owner, None, bridge.max_timeout, tool, (arguments, written)).await.map_err(refused)
 }
 
 fn refused(refusal: Refusal) -> HttpError {
