@@ -363,7 +363,7 @@ mod tests {
         #[test]
         fn no_text_makes_us_panic(text in any::<String>()) {
             let _ = written::<Value>(&text);
-            let _ = numbers(&text).map(|place| decimal(&text[place])).count();
+            numbers(&text).for_each(|place| drop(decimal(&text[place])));
         }
     }
 }

@@ -209,7 +209,8 @@ mod tests {
 
     #[test]
     fn what_was_written_is_placed_as_it_is_bound() {
-        let tool = tool(json!({"properties": {"n": {}, "class": {}, "o": {"type": "string"}}, "required": ["n"]}));
+        let properties = json!({"n": {}, "class": {}, "o": {"type": "string"}});
+        let tool = tool(json!({"properties": properties, "required": ["n"], "additionalProperties": true}));
         let big = "18446744073709551617";
         for (args, kwargs, sent) in [
             (format!("[{big}]"), r#"{"class_":1.50}"#.to_owned(), format!(r#"{{"n":{big},"class":1.50}}"#)),

@@ -120,3 +120,16 @@ fn arguments_of_a_command_are_those_that_were_typed() {
         assert_eq!(heard(&text(&called.stdout)), got);
     }
 }
+
+#[test]
+fn a_header_says_every_digit_of_its_argument() {
+    let bridge = bridge("older");
+    let params = json!({"name": "exact__headed", "arguments": {}});
+    let arguments = r#"{"hear":true,"n":18446744073709551617}"#;
+    let ask = |header: &str| {
+        let request = stateless::request("tools/call", params.clone()).with("Mcp-Param-N", header);
+        request.written(arguments).ask(bridge.port)
+    };
+    assert_eq!(heard(&ask("18446744073709551617").body), arguments);
+    assert_eq!(ask("18446744073709551616").code(), "http.header_mismatch");
+}

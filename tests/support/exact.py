@@ -13,7 +13,12 @@ import sys
 ERA, TEXT = sys.argv[1:]
 CAPABILITIES = {"tools": {}, "prompts": {}, "resources": {}, "completions": {}}
 LISTS = {
-    "tools/list": {"tools": [{"name": "it", "inputSchema": {"type": "object"}}]},
+    "tools/list": {
+        "tools": [
+            {"name": "it", "inputSchema": {"type": "object"}},
+            {"name": "headed", "inputSchema": {"type": "object", "properties": {"n": {"type": "integer", "x-mcp-header": "N"}}}},
+        ]
+    },
     "prompts/list": {"prompts": [{"name": "it"}]},
     "resources/list": {"resources": [{"uri": "exact://it", "name": "it"}]},
     "resources/templates/list": {"resourceTemplates": []},

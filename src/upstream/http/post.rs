@@ -281,3 +281,22 @@ fn not_mcp(found: &str) -> Fault {
 fn nothing() -> Fault {
     not_mcp("nothing")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_that_rounds_an_argument_is_told_from_all_others() {
+        for (name, value, found) in [
+            ("mcp-param-n", "1.8446744073709552e+19", true),
+            ("mcp-param-n", "-0.0", true),
+            ("mcp-param-n", "9007199254740993", false),
+            ("mcp-param-region", "eu.west", false),
+            ("mcp-protocol-version", "1.0", false),
+        ] {
+            let headers = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))]);
+            assert_eq!(rounds(&headers), found, "{name}: {value}");
+        }
+    }
+}
