@@ -251,6 +251,27 @@ async fn a_call_that_is_to_be_asked_about_waits_for_the_users_yes() {
 }
 
 #[tokio::test]
+async fn who_is_asked_and_the_trail_see_the_numbers_that_the_server_gets() {
+    let world = World::new(&json!({"a": {"servers": "*", "tools": "*", "ask": "*"}}));
+    let person = Person::who(json!({"elicitation": {}}), json!({"action": "accept"}));
+    let broker = world.broker("a", Some(ClientHandle(Arc::clone(&person) as Arc<dyn Client>)));
+    let kwargs = r#"{"id":18446744073709551617}"#;
+    let operation = json!({"op": "call_tool", "server": "git-hub", "tool": "get_issue"});
+    let Ok(Operation::CallTool(mut call)) = serde_json::from_value(operation) else { panic!("no call") };
+    call.kwargs = serde_json::from_str(kwargs).expect("JSON");
+    call.written = serde_json::from_str(&format!(r#"{{"kwargs":{kwargs}}}"#)).expect("what is passed");
+    Arc::clone(&broker).answer(Operation::CallTool(call)).await.expect("allowed");
+    let question = person.asked.lock().expect("the list").pop().expect("a question");
+    let shown = r#"{"id":"18446744073709551617"}"#;
+    assert!(question["message"].as_str().is_some_and(|message| message.contains(shown)), "{question}");
+    let record = std::fs::read_to_string(world.stubs[0].path("record.jsonl")).expect("the record");
+    assert!(record.contains(r#""arguments": {"id": 18446744073709551617}"#), "{record}");
+    world.trail.flush().await;
+    let trail = std::fs::read_to_string(&world.file).expect("the trail");
+    assert!(trail.contains(&format!(r#""arguments":{shown}"#)), "{trail}");
+}
+
+#[tokio::test]
 async fn a_yes_that_comes_after_the_rules_took_the_tool_away_is_too_late() {
     let world = World::new(&json!({"a": {"servers": "*", "tools": "*", "ask": "*"}}));
     let person = Arc::new(Person {

@@ -51,9 +51,7 @@ def plain(value: Any, place: Place, convert: bool, depth: int = 0) -> Any:
     if value is None or kind is bool:
         return value
     if kind is int:
-        if not -(2**63) <= value < 2**64:
-            raise NotPlain(f"{spelled(place)} is an integer of more than 64 bits; send it as text")
-        return value
+        return whole(value, place, convert)
     if kind is float:
         if value - value != 0:
             raise NotPlain(f"{spelled(place)} is {value}, which JSON does not have")
@@ -79,6 +77,19 @@ def plain(value: Any, place: Place, convert: bool, depth: int = 0) -> Any:
     if not convert:
         raise NotPlain(f"{spelled(place)} is of the type {kind.__name__}")
     return plain(converted(value, place), place, convert, depth + 1)
+
+
+def whole(value: int, place: Place, exact: bool) -> int:
+    """An integer that the host keeps: with `exact` to the last digit, as far as floats reach."""
+    if -(2**63) <= value < 2**64:
+        return value
+    if not exact:
+        raise NotPlain(f"{spelled(place)} is an integer of more than 64 bits")
+    try:
+        float(value)
+    except OverflowError:
+        raise NotPlain(f"{spelled(place)} is an integer beyond what floats reach (1.8e308); send it as text") from None
+    return value
 
 
 def converted(value: Any, place: Place) -> Any:

@@ -92,12 +92,19 @@ def test_what_has_a_json_form_gets_it() -> None:
     }
 
 
+def test_integers_are_passed_to_the_last_digit() -> None:
+    done = run("await mcp_x.t(2**64, x=[-2**63 - 1, {10**30: 10**308}])", echo)
+    assert done.calls[0]["args"] == [2**64]
+    assert done.calls[0]["kwargs"] == {"x": [-(2**63) - 1, {str(10**30): 10**308}]}
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ("x=b'1'", "argument 'x' is bytes"),
         ("x=[1, {'y': float('nan')}]", "argument 'x'[1]['y'] is nan"),
-        ("x=10**30", "argument 'x' is an integer"),
+        ("x=10**400", "argument 'x' is an integer beyond"),
+        ("x={-(10**5000): 1}", "argument 'x' is an integer beyond"),
         ("x='\\ud800'", "argument 'x' holds a lone surrogate"),
         ("object()", "positional argument 0 is of the type object"),
         ("x=mcp_x.other()", "argument 'x' is a coroutine"),

@@ -58,25 +58,29 @@ impl Broker {
                 return Err(self.withheld(server, name, &ruled, &passed(call), refusal).await);
             }
         };
+        let written = call.written.as_ref().map(|passed| tool.placed(passed));
+        let asking = Asking::tool(name, bound.arguments).as_written(written.as_ref());
+        let arguments = asking.shown_arguments().unwrap_or_default();
         if ruled.decision == Decision::Ask {
-            if let Err(refusal) = self.ask(server, name, &bound.arguments).await {
-                return Err(self.withheld(server, name, &ruled, &bound.arguments, refusal).await);
+            if let Err(refusal) = self.ask(server, name, &arguments).await {
+                return Err(self.withheld(server, name, &ruled, &arguments, refusal).await);
             }
             // Whoever was asked took their time, and the rules may be others by now.
             ruled = self.seen.shared().view(view.caller()).decide(server, name, annotations);
             if ruled.is_denied() {
                 let refusal = refusal::withdrawn(server, name);
-                return Err(self.withheld(server, name, &ruled, &bound.arguments, refusal).await);
+                return Err(self.withheld(server, name, &ruled, &arguments, refusal).await);
             }
         }
         if let Err(refusal) = self.turn().await {
-            return Err(self.withheld(server, name, &ruled, &bound.arguments, refusal).await);
+            return Err(self.withheld(server, name, &ruled, &arguments, refusal).await);
         }
         let granted = Granted { account: self.account.clone(), decision: ruled.decision.word(), rule: ruled.rule };
         let deadline = self.call_deadline(server, bound.timeout);
         let gateway = self.seen.shared().gateway();
+        drop(arguments);
         gateway
-            .ask(&granted, server, Asking::tool(name, bound.arguments).on_behalf_of(self.client.clone()), deadline)
+            .ask(&granted, server, asking.on_behalf_of(self.client.clone()), deadline)
             .await
             .map_err(|error| refusal::upstream(&error))
     }

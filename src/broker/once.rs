@@ -8,10 +8,12 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::{Behalf, Broker, CalledBy, Shared};
+use crate::exact::{Members, Passed};
 use crate::guest::{Answer, Operation, Refusal, ToolCall};
 use crate::upstream::ClientHandle;
 
-/// Calls a tool on behalf of `caller`. `timeout`: the longest it may take, whatever its server allows.
+/// Calls a tool on behalf of `caller`. `timeout`: the longest it may take, whatever its server allows. Arguments: their tree, and what was
+/// written where that says a number differently.
 ///
 /// # Errors
 /// What a program would have raised.
@@ -22,11 +24,12 @@ pub async fn call_once(
     client: Option<ClientHandle>,
     timeout: Duration,
     (server, tool): (String, String),
-    arguments: Map<String, Value>,
+    (kwargs, written): (Map<String, Value>, Option<Members>),
 ) -> Result<Box<RawValue>, Refusal> {
     let (view, account, saved) = (shared.view(caller), shared.account(caller), shared.saved().of(owner).into());
     let behalf = Behalf { view, account, client, saved, by: CalledBy::Client };
     let broker = Broker::new(Arc::clone(shared), &behalf, None, Instant::now() + timeout);
-    let call = ToolCall { server, tool, exact: false, args: Vec::new(), kwargs: arguments };
+    let written = written.map(|kwargs| Passed { args: Vec::new(), kwargs });
+    let call = ToolCall { server, tool, exact: false, args: Vec::new(), kwargs, written };
     Arc::new(broker).answer(Operation::CallTool(call)).await
 }

@@ -10,6 +10,7 @@ use super::alias::DEADLINE_KEYWORD;
 use super::schema;
 use super::tool::{CompiledTool, Parameter};
 use super::validation::{found, shown};
+use crate::exact::{Members, Passed};
 use crate::nearest::nearest;
 
 /// A call ready to be sent.
@@ -24,7 +25,7 @@ pub struct Bound {
 /// See [`CompiledTool::bind`].
 pub fn bind(tool: &CompiledTool, args: &[Value], kwargs: &Map<String, Value>) -> Result<Bound, BindError> {
     let (args, kwargs) = match args {
-        [Value::Object(whole)] if kwargs.keys().all(|key| is_deadline(tool, key)) && is_whole(tool, whole) => {
+        [Value::Object(whole)] if are_deadlines(tool, kwargs.keys()) && is_whole(tool, whole.keys()) => {
             (&[][..], whole.iter().chain(kwargs).collect::<Vec<_>>())
         }
         args => (args, kwargs.iter().collect()),
@@ -51,6 +52,25 @@ pub fn bind(tool: &CompiledTool, args: &[Value], kwargs: &Map<String, Value>) ->
     check_values(tool, bound)
 }
 
+/// See [`CompiledTool::placed`].
+pub fn placed(tool: &CompiledTool, passed: &Passed) -> Members {
+    let Passed { args, kwargs } = passed;
+    let whole = match args.as_slice() {
+        [only] if are_deadlines(tool, kwargs.names()) => serde_json::from_str::<Members>(only.get()).ok(),
+        _ => None,
+    };
+    let whole = whole.filter(|whole| is_whole(tool, whole.names()));
+    let args = if whole.is_some() { &[][..] } else { args };
+    let by_place = tool.parameters.iter().map(|parameter| &parameter.name).zip(args);
+    let by_name = whole.iter().flatten().chain(kwargs).filter(|(keyword, _)| !is_deadline(tool, keyword));
+    let by_name = by_name.map(|(keyword, value)| (tool.parameter(keyword).map_or(keyword, |it| &it.name), value));
+    by_place.chain(by_name).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn are_deadlines<K: AsRef<str>>(tool: &CompiledTool, mut keywords: impl Iterator<Item = K>) -> bool {
+    keywords.all(|keyword| is_deadline(tool, keyword.as_ref()))
+}
+
 /// `_timeout` always sets the deadline; `timeout` does where the tool has no such parameter of its own.
 fn is_deadline(tool: &CompiledTool, keyword: &str) -> bool {
     keyword == DEADLINE_KEYWORD || (keyword == "timeout" && tool.parameter("timeout").is_none())
@@ -58,11 +78,11 @@ fn is_deadline(tool: &CompiledTool, keyword: &str) -> bool {
 
 /// Whether a single dict holds all arguments, rather than being the value of the first parameter: it does if that parameter
 /// takes no dict, or if every key is the name of a parameter.
-fn is_whole(tool: &CompiledTool, dict: &Map<String, Value>) -> bool {
+fn is_whole<K: AsRef<str>>(tool: &CompiledTool, keys: impl Iterator<Item = K>) -> bool {
     let Some(first) = tool.parameters.first() else { return true };
-    let known = |key: &String| tool.parameter(key).is_some() || is_deadline(tool, key);
-    !schema::accepts_object(&first.schema, &tool.definition.input_schema)
-        || (!dict.is_empty() && dict.keys().all(known))
+    let known = |key: K| tool.parameter(key.as_ref()).is_some() || is_deadline(tool, key.as_ref());
+    let mut keys = keys.peekable();
+    !schema::accepts_object(&first.schema, &tool.definition.input_schema) || (keys.peek().is_some() && keys.all(known))
 }
 
 fn positional(tool: &CompiledTool, args: &[Value], arguments: &mut Map<String, Value>) -> Result<(), BindError> {
@@ -136,6 +156,7 @@ mod tests {
 
     use super::super::ToolDefinition;
     use super::*;
+    use crate::exact::Exact;
 
     fn tool(input_schema: Value) -> CompiledTool {
         let definition = ToolDefinition { name: "make".into(), input_schema, ..ToolDefinition::default() };
@@ -183,6 +204,35 @@ mod tests {
             (json!(["t", 3]), json!({"class_": "c", "labels": null})),
         ] {
             assert_eq!(arguments(&tool, args.clone(), kwargs.clone()), expected, "{args} {kwargs}");
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_placed_as_it_is_bound() {
+        let properties = json!({"n": {}, "class": {}, "o": {"type": "string"}});
+        let tool = tool(json!({"properties": properties, "required": ["n"], "additionalProperties": true}));
+        let big = "18446744073709551617";
+        for (args, kwargs, sent) in [
+            (format!("[{big}]"), r#"{"class_":1.50}"#.to_owned(), format!(r#"{{"n":{big},"class":1.50}}"#)),
+            (
+                format!("[{big},null]"),
+                r#"{"timeout":1.0,"o":null}"#.to_owned(),
+                format!(r#"{{"n":{big},"class":null}}"#),
+            ),
+            (
+                format!(r#"[{{"n":{big},"class_":[{big}]}}]"#),
+                r#"{"_timeout":5}"#.to_owned(),
+                format!(r#"{{"n":{big},"class":[{big}]}}"#),
+            ),
+            ("[]".to_owned(), format!(r#"{{"x":"{big}","n":{big}}}"#), format!(r#"{{"x":"{big}","n":{big}}}"#)),
+        ] {
+            let (places, names): (Vec<Value>, Map<String, Value>) =
+                (serde_json::from_str(&args).expect("a list"), serde_json::from_str(&kwargs).expect("an object"));
+            let passed = format!(r#"{{"args":{args},"kwargs":{kwargs}}}"#);
+            let placed = tool.placed(&serde_json::from_str(&passed).expect("what is passed"));
+            let bound = tool.bind(&places, &names).expect("bound");
+            let exact = Exact::of(&bound.arguments, &placed).unwrap_or_else(|| panic!("{passed}"));
+            assert_eq!(exact.text().get(), sent);
         }
     }
 

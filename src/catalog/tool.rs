@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::arguments::{self, Bound};
 use super::validation::Validation;
 use super::{BindError, alias, schema, stub};
+use crate::exact::{Members, Passed};
 
 /// One tool as `tools/list` gave it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -82,6 +83,11 @@ impl CompiledTool {
     /// Python's positional and keyword arguments as the tool's own, checked against its schema.
     pub fn bind(&self, args: &[Value], kwargs: &Map<String, Value>) -> Result<Bound, BindError> {
         arguments::bind(self, args, kwargs)
+    }
+
+    /// A call as it was written, by the names that the server knows. Nothing of it is checked.
+    pub fn placed(&self, passed: &Passed) -> Members {
+        arguments::placed(self, passed)
     }
 
     pub(super) fn validation(&self) -> &Validation {

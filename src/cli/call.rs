@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::bridge::Bridge;
 use super::{Exit, found, guard, paint, signals};
 use crate::broker;
+use crate::exact;
 use crate::guest::Refusal;
 use crate::settings::{Environment, Settings};
 use crate::upstream::{Client, ClientError, ClientHandle};
@@ -78,11 +79,12 @@ async fn run(bridge: &Bridge, settings: &Settings, args: &CallArgs) -> Result<Bo
         }),
         None => None,
     };
-    let arguments = match &args.json {
-        Some(text) => whole(text),
-        None => args.arguments.iter().map(|text| one(text, schema.as_ref())).collect(),
+    let text = match &args.json {
+        Some(text) => Ok(text.clone()),
+        None => members(&args.arguments, schema.as_ref()),
     };
-    let arguments = arguments.map_err(|message| Refusal {
+    let read = text.and_then(|text| Ok((whole(&text)?, exact::written(&text))));
+    let arguments = read.map_err(|message| Refusal {
         kind: "InvalidArguments",
         message,
         hint: Some("write --arg name=value, or --json '{\"name\": \"value\"}'".into()),
@@ -101,14 +103,19 @@ fn whole(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
+/// The object of these arguments.
+fn members(arguments: &[String], schema: Option<&Value>) -> Result<String, String> {
+    let members: Vec<String> = arguments.iter().map(|text| one(text, schema)).collect::<Result<_, _>>()?;
+    Ok(format!("{{{}}}", members.join(",")))
+}
+
 /// Text where the schema wants text, else JSON, else text after all: then the check of the arguments says what is wrong with it.
-fn one(text: &str, schema: Option<&Value>) -> Result<(String, Value), String> {
+fn one(text: &str, schema: Option<&Value>) -> Result<String, String> {
     let (name, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not NAME=VALUE"))?;
     let wanted = schema.and_then(|schema| schema.get("properties")?.get(name)?.get("type")?.as_str());
-    let plain = || Value::from(value);
-    let value =
-        if wanted == Some("string") { plain() } else { serde_json::from_str(value).unwrap_or_else(|_| plain()) };
-    Ok((name.to_owned(), value))
+    let is_json = wanted != Some("string") && serde_json::from_str::<Value>(value).is_ok();
+    let value = if is_json { value.to_owned() } else { Value::from(value).to_string() };
+    Ok(format!("{}:{value}", Value::from(name)))
 }
 
 /// Text blocks as they are, anything else as JSON.
@@ -176,7 +183,10 @@ mod tests {
     #[test]
     fn arguments_are_what_the_tool_wants() {
         let schema = json!({"properties": {"text": {"type": "string"}, "count": {"type": "integer"}}});
-        let read = |text: &str| one(text, Some(&schema)).map(|(_, value)| value);
+        let read = |text: &str| {
+            let text = members(&[text.to_owned()], Some(&schema))?;
+            whole(&text).map(|arguments| arguments.into_iter().next().expect("one").1)
+        };
         assert_eq!(read("text=7"), Ok(json!("7")));
         assert_eq!(read("count=7"), Ok(json!(7)));
         assert_eq!(read("count=seven"), Ok(json!("seven")));

@@ -41,8 +41,8 @@ pub(super) struct Audit<'a> {
 impl<'a> Audit<'a> {
     /// `tool`: what is used; the name of a tool or prompt, or a URI.
     pub(super) fn begin(granted: &'a Granted, server: &'a str, asking: &Asking, tool: &'a str) -> Self {
-        let arguments = asking.arguments();
-        let passed = granted.account.passed(arguments.unwrap_or(&asking.params));
+        let arguments = asking.shown_arguments();
+        let passed = granted.account.passed(arguments.as_deref().unwrap_or(&asking.params));
         let kind = match asking.method {
             "tools/call" => Kind::Call,
             "prompts/get" => Kind::Prompt,
@@ -50,7 +50,7 @@ impl<'a> Audit<'a> {
             "resources/subscribe" | "resources/unsubscribe" => Kind::Subscription,
             _ => Kind::Resource,
         };
-        let request_bytes = arguments.map_or(0, size);
+        let request_bytes = arguments.as_deref().map_or(0, size);
         Self { granted, server, kind, tool, request_bytes, passed, begun: Instant::now(), ended: false }
     }
 

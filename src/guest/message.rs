@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::exact::{self, Passed};
+
 /// Kinds of frames, by stream.
 pub(super) mod kind {
     pub const START: u8 = b'S';
@@ -28,6 +30,15 @@ pub(super) fn read<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, serde
         return Err(serde::de::Error::custom("it is not a JSON object"));
     }
     serde_json::from_slice(payload)
+}
+
+/// Reads a request.
+pub(super) fn request(payload: &[u8]) -> Result<Request, serde_json::Error> {
+    let mut request: Request = read(payload)?;
+    if let Operation::CallTool(call) = &mut request.operation {
+        call.written = std::str::from_utf8(payload).ok().and_then(exact::written);
+    }
+    Ok(request)
 }
 
 /// A server as the program may name it.
@@ -95,6 +106,9 @@ pub struct ToolCall {
     pub args: Vec<Value>,
     #[serde(default)]
     pub kwargs: Map<String, Value>,
+    /// `args` and `kwargs` as they were written, where their trees say a number differently.
+    #[serde(skip)]
+    pub written: Option<Passed>,
 }
 
 /// The operations of the pipe.

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use super::conversation::{Answer, Conduct, Ending, readable};
 use super::frame::{Frame, FrameError};
 use super::message;
-use super::message::{Refusal, Request, kind};
+use super::message::{Refusal, kind};
 
 /// Requests being answered at once; above it the program's stream is left unread until some are done. More than any gather
 /// gains from, and a bound on what a hostile program makes the host hold.
@@ -154,7 +154,7 @@ impl Requests {
             return Err(format!("request id {id} is used twice"));
         }
         self.asked += 1;
-        let request: Result<Request, _> = message::read(payload);
+        let request = message::request(payload);
         let over = self.asked > self.conduct.max_calls;
         let max = self.conduct.max_calls;
         let (answer, unread) = (Arc::clone(&self.answer), Arc::clone(&self.unread));

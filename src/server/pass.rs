@@ -19,6 +19,7 @@ use super::error::{ServerError, about_chain, shown};
 use super::line::line;
 use super::permit::Permit;
 use super::round::Round;
+use super::talk::written;
 use crate::access::{Decision, ITSELF, Ruled, View};
 use crate::audit;
 use crate::broker::Shared;
@@ -82,7 +83,7 @@ impl Bridge {
         if ruled.decision == Decision::Ask {
             permit.annotations = tool.item.get("annotations").cloned();
         }
-        let asking = Asking::tool(&tool.own, arguments).in_round(round.params());
+        let asking = Asking::tool(&tool.own, arguments).as_written(written(context)).in_round(round.params());
         let about = format!("tools/call {name}");
         self.pass(about, permit, tool.server, asking, ruled, context).await
     }
@@ -138,7 +139,7 @@ impl Bridge {
         let mut params = params_of(params);
         let (permit, prompt, ruled) = self.find_prompt(name, audit::Kind::Prompt, &params).await?;
         params.insert("name".into(), prompt.own.into());
-        let asking = Asking::new("prompts/get", params).in_round(round.params());
+        let asking = Asking::new("prompts/get", params).as_written(written(context)).in_round(round.params());
         self.pass(format!("prompts/get {name}"), permit, prompt.server, asking, ruled, context).await
     }
 
@@ -279,12 +280,11 @@ impl Bridge {
         let outcome = async move {
             let is_call = asking.is_call();
             if is_call {
-                let none = Map::new();
-                let (tool, arguments) = (asking.subject(), asking.arguments().unwrap_or(&none));
-                match permit.wait(ruled, &client, (&server, tool), arguments, deadline).await {
+                let (tool, arguments) = (asking.subject(), asking.shown_arguments().unwrap_or_default());
+                match permit.wait(ruled, &client, (&server, tool), &arguments, deadline).await {
                     Ok(holds) => ruled = holds,
                     Err(withheld) => {
-                        permit.note(audit::Kind::Call, &server, tool, &withheld.ruled, withheld.code, arguments).await;
+                        permit.note(audit::Kind::Call, &server, tool, &withheld.ruled, withheld.code, &arguments).await;
                         return raw(&refused(&withheld.message, withheld.code));
                     }
                 }

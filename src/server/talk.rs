@@ -9,9 +9,9 @@ use futures::future::BoxFuture;
 use rmcp::RoleServer;
 use rmcp::model::{
     CallToolRequest, CallToolRequestMethod, CallToolRequestParams, ClientJsonRpcMessage, ClientRequest, ErrorData,
-    JsonRpcMessage, JsonRpcVersion2_0, RequestId, RequestMetaObject, ServerJsonRpcMessage,
+    GetExtensions, JsonRpcMessage, JsonRpcVersion2_0, RequestId, RequestMetaObject, ServerJsonRpcMessage,
 };
-use rmcp::service::ServiceExt;
+use rmcp::service::{RequestContext, ServiceExt};
 use rmcp::transport::Transport;
 use rmcp::transport::async_rw::{JsonRpcMessageCodec, JsonRpcMessageCodecError};
 use serde::Deserialize;
@@ -24,6 +24,7 @@ use tokio_util::codec::{Decoder, FramedRead, LinesCodec, LinesCodecError};
 use super::Bridge;
 use super::letter::render;
 use super::wire::Wire;
+use crate::exact::{self, Members};
 use crate::execution::MAX_CODE;
 
 /// Bytes of one message from a client over stdio. The largest program with every character escaped in two; what is longer is left
@@ -46,6 +47,27 @@ pub(super) async fn converse(bridge: Bridge, transport: impl Transport<RoleServe
 /// # Errors
 /// It is JSON that cannot be read as a message; this is the answer.
 pub(super) fn read(text: &str) -> Result<Option<ClientJsonRpcMessage>, Box<ServerJsonRpcMessage>> {
+    let mut message = typed(text)?;
+    if let Some(JsonRpcMessage::Request(request)) = &mut message
+        && let Some(written) = exact::written::<Written>(text)
+    {
+        request.request.extensions_mut().insert(Arc::new(written.params.arguments));
+    }
+    Ok(message)
+}
+
+/// The arguments of a request as its client wrote them: [`read`] leaves them in its extensions where a tree says a number differently.
+#[derive(Deserialize)]
+struct Written {
+    params: exact::Params,
+}
+
+/// Them, for whoever handles the request.
+pub(super) fn written(context: &RequestContext<RoleServer>) -> Option<&Members> {
+    context.extensions.get::<Arc<Members>>().map(|members| &**members)
+}
+
+fn typed(text: &str) -> Result<Option<ClientJsonRpcMessage>, Box<ServerJsonRpcMessage>> {
     // rmcp tries one kind of message after another, which takes several times as long as the call of a small tool itself.
     if let Ok(call) = serde_json::from_str::<Call>(text) {
         return Ok(Some(call.into()));

@@ -1,5 +1,7 @@
 //! One request to a server: what is asked and for whom, and the rounds of one that needs input first (SEP-2322).
 
+use std::borrow::Cow;
+
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, ClientRequest, CustomRequest, GetExtensions, ProtocolVersion,
     RequestMetaObject,
@@ -16,6 +18,7 @@ use super::connection::Connection;
 use super::flights::OnBehalf;
 use super::request::Failure;
 use super::tasks;
+use crate::exact::{Exact, Members};
 
 /// Questions that a server may put one after another before it answers. The other implementations allow ten.
 const MAX_ROUNDS: usize = 10;
@@ -33,6 +36,8 @@ pub struct Asking {
     pub method: &'static str,
     /// `_meta` apart.
     pub params: Map<String, Value>,
+    /// The text of `arguments`, where the tree says a number differently.
+    exact: Option<Exact>,
     /// The client's `_meta`, as far as it concerns the server.
     pub meta: Map<String, Value>,
     /// Who is told and asked meanwhile.
@@ -46,7 +51,7 @@ pub struct Asking {
 
 impl Asking {
     pub fn new(method: &'static str, params: Map<String, Value>) -> Self {
-        Self { method, params, meta: Map::new(), client: None, round: None, takes_tasks: false }
+        Self { method, params, exact: None, meta: Map::new(), client: None, round: None, takes_tasks: false }
     }
 
     /// A `tools/call`.
@@ -81,6 +86,17 @@ impl Asking {
         self
     }
 
+    /// With its arguments as they were written, where the tree says a number differently.
+    pub fn as_written(mut self, written: Option<&Members>) -> Self {
+        self.exact = written.and_then(|written| Exact::of(self.arguments()?, written));
+        self
+    }
+
+    /// Another request of the same client, on the same terms.
+    pub(super) fn another(&self, method: &'static str, params: Map<String, Value>) -> Self {
+        Self { method, params, exact: None, round: None, ..self.clone() }
+    }
+
     /// What it is about: the name of a tool or prompt, a URI, else the method.
     pub fn subject(&self) -> &str {
         let named = ["name", "uri"].iter().find_map(|key| self.params.get(*key)?.as_str());
@@ -90,6 +106,12 @@ impl Asking {
     /// What a tool or a prompt is given.
     pub fn arguments(&self) -> Option<&Map<String, Value>> {
         self.params.get("arguments").and_then(Value::as_object)
+    }
+
+    /// The same for people and the trail, every number with all its letters.
+    pub fn shown_arguments(&self) -> Option<Cow<'_, Map<String, Value>>> {
+        let exact = self.exact.as_ref().map(|exact| Cow::Owned(exact.shown()));
+        exact.or_else(|| self.arguments().map(Cow::Borrowed))
     }
 
     /// Whether it can have effects that must not be had twice.
@@ -113,7 +135,7 @@ impl Asking {
     }
 
     pub(super) fn into_request(self, log_level: Option<String>) -> ClientRequest {
-        let Self { method, mut params, mut meta, client, .. } = self;
+        let Self { method, mut params, exact, mut meta, client, .. } = self;
         if let Some(level) = log_level {
             meta.entry(LOG_LEVEL).or_insert(level.into());
         }
@@ -134,6 +156,9 @@ impl Asking {
         let extensions = request.extensions_mut();
         if !meta.is_empty() {
             extensions.insert(RequestMetaObject(rmcp::model::MetaObject(meta)));
+        }
+        if let Some(exact) = exact {
+            extensions.insert(exact);
         }
         if let Some(client) = client {
             extensions.insert(OnBehalf(client));

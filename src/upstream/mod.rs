@@ -31,6 +31,7 @@ mod peer;
 mod policy;
 mod pulse;
 mod queued;
+mod render;
 mod request;
 mod secrets;
 mod server;

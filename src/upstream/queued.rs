@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::outgoing::Queue;
+use super::render::render;
 use super::tap::{Tap, replies};
 
 /// As rmcp wants it.
@@ -27,7 +28,7 @@ impl Transport<RoleClient> for QueuedTransport {
     /// The message takes its place in the queue now, not when the future is polled: a cancellation cannot overtake its request.
     fn send(&mut self, message: ClientJsonRpcMessage) -> impl Future<Output = io::Result<()>> + Send + 'static {
         self.tap.outgoing(&message);
-        let queued = serde_json::to_vec(&message).map_err(io::Error::from).and_then(|bytes| self.outgoing.push(bytes));
+        let queued = render(&message).map_err(io::Error::from).and_then(|bytes| self.outgoing.push(bytes));
         let (tap, replied) = (self.tap.clone(), replies(&message).cloned());
         async move {
             let sent = match queued {

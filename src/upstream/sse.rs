@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use super::events::{Events, Next};
 use super::http::{Client, media_type, reader};
 use super::lifeline::{LastWords, Lifeline};
+use super::render::render;
 use super::tap::{Tap, asked, replies};
 use super::trouble::Trouble;
 use super::{MAX_LINE, READ_AHEAD};
@@ -163,7 +164,7 @@ impl Transport<RoleClient> for SseTransport {
 }
 
 async fn post(client: &Client, url: &Url, message: &ClientJsonRpcMessage) -> Result<(), Trouble> {
-    let body = serde_json::to_vec(message).map_err(|error| Trouble::Unusable(error.to_string()))?;
+    let body = render(message).map_err(|error| Trouble::Unusable(error.to_string()))?;
     let body = bytes::Bytes::from(body);
     let build =
         |http: &reqwest::Client| http.post(url.clone()).header(CONTENT_TYPE, "application/json").body(body.clone());

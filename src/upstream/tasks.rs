@@ -81,7 +81,7 @@ impl Task {
     fn request(&self, method: &'static str, more: Map<String, Value>) -> Asking {
         let mut params = more;
         params.insert("taskId".into(), self.id.as_str().into());
-        Asking { method, params, round: None, ..self.asking.clone() }
+        self.asking.another(method, params)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::exact;
 use crate::support::{Client, Home, repo};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,6 +79,12 @@ impl Talker {
     pub fn send(&mut self, method: &str, params: Value) -> u64 {
         let params = self.dressed(params);
         self.client.send(method, params)
+    }
+
+    /// A request whose empty `arguments` become these.
+    pub fn send_written(&mut self, method: &str, params: Value, arguments: &str) -> u64 {
+        let params = exact::written(&self.dressed(params), arguments);
+        self.client.send_text(method, &params)
     }
 
     #[track_caller]

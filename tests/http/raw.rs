@@ -93,6 +93,12 @@ impl Request {
         self.with("Content-Length", &length)
     }
 
+    /// The same, its body's empty `arguments` these.
+    pub fn written(self, arguments: &str) -> Self {
+        let body: Value = serde_json::from_slice(&self.body).expect("JSON");
+        self.body(super::exact::written(&body, arguments).as_bytes())
+    }
+
     fn bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
         for (name, value) in &self.headers {

@@ -23,7 +23,11 @@ pub async fn connect(bridge: &Bridge, headers: &[(&'static str, &str)]) -> Resul
 }
 
 pub async fn say(socket: &mut Socket, message: Value) {
-    socket.send(Message::text(message.to_string())).await.expect("sending");
+    say_text(socket, message.to_string()).await;
+}
+
+pub async fn say_text(socket: &mut Socket, text: String) {
+    socket.send(Message::text(text)).await.expect("sending");
 }
 
 /// The text of the next message.

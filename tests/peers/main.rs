@@ -6,6 +6,7 @@ mod http_stub;
 #[path = "../support/stub.rs"]
 mod stub;
 
+mod arguments;
 mod calls;
 mod case;
 mod http_only;

@@ -158,36 +158,37 @@ pub async fn serve(wire: Wire, stream: TcpStream, state: &State) {
 
 /// One message after another, each answered before the next is read.
 async fn conversation(mut messages: impl Messages, out: &Out, state: &State) {
-    while let Some(body) = messages.next().await {
-        let request = said(body);
+    while let Some(text) = messages.next().await {
+        let Ok(body) = serde_json::from_str(&text) else { return };
+        let request = said(body, text);
         if out.perform(state.act(&request), &request, state).await.is_err() {
             return;
         }
     }
 }
 
-fn said(body: Value) -> Request {
-    Request { method: "MESSAGE".into(), path: String::new(), headers: Default::default(), body }
+fn said(body: Value, text: String) -> Request {
+    Request { method: "MESSAGE".into(), path: String::new(), headers: Default::default(), body, text }
 }
 
 trait Messages {
-    async fn next(&mut self) -> Option<Value>;
+    async fn next(&mut self) -> Option<String>;
 }
 
 struct Lines<'a>(&'a mut BufReader<OwnedReadHalf>);
 
 impl Messages for Lines<'_> {
-    async fn next(&mut self) -> Option<Value> {
+    async fn next(&mut self) -> Option<String> {
         let mut line = String::new();
         self.0.read_line(&mut line).await.ok().filter(|length| *length > 0)?;
-        serde_json::from_str(&line).ok()
+        Some(line)
     }
 }
 
 struct Frames<'a>(&'a mut BufReader<OwnedReadHalf>);
 
 impl Messages for Frames<'_> {
-    async fn next(&mut self) -> Option<Value> {
+    async fn next(&mut self) -> Option<String> {
         loop {
             let mut head = [0; 2];
             self.0.read_exact(&mut head).await.ok()?;
@@ -202,7 +203,7 @@ impl Messages for Frames<'_> {
             self.0.read_exact(&mut body).await.ok()?;
             body.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
             match head[0] & 0x0f {
-                1 => return serde_json::from_slice(&body).ok(),
+                1 => return String::from_utf8(body).ok(),
                 8 => return None,
                 _ => {}
             }

@@ -4,7 +4,7 @@
     python3 exact.py older|newer TEXT
 
 `TEXT`: the fields of each result of a call, a prompt, a resource and a completion, and of what a call with `tell` tells before. `older` speaks `initialize` (2025-11-25), `newer`
-only 2026-07-28, where results begin with `resultType`.
+only 2026-07-28, where results begin with `resultType`. A request with the argument `hear` is answered by a text: the line as it came.
 """
 
 import json
@@ -13,7 +13,12 @@ import sys
 ERA, TEXT = sys.argv[1:]
 CAPABILITIES = {"tools": {}, "prompts": {}, "resources": {}, "completions": {}}
 LISTS = {
-    "tools/list": {"tools": [{"name": "it", "inputSchema": {"type": "object"}}]},
+    "tools/list": {
+        "tools": [
+            {"name": "it", "inputSchema": {"type": "object"}},
+            {"name": "headed", "inputSchema": {"type": "object", "properties": {"n": {"type": "integer", "x-mcp-header": "N"}}}},
+        ]
+    },
     "prompts/list": {"prompts": [{"name": "it"}]},
     "resources/list": {"resources": [{"uri": "exact://it", "name": "it"}]},
     "resources/templates/list": {"resourceTemplates": []},
@@ -32,6 +37,8 @@ for line in sys.stdin:
         continue
     method = message["method"]
     result = json.dumps(LISTS[method])[1:-1] if method in LISTS else TEXT
+    if (message.get("params", {}).get("arguments") or {}).get("hear"):
+        result = '"content":[{"type":"text","text":%s}]' % json.dumps(line)
     if ERA == "newer":
         kept = ',"ttlMs":0,"cacheScope":"private"' if method in LISTS else ""
         result = '"resultType":"complete",' + result + kept

@@ -17,6 +17,8 @@ pub struct Request {
     pub headers: BTreeMap<String, String>,
     /// `null` when there was none.
     pub body: Value,
+    /// The body as it came.
+    pub text: String,
 }
 
 impl Request {
@@ -217,5 +219,6 @@ pub async fn read(stream: &mut (impl AsyncBufReadExt + AsyncRead + Unpin)) -> Op
     let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
-    Some(Request { method, path, headers, body: serde_json::from_slice(&body).unwrap_or_default() })
+    let text = String::from_utf8_lossy(&body).into_owned();
+    Some(Request { method, path, headers, body: serde_json::from_slice(&body).unwrap_or_default(), text })
 }

@@ -1,14 +1,14 @@
 //! A JSON-RPC message as far as a transport needs to know it. The rest stays the text that was sent.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
-use std::fmt;
+use std::collections::HashMap;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::Deserializer;
 use serde_json::value::RawValue;
 
 use super::error::HttpError;
+use crate::unique;
 
 /// An id, or a progress token: what answers and notifications are matched by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
@@ -175,76 +175,13 @@ pub(super) fn split(text: &str) -> Result<(Vec<&str>, bool), HttpError> {
 /// It is not that.
 pub(super) fn line(body: Vec<u8>) -> Result<String, HttpError> {
     let mut text = String::from_utf8(body).map_err(|_| HttpError::Json { reason: "it is not UTF-8".into() })?;
-    serde_json::from_str::<Plain>(&text).map_err(|error| HttpError::Json { reason: error.to_string() })?;
+    unique::check(&text).map_err(|error| HttpError::Json { reason: error.to_string() })?;
     if text.contains(['\n', '\r']) {
         // Within strings JSON has none; between values they mean nothing.
         text = text.replace(['\n', '\r'], " ");
     }
     Ok(text)
 }
-
-/// JSON with no key twice in one object.
-struct Plain;
-
-impl<'de> Deserialize<'de> for Plain {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Walk)
-    }
-}
-
-struct Walk;
-
-impl<'de> Visitor<'de> for Walk {
-    type Value = Plain;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Plain, E> {
-        Ok(Plain)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Plain, E> {
-        Ok(Plain)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Plain, E> {
-        Ok(Plain)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Plain, E> {
-        Ok(Plain)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Plain, E> {
-        Ok(Plain)
-    }
-
-    fn visit_unit<E>(self) -> Result<Plain, E> {
-        Ok(Plain)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Plain, A::Error> {
-        while list.next_element::<Plain>()?.is_some() {}
-        Ok(Plain)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Plain, A::Error> {
-        let mut keys: HashSet<Cow<'de, str>> = HashSet::new();
-        while let Some(Key(key)) = object.next_key()? {
-            if let Some(twice) = keys.replace(key) {
-                let twice: String = twice.chars().take(60).collect();
-                return Err(A::Error::custom(format_args!("the key {twice:?} stands twice in one object")));
-            }
-            object.next_value::<Plain>()?;
-        }
-        Ok(Plain)
-    }
-}
-
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::error::HttpError;
 use super::message::Message;
 use super::stateless::{header, plain};
+use crate::exact::{self, Exact, Params};
 use crate::server::Bridge;
 
 /// Checks the arguments of a call against the headers that the tool's schema names for them.
@@ -20,6 +21,9 @@ pub(super) async fn agree(bridge: &Bridge, headers: &HeaderMap, message: &Messag
         return Ok(());
     }
     let arguments = message.object("arguments").unwrap_or_default();
+    let written = message.params.and_then(|params| exact::written::<Params>(params.get()));
+    let exact = written.and_then(|written| Exact::of(&arguments, &written.arguments));
+    let arguments = exact.map_or(arguments, |exact| exact.shown());
     headed.iter().try_for_each(|(path, name)| same(headers, &format!("mcp-param-{name}"), &arguments, path))
 }
 

@@ -22,6 +22,7 @@ use super::stateless::{Alone, REVISION};
 use super::stream::{Ready, Stream};
 use crate::broker::{Refusal, Shared, call_once};
 use crate::direct::Kind;
+use crate::exact::{self, Members, Params};
 use crate::server::{NAME, ServerError};
 
 /// Every tool that this caller may call, definitions as the servers wrote them; and the servers that could not list theirs, and why.
@@ -79,7 +80,8 @@ pub(super) async fn call(site: &Arc<Site>, who: &Who, request: Request<Incoming>
         if call.name == NAME && site.template.direct.expose().has_code() {
             site.template.runs.refused(&who.caller, NAME, &arguments).wait().await;
         }
-        theirs(site, who, &call.name, arguments).await?.get().to_owned()
+        let written = exact::written::<Params>(&text).map(|call| call.arguments);
+        theirs(site, who, &call.name, (arguments, written)).await?.get().to_owned()
     };
     Ok(reply::bytes(StatusCode::OK, JSON, result))
 }
@@ -89,7 +91,7 @@ async fn theirs(
     site: &Arc<Site>,
     who: &Who,
     name: &str,
-    mut arguments: Map<String, Value>,
+    (mut arguments, written): (Map<String, Value>, Option<Members>),
 ) -> Result<Box<RawValue>, HttpError> {
     let bridge = &site.template;
     let caller = bridge.runs.identify(&who.caller, &mut arguments).map_err(|error| HttpError::Tool {
@@ -115,8 +117,8 @@ async fn theirs(
         },
     })?;
     let (who, owner, server) = (caller.who(), caller.owner(), tool.server.clone());
-    let called =
-        call_once(&permit.shared, who, owner, None, bridge.max_timeout, (tool.server, tool.own), arguments).await;
+    let (tool, arguments) = ((tool.server, tool.own), (arguments, written));
+    let called = call_once(&permit.shared, who, owner, None, bridge.max_timeout, tool, arguments).await;
     called.map_err(|refusal| {
         // Of others it is not certain that the call never left.
         let is_left_alone = refusal.code == "gateway.breaker_open";

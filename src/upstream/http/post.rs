@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::answers;
 use super::client::{self, Client};
 use crate::upstream::MAX_LINE;
+use crate::upstream::render::render;
 use crate::upstream::tap::{Tap, asked, replies};
 use crate::upstream::trouble::Trouble;
 
@@ -68,7 +69,9 @@ impl Poster {
         session: Option<&str>,
         headers: HeaderMap,
     ) -> Result<StreamableHttpPostResponse, Fault> {
-        let body = serde_json::to_vec(message).map_err(|error| Trouble::Unusable(error.to_string()))?;
+        // What a header says is made of the tree: where that rounds it, the body says it rounded too.
+        let body = if rounds(&headers) { serde_json::to_vec(message) } else { render(message) };
+        let body = body.map_err(|error| Trouble::Unusable(error.to_string()))?;
         let body = bytes::Bytes::from(body);
         let url = &self.client.address().url;
         let headers = with_session(headers, session);
@@ -250,6 +253,15 @@ fn with_session(mut headers: HeaderMap, session: Option<&str>) -> HeaderMap {
     headers
 }
 
+/// Whether an argument stands in a header (SEP-2243) and looks like a whole number that was made a float.
+fn rounds(headers: &HeaderMap) -> bool {
+    let of_arguments = headers.iter().filter(|(name, _)| name.as_str().starts_with("mcp-param-"));
+    of_arguments.filter_map(|(_, value)| value.to_str().ok()).any(|value| {
+        let is_float = value.contains(['.', 'e']);
+        is_float && value.parse::<f64>().is_ok()
+    })
+}
+
 /// The error of a JSON-RPC answer; some servers answer with an id of their own when they refuse by status.
 fn protocol_error(body: &[u8]) -> Option<ErrorData> {
     match serde_json::from_slice::<ServerJsonRpcMessage>(body) {
@@ -268,4 +280,23 @@ fn not_mcp(found: &str) -> Fault {
 
 fn nothing() -> Fault {
     not_mcp("nothing")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_that_rounds_an_argument_is_told_from_all_others() {
+        for (name, value, found) in [
+            ("mcp-param-n", "1.8446744073709552e+19", true),
+            ("mcp-param-n", "-0.0", true),
+            ("mcp-param-n", "9007199254740993", false),
+            ("mcp-param-region", "eu.west", false),
+            ("mcp-protocol-version", "1.0", false),
+        ] {
+            let headers = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))]);
+            assert_eq!(rounds(&headers), found, "{name}: {value}");
+        }
+    }
 }

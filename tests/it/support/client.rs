@@ -68,9 +68,14 @@ impl Client {
 
     /// Sends a request and returns its id.
     pub fn send(&mut self, method: &str, params: Value) -> u64 {
+        self.send_text(method, &params.to_string())
+    }
+
+    /// The same with params as they are written.
+    pub fn send_text(&mut self, method: &str, params: &str) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
-        self.send_line(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string());
+        self.send_line(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{},"params":{params}}}"#, json!(method)));
         id
     }
 
