@@ -23,6 +23,8 @@ mod real;
 mod rest;
 mod rules;
 mod sessions;
+mod slow;
 mod stateless;
 mod watch;
+mod withheld;
 mod ws;
