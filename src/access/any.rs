@@ -42,8 +42,9 @@ fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
     Value::Object(there.collect())
 }
 
+/// Seldom of everything, so that there are also callers to whom a whole server is there.
 pub fn deny() -> impl Strategy<Value = Value> {
-    let some = || prop::option::of(selection());
+    let some = || prop::option::weighted(0.2, selection());
     (prop::option::weighted(0.2, names()), some(), some(), some()).prop_map(|(servers, tools, resources, prompts)| {
         object([("servers", servers), ("tools", tools), ("resources", resources), ("prompts", prompts)])
     })

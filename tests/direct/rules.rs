@@ -107,7 +107,9 @@ fn watch(talker: &mut Talker, client: Era, uris: [&str; 2], refused: &[&str]) {
             assert_eq!(code(talker, method, &json!({"uri": uri})), "server.resource_unknown", "{method} {uri}");
         }
     }
-    uris.map(|uri| talker.request("resources/subscribe", json!({"uri": uri})));
+    for uri in uris {
+        talker.request("resources/subscribe", json!({"uri": uri}));
+    }
 }
 
 #[test]
