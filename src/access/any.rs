@@ -78,8 +78,11 @@ pub fn hints() -> impl Strategy<Value = Option<Value>> {
     prop::option::of(hints)
 }
 
-/// What servers have, by server and name, with what they say of it.
-pub fn items() -> impl Strategy<Value = Vec<(String, Vec<(String, Option<Value>)>)>> {
+/// A name, and what its server says of it.
+pub type Item = (String, Option<Value>);
+
+/// What servers have.
+pub fn items() -> impl Strategy<Value = Vec<(String, Vec<Item>)>> {
     let of_one = prop::collection::btree_map(name(), hints(), 0..6).prop_map(|items| items.into_iter().collect());
     prop::collection::btree_map(name(), of_one, 1..4).prop_map(|servers| servers.into_iter().collect())
 }

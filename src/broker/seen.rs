@@ -114,7 +114,7 @@ mod tests {
 
     use super::super::SavedTools;
     use super::*;
-    use crate::access::any::{entry, items, view};
+    use crate::access::any::{Item, entry, items, view};
     use crate::catalog::ToolDefinition;
     use crate::gateway::Gateway;
     use crate::upstream::{Options, Upstreams, config::Policy};
@@ -128,7 +128,7 @@ mod tests {
             let shared = Shared::new(gateway, SavedTools::new(Path::new("nowhere")), Duration::ZERO);
             let seen = Seen::new(Arc::new(shared), Arc::clone(&view));
             for (server, tools) in all {
-                let definition = |(name, annotations): &(String, Option<serde_json::Value>)| ToolDefinition {
+                let definition = |(name, annotations): &Item| ToolDefinition {
                     name: name.clone(),
                     annotations: annotations.clone(),
                     ..ToolDefinition::default()
@@ -137,7 +137,7 @@ mod tests {
                 let whole = ServerCatalog::new(&server, &server, None, Some("of all tools".into()), definitions);
                 let catalog = seen.visible(Arc::new(whole));
                 let shown: Vec<&str> = catalog.tools().iter().map(|tool| tool.definition.name.as_str()).collect();
-                let may_be_called = |(name, annotations): &&(String, Option<serde_json::Value>)| {
+                let may_be_called = |(name, annotations): &&Item| {
                     !view.decide(&server, name, annotations.as_ref()).is_denied()
                 };
                 let wanted: Vec<&str> = tools.iter().filter(may_be_called).map(|(name, _)| name.as_str()).collect();
