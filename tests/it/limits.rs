@@ -1,5 +1,7 @@
 //! What a caller may have of the bridge, at its limits: programs at a time, programs and calls a minute.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::support::{Client, Engine, Events, Home, every_engine};
@@ -81,4 +83,16 @@ every_engine!([embedded] a_caller_makes_so_many_calls_a_minute_whatever_makes_th
     assert_eq!(others["structuredContent"]["tool"], "echo", "others have their own: {others:#}");
     assert_eq!(client.wait(), Some(0));
     assert_eq!(outcomes(&home, "call"), ["ok", "access.call_rate", "access.call_rate"]);
+});
+
+every_engine!([embedded] a_call_whose_turn_comes_in_time_waits_for_it, |engine| {
+    // Thirty at once, and then one every two seconds.
+    let (mut client, _home, _events) = limited(engine, &json!({"calls_per_minute": 30}));
+    let begun = Instant::now();
+    let code = "import time\nbegun = time.monotonic()\nfor _ in range(31):\n    await mcp_stub.echo()\ntime.monotonic() - begun";
+    let took = client.report(by_ann(code))["result"].as_f64();
+    assert!(took.is_some_and(|took| took >= 2.0), "{took:?}");
+    // Its turn is two seconds after that of the one before, whatever made that.
+    client.request("tools/call", json!({"name": "stub__echo", "arguments": {"agent_id": "ann"}}));
+    assert!(begun.elapsed() >= Duration::from_secs(4), "{:?}", begun.elapsed());
 });
