@@ -1,5 +1,7 @@
 //! Rules, limits, questions and the audit trail, from a program's request to a real server: what a caller may not use is not there.
 
+#[path = "access/late.rs"]
+mod late;
 #[path = "support/markdown.rs"]
 mod markdown;
 #[path = "support/stub.rs"]
@@ -22,6 +24,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use stub::{Stub, soon};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 /// A bridge's inside: two servers, rules, a trail.
 struct World {
@@ -60,10 +63,14 @@ impl World {
     }
 
     fn broker(&self, caller: &str, client: Option<ClientHandle>) -> Arc<Broker> {
+        self.broker_until(soon(), caller, client)
+    }
+
+    fn broker_until(&self, deadline: Instant, caller: &str, client: Option<ClientHandle>) -> Arc<Broker> {
         let account = Account::new(caller, "a run", Some(self.trail.clone()));
         let saved = self.shared.saved().of(Some(caller)).into();
         let behalf = Behalf { view: self.shared.view(caller), account, client, saved, by: CalledBy::Program };
-        Arc::new(Broker::new(Arc::clone(&self.shared), &behalf, None, soon()))
+        Arc::new(Broker::new(Arc::clone(&self.shared), &behalf, None, deadline))
     }
 
     /// The calls of the trail: tool, decision, rule, outcome.
@@ -187,6 +194,12 @@ impl Person {
     fn who(capabilities: Value, answer: Value) -> Arc<Self> {
         Arc::new(Self { capabilities, answer, asked: Mutex::default(), answers: Semaphore::new(100) })
     }
+
+    /// One that says yes to as many questions as it gets permits for.
+    fn slow() -> Arc<Self> {
+        let (capabilities, answer) = (json!({"elicitation": {"form": {}}}), json!({"action": "accept"}));
+        Arc::new(Self { capabilities, answer, asked: Mutex::default(), answers: Semaphore::new(0) })
+    }
 }
 
 impl Client for Person {
@@ -274,12 +287,7 @@ async fn who_is_asked_and_the_trail_see_the_numbers_that_the_server_gets() {
 #[tokio::test]
 async fn a_yes_that_comes_after_the_rules_took_the_tool_away_is_too_late() {
     let world = World::new(&json!({"a": {"servers": "*", "tools": "*", "ask": "*"}}));
-    let person = Arc::new(Person {
-        capabilities: json!({"elicitation": {}}),
-        answer: json!({"action": "accept"}),
-        asked: Mutex::default(),
-        answers: Semaphore::new(0),
-    });
+    let person = Person::slow();
     let broker = world.broker("a", Some(ClientHandle(Arc::clone(&person) as Arc<dyn Client>)));
     world.shared.catalog("git-hub").await.expect("the tools");
     let mut waiting = Box::pin(call(&broker, "git-hub", "get_issue"));
@@ -326,12 +334,7 @@ async fn what_one_caller_saves_is_its_own_and_written_down() {
 #[tokio::test]
 async fn questions_come_one_at_a_time() {
     let world = World::new(&json!({"a": {"servers": "*", "tools": "*", "ask": "*"}}));
-    let person = Arc::new(Person {
-        capabilities: json!({"elicitation": {"form": {}}}),
-        answer: json!({"action": "accept"}),
-        asked: Mutex::default(),
-        answers: Semaphore::new(0),
-    });
+    let person = Person::slow();
     let broker = world.broker("a", Some(ClientHandle(Arc::clone(&person) as Arc<dyn Client>)));
     world.shared.catalog("git-hub").await.expect("the tools");
     let mut calls: Vec<_> = (0..3).map(|_| Box::pin(call(&broker, "git-hub", "get_issue"))).collect();

@@ -15,7 +15,7 @@ use mcp_bridge::settings::{DEGRADABLE, SOURCES, VARIABLES};
 use mcp_bridge::upstream::UpstreamError;
 
 /// Folders whose names begin codes; `request` is `execution`'s second enum.
-const CODE_FAMILIES: [&str; 22] = [
+const CODE_FAMILIES: [&str; 23] = [
     "access",
     "audit",
     "settings",
@@ -38,6 +38,7 @@ const CODE_FAMILIES: [&str; 22] = [
     "reload",
     "uploads",
     "chain",
+    "direct",
 ];
 
 fn is_code(text: &str) -> bool {

@@ -4,10 +4,14 @@
 //! that what is forbidden looks absent everywhere. [`Access`] holds the rules in force. Must never do I/O beyond reading the rules'
 //! file, and never know a connection. Called by `broker`, `execution`, `server` and `cli`.
 
+#[cfg(test)]
+pub(crate) mod any;
 mod error;
 mod identity;
 mod in_force;
 mod pattern;
+#[cfg(test)]
+mod properties;
 mod quota;
 mod rate;
 mod read;

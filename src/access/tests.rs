@@ -1,18 +1,9 @@
 use std::path::Path;
 
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::any::{rules, view};
 use super::*;
-
-fn rules(value: &Value) -> Rules {
-    read(&json!({ "access_rules": value }).to_string(), Path::new("rules.json"))
-        .unwrap_or_else(|errors| panic!("{errors:?}"))
-}
-
-fn view(entry: Value) -> View {
-    View::of(&rules(&json!({ "a": entry })), "a")
-}
 
 fn errors(text: &str) -> Vec<(String, &'static str)> {
     let errors = read(text, Path::new("r")).err().unwrap_or_default();
@@ -51,7 +42,7 @@ fn the_known_shape_of_rules_is_read_as_it_is_written() {
 
 #[test]
 fn deny_wins_and_the_rule_is_named() {
-    let view = view(json!({
+    let view = view(&json!({
         "servers": ["git*", "files"],
         "tools": {"git*": ["get_*", "delete_*"], "files": "*"},
         "deny": {"servers": ["gitlab"], "tools": {"github": ["delete_*"], "*": ["*_all"]}}
@@ -74,7 +65,7 @@ fn deny_wins_and_the_rule_is_named() {
 
 #[test]
 fn annotations_take_away_and_never_give() {
-    let view = view(json!({
+    let view = view(&json!({
         "servers": ["x"], "tools": ["a*"], "ask": ["ask_*", "aa"],
         "annotations": {"destructive": "ask", "additive": "deny", "readOnly": "allow"}
     }));
@@ -90,11 +81,11 @@ fn annotations_take_away_and_never_give() {
 
 #[test]
 fn resources_and_prompts_are_given_by_a_word_or_with_all_tools() {
-    let whole = view(json!({"servers": "*", "tools": "*"}));
+    let whole = view(&json!({"servers": "*", "tools": "*"}));
     assert!(!whole.decide_resource("x", "FILE:///a%2e").is_denied(), "nothing is told apart");
-    let part = view(json!({"servers": "*", "tools": ["a"]}));
+    let part = view(&json!({"servers": "*", "tools": ["a"]}));
     assert!(part.decide_resource("x", "file:///a").is_denied() && part.decide_prompt("x", "p").is_denied());
-    let named = view(json!({
+    let named = view(&json!({
         "servers": "*", "tools": ["a"], "resources": {"x": ["file:///docs/*"]}, "prompts": ["p*"],
         "deny": {"resources": ["*secret*"], "prompts": ["pp"]}
     }));
@@ -207,87 +198,4 @@ async fn quotas_are_shared_by_those_who_share_an_entry_and_come_back() {
     }
     assert_eq!(quotas.call_turn(&one, now).expect_err("its turn is later").code(), "access.call_rate");
     assert_eq!(quotas.call_turn(&View::of_everything("x"), now), Ok(None));
-}
-
-/// Few names, so that rules and uses often meet.
-fn name() -> impl Strategy<Value = String> {
-    prop::sample::select(vec!["a", "ab", "b", "*", "a*", "*b", "*a*", "file:///a", "file:///*"]).prop_map(str::to_owned)
-}
-
-fn names() -> impl Strategy<Value = Value> {
-    prop_oneof![Just(json!("*")), prop::collection::vec(name(), 0..3).prop_map(|names| json!(names))]
-}
-
-fn selection() -> impl Strategy<Value = Value> {
-    let by_server = prop::collection::btree_map(name(), names(), 0..3).prop_map(|map| json!(map));
-    prop_oneof![names(), by_server]
-}
-
-fn entry() -> impl Strategy<Value = Value> {
-    let decision = prop::sample::select(vec!["allow", "ask", "deny"]);
-    (names(), selection(), prop::option::of(selection()), selection(), prop::option::of(decision)).prop_map(
-        |(servers, tools, resources, ask, decision)| {
-            let mut entry = json!({"servers": servers, "tools": tools, "ask": ask});
-            if let Some(resources) = resources {
-                entry["resources"] = resources;
-            }
-            if let Some(decision) = decision {
-                entry["annotations"] = json!({"destructive": decision});
-            }
-            entry
-        },
-    )
-}
-
-/// How much a decision gives.
-fn width(ruled: &Ruled) -> u8 {
-    match ruled.decision {
-        Decision::Deny => 0,
-        Decision::Ask => 1,
-        Decision::Allow => 2,
-    }
-}
-
-proptest! {
-    #[test]
-    fn adding_a_deny_never_widens_access(
-        entry in entry(), first in selection(), second in selection(), what in prop::sample::select(vec!["tools", "resources", "prompts"]),
-        servers in prop::option::of(names()), server in name(), used in name(),
-    ) {
-        let mut before = entry.clone();
-        before["deny"] = json!({"tools": first});
-        let mut after = before.clone();
-        if what == "tools" {
-            let merged = |one: &Value, other: &Value| -> Option<Value> {
-                let both = [one.as_array()?.clone(), other.as_array()?.clone()].concat();
-                Some(json!({ "*": both }))
-            };
-            if let Some(both) = merged(&first, &second) {
-                after["deny"]["tools"] = both;
-            }
-        } else {
-            after["deny"][what] = second;
-        }
-        if let Some(servers) = servers {
-            after["deny"]["servers"] = servers;
-        }
-        let (before, after) = (view(before), view(after));
-        prop_assert!(width(&after.decide(&server, &used, None)) <= width(&before.decide(&server, &used, None)));
-        prop_assert!(width(&after.decide_resource(&server, &used)) <= width(&before.decide_resource(&server, &used)));
-        prop_assert!(width(&after.decide_prompt(&server, &used)) <= width(&before.decide_prompt(&server, &used)));
-        prop_assert!(width(&after.decide_own(&used)) <= width(&before.decide_own(&used)));
-        prop_assert!(after.shows_server(&server) <= before.shows_server(&server));
-        prop_assert!(after.shows_all(&server) <= before.shows_all(&server));
-    }
-
-    /// What may be used is in a server that is shown; of a server that is shown whole, nothing is denied.
-    #[test]
-    fn what_is_shown_and_what_may_be_used_never_disagree(entry in entry(), deny in selection(), server in name(), used in name()) {
-        let mut entry = entry;
-        entry["deny"] = json!({"tools": deny});
-        let view = view(entry);
-        let ruled = [view.decide(&server, &used, None), view.decide_resource(&server, &used), view.decide_prompt(&server, &used)];
-        prop_assert!(ruled.iter().all(Ruled::is_denied) || view.shows_server(&server), "{ruled:?}");
-        prop_assert!(!view.shows_all(&server) || !ruled.iter().any(Ruled::is_denied), "{ruled:?}");
-    }
 }

@@ -63,9 +63,6 @@ pub(super) struct Shared {
     pub health: Mutex<Health>,
 }
 
-/// What the log calls a trail for which nobody waits.
-const SLOW: &str = "audit.slow";
-
 /// A line on its way to the file.
 #[derive(Debug, Default)]
 #[must_use = "an answer waits for its line; what has no answer drops it"]
@@ -78,7 +75,7 @@ impl Written {
         // A writer that is gone has nothing to write.
         if tokio::time::timeout(PATIENCE, written).await.is_err() && !shared.late.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                code = SLOW,
+                code = "audit.slow",
                 "the audit trail is written slowly: until that is over, answers do not wait for it"
             );
         }
@@ -168,7 +165,6 @@ mod tests {
         let (queue, _messages) = sync_channel(3);
         let shared = Arc::new(Shared::default());
         let trail = Trail { queue, shared: Arc::clone(&shared), keeps_arguments: false };
-        assert_eq!(SLOW, "audit.slow");
         let begun = Instant::now();
         trail.write(Map::new()).wait().await;
         assert_eq!(begun.elapsed(), PATIENCE);

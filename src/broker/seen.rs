@@ -104,3 +104,46 @@ impl Seen {
         seen
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::super::SavedTools;
+    use super::*;
+    use crate::access::any::{Item, entry, items, view};
+    use crate::catalog::ToolDefinition;
+    use crate::gateway::Gateway;
+    use crate::upstream::{Options, Upstreams, config::Policy};
+
+    proptest! {
+        /// What a program is shown of a server is all that it may call there, and nothing else.
+        #[test]
+        fn what_is_shown_is_what_may_be_called(entry in entry(), all in items()) {
+            let view = Arc::new(view(&entry));
+            let gateway = Gateway::new(Upstreams::new(Vec::new(), Options::default()), &Policy::default());
+            let shared = Shared::new(gateway, SavedTools::new(Path::new("nowhere")), Duration::ZERO);
+            let seen = Seen::new(Arc::new(shared), Arc::clone(&view));
+            for (server, tools) in all {
+                let definition = |(name, annotations): &Item| ToolDefinition {
+                    name: name.clone(),
+                    annotations: annotations.clone(),
+                    ..ToolDefinition::default()
+                };
+                let definitions = tools.iter().map(definition).collect();
+                let whole = ServerCatalog::new(&server, &server, None, Some("of all tools".into()), definitions);
+                let catalog = seen.visible(Arc::new(whole));
+                let shown: Vec<&str> = catalog.tools().iter().map(|tool| tool.definition.name.as_str()).collect();
+                let may_be_called = |(name, annotations): &&Item| {
+                    !view.decide(&server, name, annotations.as_ref()).is_denied()
+                };
+                let wanted: Vec<&str> = tools.iter().filter(may_be_called).map(|(name, _)| name.as_str()).collect();
+                prop_assert!(catalog.instructions.is_none() || wanted.len() == tools.len());
+                prop_assert_eq!(shown, wanted);
+            }
+        }
+    }
+}

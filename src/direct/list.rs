@@ -174,13 +174,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_is_late_is_told_of() {
-        let missed = Missed::late("git", Kind::Tools, Duration::from_secs(10));
-        assert_eq!((missed.code, missed.server.as_str()), ("direct.slow", "git"));
-        assert_eq!(missed.error, "it did not say within 10 s what tools it has");
-    }
-
-    #[test]
     fn a_definition_keeps_every_field_but_the_name() {
         let tools =
             vec![json!({"name": "log", "x-unknown": [1], "icons": [{}]}), json!({"name": "log", "second": true})];

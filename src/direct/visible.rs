@@ -71,3 +71,40 @@ fn known<T>(shared: &Shared, server: &str, kind: Kind, find: impl Fn(&Value) -> 
     };
     upstreams.known_items(server, listing)?.iter().find_map(find)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::{List, Prefixes};
+    use super::*;
+    use crate::access::any::{Item, entry, items, view};
+
+    proptest! {
+        /// Lists and calls go by the same rules: what is listed is all that is not denied, and nothing else.
+        #[test]
+        fn what_is_listed_is_what_may_be_used(entry in entry(), all in items()) {
+            let view = view(&entry);
+            for kind in [Kind::Tools, Kind::Prompts, Kind::Resources, Kind::Templates] {
+                let item = |(own, hints): &Item| json!({kind.field(): own, "annotations": hints});
+                let servers = all.iter().map(|(server, items)| (server.clone(), items.iter().map(item).collect()));
+                let list = List::new(kind, &Prefixes::default(), &view, servers.collect(), Vec::new());
+                let listed: BTreeSet<(&str, &str)> =
+                    list.entries().map(|entry| (entry.server.as_str(), entry.own.as_str())).collect();
+                let mut wanted = BTreeSet::new();
+                for (server, items) in &all {
+                    let may_be_used = |(own, hints): &&Item| match kind {
+                        Kind::Tools => !view.decide(server, own, hints.as_ref()).is_denied(),
+                        Kind::Prompts => !view.decide_prompt(server, own).is_denied(),
+                        Kind::Resources | Kind::Templates => !view.decide_resource(server, own).is_denied(),
+                    };
+                    wanted.extend(items.iter().filter(may_be_used).map(|(own, _)| (server.as_str(), own.as_str())));
+                }
+                prop_assert_eq!(listed, wanted, "{:?}", kind);
+            }
+        }
+    }
+}

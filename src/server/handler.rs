@@ -275,6 +275,9 @@ impl ServerHandler for Bridge {
         _context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         self.declares::<UnsubscribeRequestMethod>()?;
+        if self.session.unsubscribe_from(&asked.uri) {
+            return Ok(());
+        }
         let (_, placed, _) = self.find_resource(&asked.uri, audit::Kind::Subscription).boxed().await?;
         self.session.unsubscribe(&(placed.server, placed.uri));
         Ok(())

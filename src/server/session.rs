@@ -117,6 +117,14 @@ impl Session {
         self.state().watching.remove(resource);
     }
 
+    /// The same by the URI that the client knows, which may not be there for it any more. Whether it was watched.
+    pub(super) fn unsubscribe_from(&self, shown: &str) -> bool {
+        let watching = &mut self.state().watching;
+        let before = watching.len();
+        watching.retain(|_, watch| watch.shown != shown);
+        watching.len() < before
+    }
+
     /// The URI under which the client knows a resource that it watches.
     fn knows(&self, server: &str, uri: &str) -> Option<String> {
         let (state, resource) = (self.state(), (server.to_owned(), uri.to_owned()));

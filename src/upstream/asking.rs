@@ -99,7 +99,11 @@ impl Asking {
 
     /// What it is about: the name of a tool or prompt, a URI, else the method.
     pub fn subject(&self) -> &str {
-        let named = ["name", "uri"].iter().find_map(|key| self.params.get(*key)?.as_str());
+        let about = match self.method {
+            "completion/complete" => self.params.get("ref").and_then(Value::as_object),
+            _ => Some(&self.params),
+        };
+        let named = about.and_then(|about| ["name", "uri"].iter().find_map(|key| about.get(*key)?.as_str()));
         named.unwrap_or(self.method)
     }
 

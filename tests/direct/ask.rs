@@ -101,6 +101,22 @@ fn a_direct_call_that_is_asked_about_says_what_it_is_and_is_decided_again_after_
 }
 
 #[test]
+fn a_question_that_nobody_answers_is_given_up_with_its_call() {
+    let home = wide(Era::Older);
+    let rules = json!({"access_rules": {"default": {"servers": "*", "tools": "*", "ask": "*"}}});
+    let file = home.path().join("rules.json").display().to_string();
+    let home = home.file("rules.json", &rules.to_string()).env("MCP_BRIDGE_ACCESS", &file);
+    let mut talker = Talker::new(Era::Older, &home.env("MCP_BRIDGE_MAX_TIMEOUT", "1"));
+    let id = talker.send("tools/call", json!({"name": "wide__echo", "arguments": {}}));
+    let question = talker.client.question_or_response(id).expect_err("a question");
+    assert_eq!(question["method"], "elicitation/create");
+    let refused = talker.client.response(id)["result"].take();
+    assert_eq!((&refused["isError"], &refused["_meta"]["mcp-bridge/code"]), (&json!(true), &json!("broker.not_asked")));
+    let text = refused["content"][0]["text"].as_str().expect("a text");
+    assert!(text.contains("nobody answered before the deadline"), "{text}");
+}
+
+#[test]
 fn a_client_that_comes_back_with_foreign_state_gets_nothing() {
     let home = wide(Era::Older);
     let mut talker = Talker::new(Era::Newer, &home);

@@ -24,5 +24,6 @@ mod names;
 mod news;
 mod pass;
 mod real;
+mod rules;
 mod tasks;
 mod ways;

@@ -48,7 +48,7 @@ fn arguments_and_meta_arrive_and_what_belongs_to_the_clients_hop_does_not() {
 fn prompts_resources_templates_and_completions_pass() {
     every_pair(|talker, _| {
         let prompts = talker.request("prompts/list", json!({}));
-        assert_eq!(prompts["prompts"][0]["name"], "wide__hello");
+        assert_eq!(list(&prompts, "prompts", "name"), ["wide__hello", "wide__bye"]);
         assert_eq!(prompts["prompts"][0]["x-unknown"], 1);
         let prompt = talker.request("prompts/get", json!({"name": "wide__hello", "arguments": {"who": "you"}}));
         let content = json!({"type": "hologram", "who": "you"});
@@ -65,7 +65,7 @@ fn prompts_resources_templates_and_completions_pass() {
             assert_eq!(read, json!({"contents": [{"uri": own, "text": "of wide", "x-unknown": 1}]}));
         }
         let templates = talker.request("resources/templates/list", json!({}));
-        assert_eq!(list(&templates, "resourceTemplates", "uriTemplate"), ["wide://row/{id}"]);
+        assert_eq!(list(&templates, "resourceTemplates", "uriTemplate"), ["wide://row/{id}", "wide://secret/{id}"]);
 
         for (asked, own) in [
             (json!({"type": "ref/prompt", "name": "wide__hello"}), json!({"type": "ref/prompt", "name": "hello"})),

@@ -39,12 +39,18 @@ tools = [
     {"name": name, "description": "The tool " + name, "inputSchema": {"type": "object"}, "x-unknown": {"of": NAME}}
     for name in TOOLS
 ]
-prompts = [{"name": "hello", "title": "Hello", "arguments": [{"name": "who", "required": True}], "x-unknown": 1}]
+prompts = [
+    {"name": "hello", "title": "Hello", "arguments": [{"name": "who", "required": True}], "x-unknown": 1},
+    {"name": "bye"},
+]
 resources = [
     {"uri": NAME + "://one", "name": "one", "x-unknown": [2]},
     {"uri": "same://thing", "name": "thing of " + NAME},
 ]
-templates = [{"uriTemplate": NAME + "://row/{id}", "name": "row", "x-unknown": None}]
+templates = [
+    {"uriTemplate": NAME + "://row/{id}", "name": "row", "x-unknown": None},
+    {"uriTemplate": NAME + "://secret/{id}", "name": "secret"},
+]
 released, was_cancelled = threading.Event(), threading.Event()
 cancelled, told, replies, offered = [], [], {}, {}
 
@@ -147,7 +153,7 @@ def answer(method, params):
     if method == "tools/call":
         return call(params["name"], params)
     if method == "prompts/get":
-        if params["name"] != "hello":
+        if params["name"] not in [prompt["name"] for prompt in prompts]:
             return None
         content = {"type": "hologram", "who": (params.get("arguments") or {}).get("who")}
         return {"description": "from " + NAME, "messages": [{"role": "user", "content": content}], "x-unknown": 1}

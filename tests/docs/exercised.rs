@@ -92,6 +92,22 @@ fn every_member_and_outcome_of_the_trail_is_looked_at() {
     all_are_in_tests("members and outcomes", 15, members.map(|name| format!("\"{name}\"")).chain(outcomes));
 }
 
+/// Their names are everyday words: one counts on a line that is plainly of the trail, by the word `kind` or by what the trail decided.
+#[test]
+fn every_kind_of_line_of_the_trail_is_looked_at() {
+    let record = read("src/audit/record.rs");
+    let words = record.split_once("fn word(self)").expect("the kinds").1;
+    let words = words.split_once("\n    }\n").expect("their end").0.lines();
+    let kinds: Vec<&str> = words.filter_map(|line| line.trim().strip_prefix("Self::")?.split('"').nth(1)).collect();
+    assert!(kinds.len() >= 7, "{kinds:?}");
+    let code = tests();
+    let of_the_trail = |line: &&str| ["kind", "\"allow\"", "\"deny\""].iter().any(|word| line.contains(word));
+    let lines: Vec<&str> = code.lines().filter(of_the_trail).collect();
+    let is_looked_at = |kind: &&str| lines.iter().any(|line| line.contains(&format!("\"{kind}\"")));
+    let missing: Vec<_> = kinds.iter().filter(|kind| !is_looked_at(kind)).collect();
+    assert!(missing.is_empty(), "no test looks at these lines of the trail: {missing:?}");
+}
+
 #[test]
 fn every_endpoint_is_asked() {
     let router = read("src/server/http/router.rs");

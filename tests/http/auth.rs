@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::bridge::{Bridge, command, eventually, home, run, text};
 use super::raw::{Request, hello};
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
-fn opened(bridge: &Bridge, token: &str) -> String {
+pub fn opened(bridge: &Bridge, token: &str) -> String {
     let answer = Request::rpc(1, "initialize", hello("2025-11-25")).bearer(token).ask(bridge.port);
     answer.header("mcp-session-id").unwrap_or_else(|| panic!("{answer:?}")).to_owned()
 }
@@ -155,7 +155,7 @@ fn nobody_listens_to_the_world_without_tokens() {
     assert!(code == Some(2) && said.contains("http.open"), "{said}");
 }
 
-fn jwt(algorithm: Algorithm, claims: Value) -> String {
+pub fn jwt(algorithm: Algorithm, claims: Value) -> String {
     encode(&Header::new(algorithm), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("a token")
 }
 

@@ -1,7 +1,11 @@
 //! Rules, direct tools and the audit trail together, as a team meets them: callers known by their tokens.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
+use super::auth::{SECRET, jwt, opened};
 use super::bridge::{Bridge, eventually, home, run, text};
 use super::raw::{Request, hello};
 
@@ -119,4 +123,70 @@ fn each_caller_has_its_own_part_of_the_servers_and_the_trail_says_who_did_what()
     eventually("the other rules", || names(&rpc(7, "tools/list", json!({}))).contains(&"stub__go").then_some(()));
     let verified = run(bridge.home.path(), &["audit", "verify", &audit]);
     assert!(verified.status.success(), "{verified:?}");
+}
+
+/// Who is vouched for by a JWT and who by a token are two, though they have one name.
+#[test]
+fn a_jwts_subject_and_a_token_of_the_same_name_have_entries_of_their_own() {
+    let home = home();
+    let rules = json!({"access_rules": {
+        "jwt:ann": {"servers": ["stub"], "tools": {"stub": ["echo"]}},
+        "token:ann": {"servers": ["stub"], "tools": {"stub": ["go"]}},
+    }});
+    std::fs::write(home.path().join("rules.json"), rules.to_string()).expect("rules");
+    std::fs::write(home.path().join("secret"), SECRET).expect("a secret");
+    let [path, audit, keys] =
+        ["rules.json", "audit.jsonl", "secret"].map(|name| home.path().join(name).display().to_string());
+    let env = [
+        ("MCP_BRIDGE_ACCESS", path.as_str()),
+        ("MCP_BRIDGE_AUDIT", &audit),
+        ("MCP_BRIDGE_HTTP_JWT_ISSUER", "https://issuer.example.com"),
+        ("MCP_BRIDGE_HTTP_JWT_AUDIENCE", "bridge"),
+        ("MCP_BRIDGE_HTTP_JWT_KEYS", &keys),
+    ];
+    let bridge = Bridge::with(home, &["--expose", "tools"], &env);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    let signed = |subject: &str| {
+        let claims = json!({"iss": "https://issuer.example.com", "aud": "bridge", "sub": subject, "exp": now + 600});
+        jwt(Algorithm::HS256, claims)
+    };
+    let own = ["list_servers", "get_server_tools", "search_tools"];
+    // Who has no entry has nothing, `token:ann` as a subject neither; `default` is the name of nobody in particular.
+    let callers = [
+        (signed("ann"), &["stub__echo"][..]),
+        (bridge.token("ann"), &["stub__go"]),
+        (signed("bob"), &[]),
+        (signed("token:ann"), &[]),
+        (signed("jwt:ann"), &[]),
+    ];
+    for (bearer, theirs) in &callers {
+        let rest = Request::new("GET", "/tools").bearer(bearer).ask(bridge.port).json();
+        assert_eq!(names(&rest), *theirs);
+        let session = opened(&bridge, bearer);
+        let rpc = |id: u64, method: &str, params: Value| {
+            Request::rpc(id, method, params).session(&session).bearer(bearer).ask(bridge.port).json()
+        };
+        let listed = rpc(2, "tools/list", json!({}));
+        let offered = if theirs.is_empty() { &[][..] } else { &own };
+        assert_eq!(names(&listed), [offered, theirs].concat());
+        for (tool, arguments) in [("stub__echo", json!({"text": "x"})), ("stub__go", json!({}))] {
+            let called = rpc(3, "tools/call", json!({"name": tool, "arguments": arguments}));
+            assert_eq!(called.get("error").is_none(), theirs.contains(&tool), "{tool}: {called}");
+        }
+    }
+    let calls = trail(&bridge, "call");
+    let said: Vec<_> = calls.iter().map(|line| ["caller", "tool", "outcome"].map(|it| line[it].as_str())).collect();
+    let wanted = [
+        ["jwt:ann", "echo", "ok"],
+        ["jwt:ann", "go", "denied"],
+        ["token:ann", "echo", "denied"],
+        ["token:ann", "go", "ok"],
+        ["jwt:bob", "echo", "denied"],
+        ["jwt:bob", "go", "denied"],
+        ["jwt:token:ann", "echo", "denied"],
+        ["jwt:token:ann", "go", "denied"],
+        ["jwt:jwt:ann", "echo", "denied"],
+        ["jwt:jwt:ann", "go", "denied"],
+    ];
+    assert_eq!(said, wanted.map(|line| line.map(Some)));
 }

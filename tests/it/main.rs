@@ -12,6 +12,7 @@ mod files;
 mod gone;
 mod guide;
 mod lifecycle;
+mod limits;
 mod live;
 mod many;
 mod prepared;

@@ -16,7 +16,8 @@ SCRIPT is a JSON object; every key is optional.
   endless           true: the last page comes again and again, with another cursor each time
   list              answer to `tools/list`: {"error": {...}}, {"silent": true} or {"result": <sent as it is>}
   initialize        answer to `initialize`: {"silent": true}, {"error": {"code", "message"}}, {"result": <sent as it is>},
-                    {"exit": STATUS}, {"id": OTHER_ID}, {"delay": SECONDS}, {"size": characters of `instructions`}
+                    {"exit": STATUS}, {"id": OTHER_ID}, {"delay": SECONDS}, {"size": characters of `instructions`},
+                    {"after": path of a file: the answer waits until nobody else holds it locked (flock)}
   discover          true: knows `server/discover`, the greeting of the newer era, in which it answers like any other server
   ping              answer to `ping`: {"silent": true}
   stdout            lines to write to stdout before anything else (noise); $BYTE as in `raw`
@@ -123,6 +124,8 @@ class Stub:
         if "exit" in how:
             sys.stderr.flush()
             os._exit(how["exit"])
+        if "after" in how:
+            os.close(locked(how["after"]))
         time.sleep(how.get("delay", 0))
         if "error" in how:
             return self.answer(request, how, error=how["error"])
