@@ -66,10 +66,16 @@ pub(super) async fn call(site: &Arc<Site>, who: &Who, request: Request<Incoming>
         hint: "send {\"name\": \"server__tool\", \"arguments\": {...}}".into(),
     })?;
     let arguments = call.arguments.unwrap_or_default();
-    let result = if call.name == NAME && site.offers_own_tool(who) {
-        run(site, who, &call.name, &arguments).await?
-    } else {
-        theirs(site, who, &call.name, arguments).await?.get().to_owned()
+    let result = async {
+        if call.name == NAME && site.offers_own_tool(who) {
+            return run(site, who, &call.name, &arguments).await;
+        }
+        Ok(theirs(site, who, &call.name, arguments).await?.get().to_owned())
+    };
+    let result = tokio::select! {
+        biased;
+        () = who.over() => return Err(HttpError::Ended),
+        result = result => result?,
     };
     Ok(reply::bytes(StatusCode::OK, JSON, result))
 }
