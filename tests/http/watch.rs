@@ -101,7 +101,7 @@ fn one_client_watches_a_thousand_resources_and_no_more() {
     let listen = |count: usize| {
         request("subscriptions/listen", json!({"notifications": {"resourceSubscriptions": rows(count)}}))
     };
-    let refused = listen(1001).ask(bridge.port);
+    let refused = listen(1001).with("Accept", "application/json").ask(bridge.port);
     assert_eq!(refused.code(), "server.too_many_watched", "{refused:?}");
     let mut stream = listen(1000).open(bridge.port);
     assert_eq!(stream.message()["method"], "notifications/subscriptions/acknowledged");

@@ -35,6 +35,10 @@ const PING: std::time::Duration = std::time::Duration::from_secs(30);
 /// Between two looks whether another message may be read of a client that sends too fast.
 const BREATH: std::time::Duration = std::time::Duration::from_millis(50);
 
+/// Why the bridge closes.
+const ENDING: (CloseCode, &str) = (CloseCode::Away, "the bridge ends");
+const TAKEN_BACK: (CloseCode, &str) = (CloseCode::Policy, "what let this connection in was taken back");
+
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
 /// Takes the connection over, if it is asked as a WebSocket is (RFC 6455).
@@ -96,8 +100,9 @@ async fn speak(site: Arc<Site>, who: Who, place: Arc<Place>, upgrade: OnUpgrade)
     let close = tokio::select! {
         close = hear(&site, place.from, &exchange, source) => close,
         () = tell(&exchange, &mut sink) => None,
-        () = who.over() => Some((CloseCode::Policy, "what let this connection in was taken back")),
-        () = site.closing.cancelled() => Some((CloseCode::Away, "the bridge ends")),
+        // The end of the bridge is the end of what it lets in, too.
+        () = who.over() => Some(if site.draining.is_cancelled() { ENDING } else { TAKEN_BACK }),
+        () = site.closing.cancelled() => Some(ENDING),
     };
     exchange.close();
     let frame = close.map(|(code, reason)| CloseFrame { code, reason: reason.into() });
