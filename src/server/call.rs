@@ -118,7 +118,7 @@ impl Bridge {
         let answers = round.answers.clone().unwrap_or_default().into_iter().collect();
         Some(match self.parked.take_up(state, &self.caller, &about, &answers) {
             Ok(TakenUp::GoesOn(Entry { work, live, .. })) => self.go_on(about, work, live, context).await,
-            Ok(TakenUp::AsksAgain(entry)) => self.parked.park(entry),
+            Ok(TakenUp::AsksAgain(outcome)) => outcome,
             Err(error) => Err(error.about_parameter()),
         })
     }

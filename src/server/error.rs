@@ -49,6 +49,8 @@ pub enum ServerError {
     NotParked { waits: u64 },
     #[error("{most} calls wait for answers of clients, which is as many as may")]
     TooManyParked { most: usize },
+    #[error("{most} resources are watched, which is as many as one client may")]
+    TooManyWatched { most: usize },
     #[error("there is no resource {uri:?}; accepted is {accepted}")]
     NoResource { uri: String, accepted: String },
     #[error(transparent)]
@@ -83,6 +85,7 @@ impl ServerError {
             Self::NoPage { .. } => "server.cursor_unknown",
             Self::NotParked { .. } => "server.not_waiting",
             Self::TooManyParked { .. } => "server.too_many_waiting",
+            Self::TooManyWatched { .. } => "server.too_many_watched",
             Self::NoResource { .. } => "server.resource_unknown",
             Self::Upload(error) => error.code(),
         }
@@ -108,6 +111,7 @@ impl ServerError {
                 "make the call again from the beginning, after looking whether it took effect".into()
             }
             Self::TooManyParked { .. } => "answer or give up what is open, then call again".into(),
+            Self::TooManyWatched { .. } => "unsubscribe from what is not needed, then ask again".into(),
             Self::Upload(error) => error.hint(),
             Self::NoResource { .. } => "`resources/list` and `resources/templates/list` name what there is".into(),
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, CompleteRequestMethod,
     CompleteRequestParams, CompleteResult, ConstString, CustomRequest, CustomResult, DetailedTask,
@@ -30,7 +30,7 @@ use super::pass::raw;
 use super::round::Round;
 use super::session::Session;
 use super::tasks::Tasks;
-use super::watch::Watched;
+use super::watch::{Telling, Watched};
 use super::{files, info, pages, tool, unknown};
 use crate::audit::{self, Written};
 use crate::broker::Shared;
@@ -265,7 +265,7 @@ impl ServerHandler for Bridge {
     ) -> Result<(), ErrorData> {
         self.declares::<SubscribeRequestMethod>()?;
         let (resource, watch, telling) = self.watcher(&asked.uri).await?;
-        self.session.subscribe(resource.clone(), watch);
+        self.session.subscribe(resource.clone(), watch).map_err(|error| error.about_parameter())?;
         telling.begins().await.inspect_err(|_| self.session.unsubscribe(&resource))
     }
 
@@ -321,10 +321,10 @@ impl ServerHandler for Bridge {
         }
         let ended = async {
             let told = async {
-                for telling in tellings {
-                    if let Err(error) = telling.begins().await {
-                        tracing::debug!(%error, "not subscribed to");
-                    }
+                // All at once: a server that hangs holds up none of the others.
+                let told = join_all(tellings.iter().map(Telling::begins)).await;
+                for error in told.into_iter().filter_map(Result::err) {
+                    tracing::debug!(%error, "not subscribed to");
                 }
                 std::future::pending().await
             };
@@ -334,8 +334,8 @@ impl ServerHandler for Bridge {
                 () = told => {}
             }
         };
-        self.session.streams(subscription.sink().clone(), watching, ended.boxed()).await;
-        Ok(())
+        let streams = self.session.streams(subscription.sink().clone(), watching, ended.boxed());
+        streams.await.map_err(|error| error.about_parameter())
     }
 
     async fn on_custom_request(

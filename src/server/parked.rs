@@ -11,6 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::converse::{Outcome, Work};
 use super::error::ServerError;
 use super::line::Question;
+use super::pass;
 use crate::execution::{Caller, Live};
 use crate::upstream::ClientError;
 
@@ -31,14 +32,37 @@ pub(super) struct Entry {
     /// Method and name of the request: only the same one is gone on with.
     about: String,
     pub work: Work,
-    questions: Vec<Question>,
+    /// Those that are still to be answered, each under its key.
+    questions: Vec<(String, Question)>,
     /// What a run shows, for progress when it goes on.
     pub live: Option<Arc<Live>>,
+    /// Gives it up when it was waited for long enough.
+    until: Option<AbortOnDropHandle<()>>,
 }
 
 impl Entry {
     pub fn new(caller: Caller, about: String, work: Work, questions: Vec<Question>, live: Option<Arc<Live>>) -> Self {
-        Self { caller, about, work, questions, live }
+        let keyed = questions.into_iter().enumerate().map(|(at, question)| (format!("question-{}", at + 1), question));
+        Self { caller, about, work, questions: keyed.collect(), live, until: None }
+    }
+
+    /// Hands answers to who waits for them.
+    fn answer(&mut self, answers: &Map<String, Value>) {
+        for (key, question) in std::mem::take(&mut self.questions) {
+            match answers.get(&key) {
+                Some(answer) => drop(question.reply.send(raw(answer))),
+                // Of what was withdrawn meanwhile nothing is wanted any more.
+                None if question.reply.is_closed() => {}
+                None => self.questions.push((key, question)),
+            }
+        }
+    }
+
+    /// The result that asks the client.
+    fn asks(&self, state: &str) -> Outcome {
+        let questions = self.questions.iter().map(|(key, question)| (key.clone(), question.wire()));
+        let questions: Map<String, Value> = questions.collect();
+        pass::raw(&json!({"resultType": "input_required", "inputRequests": questions, "requestState": state}))
     }
 }
 
@@ -47,8 +71,7 @@ impl Parked {
     pub(super) fn park(self: &Arc<Self>, mut entry: Entry) -> Outcome {
         // 122 random bits from the system: no other client guesses one.
         let state = uuid::Uuid::new_v4().to_string();
-        let keyed = entry.questions.iter().enumerate().map(|(at, question)| (key(at), question.wire()));
-        let questions: Map<String, Value> = keyed.collect();
+        let asks = entry.asks(&state);
         let going_on = AbortOnDropHandle::new(tokio::spawn(entry.work.outcome));
         entry.work.outcome = Box::pin(async move {
             going_on.await.unwrap_or_else(|_| Err(rmcp::ErrorData::internal_error("the call was given up", None)))
@@ -60,18 +83,14 @@ impl Parked {
         {
             return Err(ServerError::TooManyParked { most }.about_parameter());
         }
-        parked.insert(state.clone(), entry);
-        drop(parked);
         let (weak, id) = (Arc::downgrade(self), state.clone());
-        tokio::spawn(async move {
+        entry.until = Some(AbortOnDropHandle::new(tokio::spawn(async move {
             tokio::time::sleep(WAITS).await;
-            if let Some(parked) = weak.upgrade() {
-                parked.parked().remove(&id);
-            }
-        });
-        let result = json!({"resultType": "input_required", "inputRequests": questions, "requestState": state});
-        serde_json::value::to_raw_value(&result)
-            .map_err(|error| rmcp::ErrorData::internal_error(error.to_string(), None))
+            let late = weak.upgrade().and_then(|parked| parked.parked().remove(&id));
+            drop(late);
+        })));
+        parked.insert(state, entry);
+        asks
     }
 
     /// Whether something is parked under this state. Of what servers ask themselves, only they know the state.
@@ -79,38 +98,27 @@ impl Parked {
         self.parked().contains_key(state)
     }
 
-    /// Takes up what is parked under this state, and hands it the answers. Questions that have none are asked again.
+    /// Hands answers to what is parked under this state, and takes it up if they are all. Else it stays where it is, for as long as it
+    /// would have.
     ///
     /// # Errors
     /// There is nothing under it: it was waited for too long, is another client's, or belongs to another request.
     pub(super) fn take_up(
-        self: &Arc<Self>,
+        &self,
         state: &str,
         caller: &Caller,
         about: &str,
         answers: &Map<String, Value>,
     ) -> Result<TakenUp, ServerError> {
         let mut parked = self.parked();
-        let fits = |entry: &Entry| entry.caller == *caller && entry.about == about;
-        if !parked.get(state).is_some_and(fits) {
-            return Err(ServerError::NotParked { waits: WAITS.as_secs() });
+        let none = || ServerError::NotParked { waits: WAITS.as_secs() };
+        let fits = |entry: &&mut Entry| entry.caller == *caller && entry.about == about;
+        let entry = parked.get_mut(state).filter(fits).ok_or_else(none)?;
+        entry.answer(answers);
+        if !entry.questions.is_empty() {
+            return Ok(TakenUp::AsksAgain(entry.asks(state)));
         }
-        let Some(mut entry) = parked.remove(state) else {
-            return Err(ServerError::NotParked { waits: WAITS.as_secs() });
-        };
-        drop(parked);
-        let mut unanswered = Vec::new();
-        for (at, question) in std::mem::take(&mut entry.questions).into_iter().enumerate() {
-            match answers.get(&key(at)) {
-                Some(answer) => drop(question.reply.send(raw(answer))),
-                None => unanswered.push(question),
-            }
-        }
-        if unanswered.is_empty() {
-            return Ok(TakenUp::GoesOn(entry));
-        }
-        entry.questions = unanswered;
-        Ok(TakenUp::AsksAgain(entry))
+        parked.remove(state).map(TakenUp::GoesOn).ok_or_else(none)
     }
 
     fn parked(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
@@ -121,11 +129,7 @@ impl Parked {
 /// What came of taking up work.
 pub(super) enum TakenUp {
     GoesOn(Entry),
-    AsksAgain(Entry),
-}
-
-fn key(at: usize) -> String {
-    format!("question-{}", at + 1)
+    AsksAgain(Outcome),
 }
 
 fn raw(answer: &Value) -> Result<Box<RawValue>, ClientError> {
@@ -134,18 +138,70 @@ fn raw(answer: &Value) -> Result<Box<RawValue>, ClientError> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::{mpsc, oneshot};
     use tokio_util::sync::CancellationToken;
 
     use super::*;
 
+    const ABOUT: &str = "tools/call x";
+
+    fn entry(caller: &str, questions: Vec<Question>) -> Entry {
+        let (outcome, cancel) = (Box::pin(std::future::pending()), CancellationToken::new());
+        let work = Work { outcome, said: mpsc::channel(1).1, cancel, is_direct: true };
+        Entry::new(Caller::named(caller), ABOUT.into(), work, questions, None)
+    }
+
+    fn question() -> (Question, oneshot::Receiver<Result<Box<RawValue>, ClientError>>) {
+        let (reply, answer) = oneshot::channel();
+        (Question { method: "roots/list".into(), params: None, reply }, answer)
+    }
+
+    fn json_of(asks: Outcome) -> Value {
+        serde_json::from_str(asks.expect("questions").get()).expect("JSON")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_answers_in_part_is_asked_for_the_rest_and_waited_for_no_longer() {
+        let parked = Arc::new(Parked::default());
+        let ((one, one_answer), (other, other_answer)) = (question(), question());
+        let asks = json_of(parked.park(entry("ann", vec![one, other])));
+        let state = asks["requestState"].as_str().expect("a state");
+        let take_up = |answers: Value| {
+            let answers = answers.as_object().expect("answers").clone();
+            parked.take_up(state, &Caller::named("ann"), ABOUT, &answers)
+        };
+        tokio::time::sleep(WAITS - Duration::from_secs(1)).await;
+        for answers in [json!({}), json!({"question-1": 1}), json!({"question-1": 2})] {
+            let Ok(TakenUp::AsksAgain(again)) = take_up(answers) else { panic!("all is answered") };
+            let again = json_of(again);
+            assert_eq!(again["requestState"], state, "it is where it was");
+            assert!(again["inputRequests"]["question-2"].is_object(), "{again}");
+        }
+        assert_eq!(one_answer.await.expect("an answer").expect("a value").get(), "1");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(!parked.has(state) && other_answer.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_nobody_asks_any_more_is_not_waited_for_and_no_timer_stays() {
+        let parked = Arc::new(Parked::default());
+        let (question, answer) = question();
+        let asks = json_of(parked.park(entry("ann", vec![question])));
+        drop(answer);
+        let state = asks["requestState"].as_str().expect("a state");
+        let taken = parked.take_up(state, &Caller::named("ann"), ABOUT, &Map::new());
+        assert!(matches!(taken, Ok(TakenUp::GoesOn(_))));
+        drop(taken);
+        let tasks = tokio::runtime::Handle::current().metrics();
+        while tasks.num_alive_tasks() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     #[tokio::test]
     async fn no_more_is_parked_than_may_be_of_one_and_of_all() {
         let parked = Arc::new(Parked::default());
-        let park = |caller: &str| {
-            let (outcome, cancel) = (Box::pin(std::future::pending()), CancellationToken::new());
-            let work = Work { outcome, said: tokio::sync::mpsc::channel(1).1, cancel, is_direct: true };
-            parked.park(Entry::new(Caller::named(caller), "tools/call x".into(), work, Vec::new(), None))
-        };
+        let park = |caller: &str| parked.park(entry(caller, Vec::new()));
         let refused = |caller| park(caller).unwrap_err().data.unwrap()["code"] == "server.too_many_waiting";
         for caller in ["ann", "bob", "cy", "di"] {
             (0..OF_ONE).for_each(|_| assert!(park(caller).is_ok()));

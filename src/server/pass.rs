@@ -11,7 +11,6 @@ use serde::Serialize;
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::Bridge;
 use super::converse::{Outcome, Work, is_stateless};
@@ -271,12 +270,11 @@ impl Bridge {
         }
         let chain = self.chain_of(context).map_err(|error| about_chain(&error))?;
         let (client, said) = line(self, context);
-        let cancel = CancellationToken::new();
+        let cancel = self.closing.child_token();
         let mut asking = asking.with_meta(context.meta.0.0.clone()).on_behalf_of(Some(client.clone()));
         let bridge = (asking.is_call() && takes_tasks(context)).then(|| self.clone());
         asking.takes_tasks = bridge.is_some();
         let deadline = Instant::now() + self.patience(&permit.shared, &server);
-        let given_up = cancel.clone();
         let outcome = async move {
             let is_call = asking.is_call();
             if is_call {
@@ -291,21 +289,24 @@ impl Bridge {
             }
             let granted = permit.granted(&ruled);
             let tool = asking.subject().to_owned();
-            let asked = permit.shared.gateway().ask(&granted, &server, asking, deadline);
-            match given_up.run_until_cancelled(asked).await {
-                Some(Ok(called)) => match bridge {
+            match permit.shared.gateway().ask(&granted, &server, asking, deadline).await {
+                Ok(called) => match bridge {
                     Some(bridge) => bridge.pass_task_on(&permit, (server, tool), called.result),
                     None => Ok(called.result),
                 },
-                Some(Err(error)) => match (&error, is_call) {
+                Err(error) => match (&error, is_call) {
                     (GatewayError::Upstream(UpstreamError::Protocol { .. }), _) | (_, false) => Err(failed(&error)),
                     // What the model can act on belongs where it looks.
                     (_, true) => raw(&refused(&format!("{error}; {}", error.hint()), error.code())),
                 },
-                None => Err(ErrorData::internal_error("the call was cancelled", None)),
             }
         };
-        let outcome = through(chain, outcome).boxed();
+        let (outcome, given_up) = (through(chain, outcome), cancel.clone());
+        let outcome = async move {
+            let outcome = given_up.run_until_cancelled(outcome).await;
+            outcome.unwrap_or_else(|| Err(ErrorData::internal_error("the call was cancelled", None)))
+        };
+        let outcome = outcome.boxed();
         self.go_on(about, Work { outcome, said, cancel, is_direct: true }, None, context).await
     }
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::converse::{notify, text};
+use super::error::ServerError;
 use super::handler::Runs;
 use super::line::{Question, able};
 use super::logs::Level;
@@ -22,6 +23,9 @@ use crate::upstream::{Client, ClientError, ClientHandle, Listener, News, Party};
 
 /// News that wait for a client; what does not fit is dropped. Lists are read again whole, so the next one says the same.
 const WAITING: usize = 256;
+
+/// Resources that one client may watch. Editors watch what is open in them, which is tens; and each is kept here and at its server.
+const MOST_WATCHED: usize = 1000;
 
 /// Of one connection.
 #[derive(Default)]
@@ -46,6 +50,16 @@ struct State {
 
 /// Resources that a client hears of.
 type Watching = HashMap<Resource, Watch>;
+
+impl State {
+    /// # Errors
+    /// There is no room for so many watched resources more.
+    fn has_room(&self, more: usize) -> Result<(), ServerError> {
+        let streams = self.streams.iter().map(|(_, watching)| watching.len());
+        let watched = self.watching.len() + streams.sum::<usize>();
+        if watched + more > MOST_WATCHED { Err(ServerError::TooManyWatched { most: MOST_WATCHED }) } else { Ok(()) }
+    }
+}
 
 enum Heard {
     Note(String, Option<String>),
@@ -87,18 +101,32 @@ impl Session {
         });
     }
 
+    /// # Errors
+    /// The client would watch more than it may.
+    pub(super) fn has_room(&self, more: usize) -> Result<(), ServerError> {
+        self.state().has_room(more)
+    }
+
     /// A subscription of a client of the newer era, until it ends.
+    ///
+    /// # Errors
+    /// The client would watch more than it may.
     pub(super) async fn streams(
         self: &Arc<Self>,
         sink: SubscriptionSink,
         watching: Watching,
         ended: impl Future<Output = ()>,
-    ) {
+    ) -> Result<(), ServerError> {
         self.listen();
         let id = sink.id().clone();
-        self.state().streams.push((sink, watching));
+        {
+            let mut state = self.state();
+            state.has_room(watching.len())?;
+            state.streams.push((sink, watching));
+        }
         ended.await;
         self.state().streams.retain(|(stream, _)| *stream.id() != id);
+        Ok(())
     }
 
     pub(super) fn level(&self) -> Option<Level> {
@@ -109,8 +137,15 @@ impl Session {
         self.state().level = Some(level);
     }
 
-    pub(super) fn subscribe(&self, resource: Resource, watch: Watch) {
-        self.state().watching.insert(resource, watch);
+    /// # Errors
+    /// The client would watch more than it may.
+    pub(super) fn subscribe(&self, resource: Resource, watch: Watch) -> Result<(), ServerError> {
+        let mut state = self.state();
+        if !state.watching.contains_key(&resource) {
+            state.has_room(1)?;
+        }
+        state.watching.insert(resource, watch);
+        Ok(())
     }
 
     pub(super) fn unsubscribe(&self, resource: &Resource) {

@@ -54,6 +54,11 @@ impl Service<RoleServer> for Wire {
         mut context: RequestContext<RoleServer>,
     ) -> Result<ServerResult, ErrorData> {
         self.meet(&request, &context);
+        if let ClientRequest::SubscriptionsListenRequest(listen) = &request {
+            // Before rmcp looks for each of them among all.
+            let more = listen.params.notifications.resource_subscriptions.as_ref().map_or(0, Vec::len);
+            self.bridge.session.has_room(more).map_err(|error| error.about_parameter())?;
+        }
         let (stateless, cacheable) = (is_stateless(&context), is_cacheable(&request));
         let about_task = matches!(request, ClientRequest::GetTaskRequest(_));
         let letter = Letter::default();

@@ -4,7 +4,7 @@
     python3 wide.py older|newer [NAME]
 
 `older` speaks `initialize` (2025-11-25), `newer` only 2026-07-28. What it sends is meant to be strange: fields and content types that
-no SDK knows. Tools:
+no SDK knows. Who subscribes to a resource whose URI ends in `/slow` has an answer when `release` was called. Tools:
 
   odd        content and fields that nobody knows
   echo       the params it was called with, as structured content
@@ -161,6 +161,8 @@ def answer(method, params):
         return {"contents": [{"uri": params["uri"], "text": "of " + NAME, "x-unknown": 1}]}
     if method == "completion/complete":
         return {"completion": {"values": [NAME, json.dumps(params["ref"])], "x-unknown": 1}}
+    if method == "resources/subscribe" and params["uri"].endswith("/slow"):
+        released.wait()
     if method in ("resources/subscribe", "resources/unsubscribe", "logging/setLevel", "ping"):
         return {}
     return None

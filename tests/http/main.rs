@@ -4,6 +4,7 @@
 mod attack;
 mod auth;
 mod bridge;
+mod cancels;
 mod clients;
 mod commands;
 mod config_file;
@@ -22,6 +23,7 @@ mod raw;
 #[path = "../support/real.rs"]
 mod real;
 mod rest;
+mod revoked;
 mod rules;
 mod sessions;
 mod slow;

@@ -5,15 +5,15 @@ use serde_json::{Value, json};
 use super::bridge::{Bridge, eventually};
 use super::raw::Request;
 
-const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
-const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+pub const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+pub const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
 pub fn request(method: &str, mut params: Value) -> Request {
     params["_meta"] = json!({VERSION: "2026-07-28", CAPABILITIES: {}});
     plain(method, params)
 }
 
-fn plain(method: &str, params: Value) -> Request {
+pub fn plain(method: &str, params: Value) -> Request {
     let request = Request::rpc(5, method, params.clone());
     let request = request.with("Mcp-Protocol-Version", "2026-07-28").with("Mcp-Method", method);
     match params["name"].as_str() {

@@ -16,7 +16,7 @@ fn bridge() -> Bridge {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/direct/wide.py");
     let file = json!({"mcpServers": {"wide": {"command": "python3", "args": [script, "older"]}}});
     std::fs::write(home.path().join("servers.json"), file.to_string()).expect("servers");
-    Bridge::with(home, &["--expose", "tools"], &[])
+    Bridge::with(home, &["--expose", "tools"], &[("MCP_BRIDGE_HTTP_RATE", "100000")])
 }
 
 fn call(bridge: &Bridge, tool: &str, arguments: Value) -> Value {
@@ -91,4 +91,46 @@ fn a_resource_that_is_not_there_is_not_watched() {
         let asked = Request::rpc(9, method, json!({"uri": "none://x"})).session(&session).ask(bridge.port).json();
         assert_eq!(asked["error"]["data"]["code"], "server.resource_unknown", "{asked}");
     }
+}
+
+#[test]
+fn one_client_watches_a_thousand_resources_and_no_more() {
+    let bridge = bridge();
+    let uri = |row: usize| format!("wide://row/{row}");
+    let rows = |count: usize| (0..count).map(uri).collect::<Vec<_>>();
+    let listen = |count: usize| {
+        request("subscriptions/listen", json!({"notifications": {"resourceSubscriptions": rows(count)}}))
+    };
+    let refused = listen(1001).with("Accept", "application/json").ask(bridge.port);
+    assert_eq!(refused.code(), "server.too_many_watched", "{refused:?}");
+    let mut stream = listen(1000).open(bridge.port);
+    assert_eq!(stream.message()["method"], "notifications/subscriptions/acknowledged");
+    drop(stream);
+
+    let session = open(&bridge, "2025-03-26");
+    let ask = |method: &str, row: usize| {
+        Request::rpc(9, method, json!({"uri": uri(row)})).session(&session).ask(bridge.port).json()
+    };
+    for batch in rows(1000).chunks(200) {
+        let subscribe = |(id, uri): (usize, &String)| json!({"jsonrpc": "2.0", "id": id, "method": "resources/subscribe", "params": {"uri": uri}});
+        let batch: Vec<Value> = batch.iter().enumerate().map(subscribe).collect();
+        let post = Request::new("POST", "/mcp").json(&json!(batch)).session(&session);
+        let answers = post.with("Accept", "application/json").ask(bridge.port).json();
+        let answers = answers.as_array().expect("answers");
+        assert!(answers.len() == 200 && answers.iter().all(|it| it["result"] == json!({})), "{answers:?}");
+    }
+    assert_eq!(ask("resources/subscribe", 1000)["error"]["data"]["code"], "server.too_many_watched");
+    assert_eq!(ask("resources/subscribe", 7)["result"], json!({}), "it is watched already");
+    assert_eq!(ask("resources/unsubscribe", 7)["result"], json!({}));
+    assert_eq!(ask("resources/subscribe", 1000)["result"], json!({}));
+}
+
+#[test]
+fn a_subscription_that_hangs_holds_up_no_other() {
+    let bridge = bridge();
+    let wanted = json!({"notifications": {"resourceSubscriptions": ["wide://row/slow", URI]}});
+    let mut stream = request("subscriptions/listen", wanted).open(bridge.port);
+    assert_eq!(stream.message()["method"], "notifications/subscriptions/acknowledged");
+    eventually("the other is watched", || (told(&bridge) == (1, 0)).then_some(()));
+    call(&bridge, "release", json!({}));
 }

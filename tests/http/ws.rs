@@ -54,7 +54,7 @@ pub async fn answer(socket: &mut Socket, id: u64) -> Value {
 }
 
 /// The code with which the bridge closes.
-async fn closed(socket: &mut Socket) -> Option<u16> {
+pub async fn closed(socket: &mut Socket) -> Option<u16> {
     while let Some(Ok(frame)) = tokio::time::timeout(PATIENCE, socket.next()).await.expect("in time") {
         if let Message::Close(frame) = frame {
             return frame.map(|frame| frame.code.into());
@@ -121,6 +121,49 @@ async fn what_is_too_large_or_no_text_ends_it_with_a_reason() {
     let mut socket = connect(&bridge, &[]).await.expect("a socket");
     socket.close(None).await.expect("closing");
     assert!(!bridge.log().contains("ERROR"), "{}", bridge.log());
+}
+
+#[tokio::test]
+async fn sockets_are_connections_as_long_as_they_are_open() {
+    let env = [("MCP_BRIDGE_HTTP_CONNECTIONS", "20"), ("MCP_BRIDGE_HTTP_CONNECTIONS_PER_ADDRESS", "4")];
+    let mut bridge = Bridge::with(home(), &[], &env);
+    let mut sockets = Vec::new();
+    for _ in 0..3 {
+        sockets.push(connect(&bridge, &[]).await.expect("a socket"));
+    }
+    let metrics = bridge.get("/metrics").body;
+    assert!(metrics.contains("mcp_bridge_http_connections 4\n"), "{metrics}");
+    // The place of a connection is free when the bridge has seen its end.
+    sockets.push(eventually_connected(&bridge).await);
+    assert!(connect(&bridge, &[]).await.is_err(), "four are its share");
+    bridge.logged("too many connections");
+    drop(sockets.pop());
+    sockets.push(eventually_connected(&bridge).await);
+}
+
+async fn eventually_connected(bridge: &Bridge) -> Socket {
+    let connected = async {
+        loop {
+            if let Ok(socket) = connect(bridge, &[]).await {
+                return socket;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, connected).await.expect("there is a place")
+}
+
+#[tokio::test]
+async fn each_socket_hears_that_the_bridge_ends() {
+    let mut bridge = Bridge::start();
+    let mut sockets = Vec::new();
+    for _ in 0..20 {
+        sockets.push(connect(&bridge, &[]).await.expect("a socket"));
+    }
+    bridge.signal(nix::sys::signal::Signal::SIGTERM);
+    for socket in &mut sockets {
+        assert_eq!(closed(socket).await, Some(1001));
+    }
+    assert_eq!(bridge.ended(), Some(0));
 }
 
 #[tokio::test]

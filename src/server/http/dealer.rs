@@ -39,6 +39,15 @@ struct Routes {
     ended: bool,
 }
 
+impl Routes {
+    /// Expects nothing of a request any more.
+    fn take(&mut self, id: &Id) -> Option<Asked> {
+        let asked = self.asked.remove(id)?;
+        asked.token.as_ref().inspect(|token| drop(self.told.remove(token)));
+        Some(asked)
+    }
+}
+
 struct Asked {
     stream: Arc<Stream>,
     number: u64,
@@ -92,17 +101,11 @@ impl Dealer {
         self.routes().ended
     }
 
-    /// The stream that waits for the answer to a request.
-    pub fn awaiting(&self, id: &Id) -> Option<Arc<Stream>> {
-        self.routes().asked.get(id).map(|asked| Arc::clone(&asked.stream))
-    }
-
-    /// Nobody waits for the answer any more.
-    pub fn forget(&self, id: &Id, stream: &Arc<Stream>) {
-        let mut routes = self.routes();
-        if routes.asked.get(id).is_some_and(|asked| Arc::ptr_eq(&asked.stream, stream)) {
-            routes.asked.remove(id);
-            stream.end();
+    /// A request was cancelled: no answer to it will come.
+    pub fn forget(&self, id: &Id) {
+        let taken = self.routes().take(id);
+        if let Some(asked) = taken {
+            asked.stream.forgo();
         }
     }
 
@@ -140,8 +143,7 @@ impl Dealer {
             JsonRpcMessage::Request(_) | JsonRpcMessage::Notification(_) => None,
         };
         if let Some(id) = answered {
-            let Some(asked) = routes.asked.remove(&id.into()) else { return };
-            asked.token.as_ref().inspect(|token| drop(routes.told.remove(token)));
+            let Some(asked) = routes.take(&id.into()) else { return };
             drop(routes);
             return asked.stream.answer(text);
         }
@@ -205,5 +207,30 @@ impl Transport<RoleServer> for End {
 impl Drop for End {
     fn drop(&mut self) {
         self.dealer.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(id: i64) -> ServerJsonRpcMessage {
+        serde_json::from_value(serde_json::json!({"jsonrpc": "2.0", "id": id, "result": {}})).expect("an answer")
+    }
+
+    #[tokio::test]
+    async fn a_request_that_was_forgotten_leaves_nothing_and_takes_nothing_from_others() {
+        let dealer = Dealer::new(Arc::new(Stream::new(0)), false);
+        let (batch, alone) = (Arc::new(Stream::new(2)), Arc::new(Stream::new(1)));
+        let expect = |id, stream| dealer.expect(&Id::Number(id), Some(Id::Number(-id)), stream, None);
+        for (id, stream) in [(1, &batch), (2, &batch), (3, &alone), (4, &dealer.standing)] {
+            expect(id, stream).expect("a place");
+        }
+        [1, 3, 4, 9].iter().for_each(|id| dealer.forget(&Id::Number(*id)));
+        assert_eq!((dealer.under_way(), dealer.routes().told.len()), (1, 1));
+        assert_eq!([&batch, &alone, &dealer.standing].map(|stream| stream.is_ended()), [false, true, false]);
+        [1, 2].iter().for_each(|id| dealer.deal(&answer(*id)));
+        assert_eq!(batch.complete().await.len(), 1, "the other's answer");
+        assert_eq!((dealer.under_way(), dealer.routes().told.len()), (0, 0));
     }
 }

@@ -78,6 +78,8 @@ pub(super) async fn answer<G: Guard>(
     status: fn(&[u8]) -> StatusCode,
 ) -> Result<Reply, HttpError> {
     let ready = tokio::select! {
+        biased;
+        () = reader.who.over() => Ready::Ended,
         ready = reader.stream.ready() => ready,
         () = tokio::time::sleep(SILENCE), if accepts.events => Ready::Speech,
     };
@@ -85,14 +87,19 @@ pub(super) async fn answer<G: Guard>(
         Ready::Answers(answers) if accepts.json => answers,
         Ready::Ended => return Err(HttpError::Ended),
         _ if accepts.events => return Ok(reader.reply()),
-        _ => reader.stream.complete().await,
+        _ => tokio::select! {
+            biased;
+            () = reader.who.over() => return Err(HttpError::Ended),
+            answers = reader.stream.complete() => answers,
+        },
     };
     reader.guard.done();
+    // Of requests that were all cancelled there is none.
+    let first = answers.first().cloned().ok_or(HttpError::Ended)?;
     if batch {
         let all: Vec<&[u8]> = answers.iter().map(|answer| &answer[..]).collect();
         let body = [&b"["[..], &all.join(&b","[..]), &b"]"[..]].concat();
         return Ok(reply::bytes(StatusCode::OK, JSON, body));
     }
-    let answer = answers.into_iter().next().ok_or(HttpError::Ended)?;
-    Ok(reply::bytes(status(&answer), JSON, answer))
+    Ok(reply::bytes(status(&first), JSON, first))
 }

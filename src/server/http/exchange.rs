@@ -1,9 +1,8 @@
 //! One conversation of a client with the MCP service, whichever way its messages come.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use rmcp::model::ClientJsonRpcMessage;
+use rmcp::model::{ClientJsonRpcMessage, ClientNotification, JsonRpcMessage};
 use tokio::sync::mpsc;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -13,8 +12,6 @@ use super::message::Id;
 use super::stream::Stream;
 use crate::server::{Bridge, talk};
 
-/// How long a request that was cancelled because its client has gone may take to end.
-const LAST: Duration = Duration::from_secs(10);
 /// Messages between a transport and the service, which takes each up at once; those of a crowd need not wait for one another.
 const BETWEEN: usize = 16;
 
@@ -67,13 +64,20 @@ impl Exchange {
         self.dealer.expect(id, token, stream, busy)
     }
 
-    /// Sends one message; one that is a request must be expected.
+    /// Sends one message; one that is a request must be expected. One that was cancelled is answered by nothing.
     ///
     /// # Errors
     /// The service has ended.
     pub async fn send(&self, text: &str) -> Result<(), HttpError> {
         match talk::read(text) {
-            Ok(Some(message)) => self.to.send(message).await.map_err(|_| HttpError::Ended),
+            Ok(Some(message)) => {
+                let cancelled = cancelled(&message);
+                self.to.send(message).await.map_err(|_| HttpError::Ended)?;
+                if let Some(id) = cancelled {
+                    self.dealer.forget(&id);
+                }
+                Ok(())
+            }
             Ok(None) => Ok(()),
             Err(refusal) => {
                 self.dealer.deal(&refusal);
@@ -103,30 +107,31 @@ impl Exchange {
         self.dealer.under_way()
     }
 
-    /// Withdraws a request whose client has gone, and waits for it to end.
-    pub async fn withdraw(&self, id: &Id, stream: &Stream) {
+    /// Withdraws the only request, whose client has gone.
+    pub async fn withdraw(&self, id: &Id) {
         let reason = r#""reason":"the client closed the connection""#;
         let cancel = format!(
             r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{},{reason}}}}}"#,
             id.text()
         );
-        if self.send(&cancel).await.is_ok() {
-            // A request that was cancelled may be answered by nothing: it is not waited for without end.
-            let _ = tokio::time::timeout(LAST, stream.complete()).await;
-        }
+        // A service that has ended works on nothing.
+        let _ = self.send(&cancel).await;
         self.end();
-    }
-
-    /// Gives up on the answer to a request that its client cancelled, after a while.
-    pub async fn abandon(&self, id: &Id) {
-        let Some(stream) = self.dealer.awaiting(id) else { return };
-        if tokio::time::timeout(LAST, stream.complete()).await.is_err() {
-            self.dealer.forget(id, &stream);
-        }
     }
 
     /// Ends the conversation; what runs on as a task is not touched.
     pub fn end(&self) {
         self.dealer.end();
+    }
+}
+
+/// The request that a message cancels.
+fn cancelled(message: &ClientJsonRpcMessage) -> Option<Id> {
+    match message {
+        JsonRpcMessage::Notification(notification) => match &notification.notification {
+            ClientNotification::CancelledNotification(cancel) => cancel.params.request_id.as_ref().map(Id::from),
+            _ => None,
+        },
+        _ => None,
     }
 }

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Duration;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::quiet::Quiet;
 
@@ -17,6 +19,7 @@ pub(super) struct Places {
     taken: Mutex<Taken>,
     /// What the log says of those that were refused.
     said: Quiet,
+    held: TaskTracker,
 }
 
 #[derive(Default)]
@@ -27,7 +30,8 @@ struct Taken {
 
 impl Places {
     pub fn new(most: usize, most_each: usize) -> Arc<Self> {
-        Arc::new(Self { most, most_each, taken: Mutex::default(), said: Quiet::new(SAID) })
+        let (said, held) = (Quiet::new(SAID), TaskTracker::new());
+        Arc::new(Self { most, most_each, taken: Mutex::default(), said, held })
     }
 
     /// A place for a connection from there, if there is one.
@@ -42,7 +46,7 @@ impl Places {
         }
         taken.all += 1;
         taken.each.insert(from, each + 1);
-        Some(Place { places: Arc::clone(self), from })
+        Some(Place { places: Arc::clone(self), from, _held: self.held.token() })
     }
 
     /// How many are taken.
@@ -50,15 +54,23 @@ impl Places {
         self.taken().all
     }
 
+    /// Waits until all are given back.
+    pub async fn free(&self) {
+        self.held.close();
+        self.held.wait().await;
+    }
+
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Given back when it is dropped.
+/// Given back when it is dropped. A WebSocket has the place of the connection that it took over.
 pub(super) struct Place {
     places: Arc<Places>,
-    from: IpAddr,
+    /// The party, see [`party`].
+    pub from: IpAddr,
+    _held: TaskTrackerToken,
 }
 
 impl Drop for Place {

@@ -74,14 +74,20 @@ pub(super) async fn call(site: &Arc<Site>, who: &Who, request: Request<Incoming>
         wait: None,
     })?;
     let arguments = call.arguments.unwrap_or_default();
-    let result = if call.name == NAME && site.offers_own_tool(who) {
-        run(site, who, &call.name, &arguments).await?
-    } else {
+    let result = async {
+        if call.name == NAME && site.offers_own_tool(who) {
+            return run(site, who, &call.name, &arguments).await;
+        }
         if call.name == NAME && site.template.direct.expose().has_code() {
             site.template.runs.refused(&who.caller, NAME, &arguments).wait().await;
         }
         let written = exact::written::<Params>(&text).map(|call| call.arguments);
-        theirs(site, who, &call.name, (arguments, written)).await?.get().to_owned()
+        Ok(theirs(site, who, &call.name, (arguments, written)).await?.get().to_owned())
+    };
+    let result = tokio::select! {
+        biased;
+        () = who.over() => return Err(HttpError::Ended),
+        result = result => result?,
     };
     Ok(reply::bytes(StatusCode::OK, JSON, result))
 }

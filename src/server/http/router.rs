@@ -8,15 +8,15 @@ use hyper::body::Incoming;
 
 use super::auth::METADATA;
 use super::error::HttpError;
+use super::places::Place;
 use super::reply::{self, Reply};
 use super::site::Site;
 use super::{guard, health, rest, sse, streamable, ws};
 
 /// Where a request came from, and to which address of ours.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub(super) struct Ends {
-    /// The party, see [`super::places::party`].
-    pub from: IpAddr,
+    pub place: Arc<Place>,
     pub to: IpAddr,
 }
 
@@ -31,7 +31,7 @@ pub(super) async fn answer(site: Arc<Site>, ends: Ends, request: Request<Incomin
             reply
         }
         Err(error) => {
-            tracing::debug!(code = error.code(), from = %ends.from, "refused: {error}");
+            tracing::debug!(code = error.code(), from = %ends.place.from, "refused: {error}");
             reply::refuse(&error)
         }
     };
@@ -46,7 +46,8 @@ async fn route(
     request: Request<Incoming>,
     path: &'static str,
 ) -> Result<Reply, HttpError> {
-    site.pace.admit(ends.from)?;
+    let from = ends.place.from;
+    site.pace.admit(from)?;
     if let Some(reply) = guard::preflight(&request) {
         return Ok(reply);
     }
@@ -59,19 +60,19 @@ async fn route(
     if path == OTHER {
         return Err(no_metadata(site, &request));
     }
-    let who = site.door.who(request.headers(), ends.from).await;
+    let who = site.door.who(request.headers(), from).await;
     if path == "/health" && method == Method::GET {
         return Ok(health::health(site, who.ok().as_ref(), request.uri().query().unwrap_or_default()));
     }
     let who = who?;
     match (path, method.as_str()) {
-        ("/mcp", "POST") => Ok(streamable::post(site, who, ends.from, request).await),
+        ("/mcp", "POST") => Ok(streamable::post(site, who, from, request).await),
         ("/mcp", "GET") => streamable::get(site, who, request.headers()),
         ("/mcp", "DELETE") => streamable::delete(site, &who, request.headers()),
         ("/mcp", _) => Err(refused("GET, POST, DELETE")),
         ("/sse", "GET") => sse::open(site, who),
         ("/messages", "POST") => sse::post(site, &who, request).await,
-        ("/ws", "GET") => ws::open(site, who, ends.from, request),
+        ("/ws", "GET") => ws::open(site, who, ends.place, request),
         ("/tools", "GET") => rest::tools(site, &who).await,
         ("/tools/call", "POST") => rest::call(site, &who, request).await,
         ("/metrics", "GET") => Ok(health::metrics(site, &who)),

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +12,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tokio_util::task::TaskTracker;
 
-use super::places::party;
+use super::places::{Place, party};
 use super::router::{self, Ends};
 use super::site::Site;
 use super::stall::Stall;
@@ -33,7 +31,6 @@ const LAST: Duration = Duration::from_secs(1);
 
 /// Serves until the bridge was told to end and what was under way has ended, or its grace is over.
 pub(super) async fn serve(site: Arc<Site>, listener: TcpListener, tls: Option<TlsAcceptor>) {
-    let connections = TaskTracker::new();
     let accepting = async {
         loop {
             let (stream, from) = match listener.accept().await {
@@ -46,11 +43,10 @@ pub(super) async fn serve(site: Arc<Site>, listener: TcpListener, tls: Option<Tl
             };
             let Some(place) = site.places.take(party(from.ip())) else { continue };
             let (site, tls) = (Arc::clone(&site), tls.clone());
-            connections.spawn(async move {
-                if let Err(error) = connection(&site, stream, from, tls).await {
+            tokio::spawn(async move {
+                if let Err(error) = connection(&site, stream, place, tls).await {
                     tracing::debug!(%from, "a connection ended: {error}");
                 }
-                drop(place);
             });
         }
     };
@@ -66,19 +62,18 @@ pub(super) async fn serve(site: Arc<Site>, listener: TcpListener, tls: Option<Tl
         () = drained => {}
     }
     site.closing.cancel();
-    connections.close();
-    let _ = tokio::time::timeout(LAST, connections.wait()).await;
+    let _ = tokio::time::timeout(LAST, site.places.free()).await;
 }
 
 async fn connection(
     site: &Arc<Site>,
     stream: TcpStream,
-    from: SocketAddr,
+    place: Place,
     tls: Option<TlsAcceptor>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     // An answer is small and somebody waits for it.
     stream.set_nodelay(true)?;
-    let ends = Ends { from: party(from.ip()), to: stream.local_addr()?.ip().to_canonical() };
+    let ends = Ends { place: Arc::new(place), to: stream.local_addr()?.ip().to_canonical() };
     let Some(tls) = tls else { return speak(site, stream, ends).await };
     let begun = async {
         let mut stream = stream;
@@ -112,7 +107,7 @@ async fn speak(
     ends: Ends,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let service = service_fn(|request| {
-        let site = Arc::clone(site);
+        let (site, ends) = (Arc::clone(site), ends.clone());
         async move { Ok::<_, Infallible>(router::answer(site, ends, request).await) }
     });
     let connection = http1::Builder::new()

@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::auth::{Door, DoorError, TokenFile, Who};
 use super::counts::Counts;
+use super::message::Message;
 use super::pace::Pace;
 use super::places::Places;
 use super::room::Room;
@@ -57,6 +59,11 @@ impl Site {
             tasks: Mutex::default(),
             settings,
         }))
+    }
+
+    /// What a request holds as long as it is under way. A bridge that ends need not wait for the end of a subscription.
+    pub fn under_way(&self, request: &Message<'_>) -> Option<TaskTrackerToken> {
+        (request.method != "subscriptions/listen").then(|| self.busy.token())
     }
 
     /// The service for one connection or session.

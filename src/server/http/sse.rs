@@ -69,7 +69,7 @@ pub(super) async fn post(site: &Arc<Site>, who: &Who, request: Request<Incoming>
             return Err(HttpError::Draining);
         }
         let stream = session.exchange.standing();
-        session.exchange.expect(id, message.progress_token(), stream, Some(site.busy.token()))?;
+        session.exchange.expect(id, message.progress_token(), stream, site.under_way(&message))?;
     }
     session.exchange.send(&text).await?;
     Ok(reply::bytes(StatusCode::ACCEPTED, "text/plain", "Accepted"))

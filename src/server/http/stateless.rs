@@ -73,9 +73,7 @@ pub(super) async fn post(
     let stream = Arc::new(Stream::new(1));
     let exchange = Exchange::of_one(service, Arc::clone(&stream));
     let guard = Alone { exchange: Arc::clone(&exchange), stream: Arc::clone(&stream), id: id.clone() };
-    // A bridge that ends need not wait for the end of a subscription.
-    let busy = (message.method != "subscriptions/listen").then(|| site.busy.token());
-    exchange.expect(id, None, &stream, busy)?;
+    exchange.expect(id, None, &stream, site.under_way(message))?;
     exchange.send(text).await?;
     let reader = Reader { stream, after: 0, number: None, who, until: CancellationToken::new(), guard };
     answer(reader, accepts, false, status).await
@@ -177,7 +175,7 @@ impl Drop for Alone {
         if self.stream.is_ended() {
             return self.exchange.end();
         }
-        let (exchange, stream, id) = (Arc::clone(&self.exchange), Arc::clone(&self.stream), self.id.clone());
-        tokio::spawn(async move { exchange.withdraw(&id, &stream).await });
+        let (exchange, id) = (Arc::clone(&self.exchange), self.id.clone());
+        tokio::spawn(async move { exchange.withdraw(&id).await });
     }
 }

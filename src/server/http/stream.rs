@@ -35,6 +35,14 @@ struct State {
 }
 
 impl State {
+    /// One answer fewer is still to come.
+    fn one_fewer(&mut self) {
+        if self.awaited > 0 {
+            self.awaited -= 1;
+            self.ended |= self.awaited == 0;
+        }
+    }
+
     fn answers(&self) -> Vec<Bytes> {
         self.events.iter().filter(|event| event.is_answer).map(|event| event.text.clone()).collect()
     }
@@ -85,9 +93,8 @@ impl Stream {
         state.bytes += text.len();
         state.spoke |= !is_answer;
         state.events.push_back(Event { number, text, is_answer });
-        if is_answer && state.awaited > 0 {
-            state.awaited -= 1;
-            state.ended = state.awaited == 0;
+        if is_answer {
+            state.one_fewer();
         }
         while state.bytes > KEPT && state.events.front().is_some_and(|event| event.number <= state.read) {
             state.bytes -= state.events.pop_front().map_or(0, |event| event.text.len());
@@ -98,6 +105,12 @@ impl Stream {
             state.ended = true;
         }
         drop(state);
+        self.news.notify_waiters();
+    }
+
+    /// One of the answers will not come.
+    pub fn forgo(&self) {
+        self.state().one_fewer();
         self.news.notify_waiters();
     }
 

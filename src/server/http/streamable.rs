@@ -77,19 +77,16 @@ async fn posted(
         return Err(HttpError::Message { reason: format!("batches are of {BATCHES}, and hold no initialize") });
     }
     if requests == 0 {
-        for (text, message) in texts.iter().zip(&messages) {
+        for text in texts {
             session.exchange.send(text).await?;
-            if message.method == "notifications/cancelled" {
-                abandon(&session, message);
-            }
         }
         return Ok(reply::empty(StatusCode::ACCEPTED));
     }
     let stream = Arc::new(Stream::new(requests));
     for (text, message) in texts.iter().zip(&messages) {
         if let Kind::Request(id) = &message.kind {
-            let expected = session.exchange.expect(id, message.progress_token(), &stream, Some(site.busy.token()));
-            match expected {
+            let (token, busy) = (message.progress_token(), site.under_way(message));
+            match session.exchange.expect(id, token, &stream, busy) {
                 Err(error) if batch => {
                     let text = reply::rpc_error(Some(&id.text()), error.rpc_code(), &error.to_string(), error.code());
                     stream.answer(text.into());
@@ -215,19 +212,5 @@ struct OfSession {
 impl Guard for OfSession {
     fn done(&mut self) {
         self.session.forget(self.number);
-    }
-}
-
-/// A request that its client cancelled may never be answered; it is not kept for ever.
-fn abandon(session: &Arc<Session>, cancel: &Message<'_>) {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Params {
-        request_id: Id,
-    }
-    let params = cancel.params.and_then(|params| serde_json::from_str::<Params>(params.get()).ok());
-    if let Some(Params { request_id }) = params {
-        let exchange = Arc::clone(&session.exchange);
-        tokio::spawn(async move { exchange.abandon(&request_id).await });
     }
 }

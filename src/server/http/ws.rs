@@ -23,6 +23,7 @@ use super::auth::Who;
 use super::error::HttpError;
 use super::exchange::Exchange;
 use super::message::{self, Kind, Message};
+use super::places::Place;
 use super::reply::{self, Reply};
 use super::site::Site;
 use super::stream::Stream;
@@ -34,6 +35,10 @@ const PING: std::time::Duration = std::time::Duration::from_secs(30);
 /// Between two looks whether another message may be read of a client that sends too fast.
 const BREATH: std::time::Duration = std::time::Duration::from_millis(50);
 
+/// Why the bridge closes.
+const ENDING: (CloseCode, &str) = (CloseCode::Away, "the bridge ends");
+const TAKEN_BACK: (CloseCode, &str) = (CloseCode::Policy, "what let this connection in was taken back");
+
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
 /// Takes the connection over, if it is asked as a WebSocket is (RFC 6455).
@@ -43,7 +48,7 @@ type Socket = WebSocketStream<TokioIo<Upgraded>>;
 pub(super) fn open(
     site: &Arc<Site>,
     who: Who,
-    from: IpAddr,
+    place: Arc<Place>,
     mut request: Request<Incoming>,
 ) -> Result<Reply, HttpError> {
     if site.draining.is_cancelled() {
@@ -65,7 +70,7 @@ pub(super) fn open(
         return Err(HttpError::Message { reason: "its subprotocol is not `mcp`".into() });
     }
     let upgrade = hyper::upgrade::on(&mut request);
-    tokio::spawn(speak(Arc::clone(site), who, from, upgrade));
+    tokio::spawn(speak(Arc::clone(site), who, place, upgrade));
     let mut reply = reply::empty(StatusCode::SWITCHING_PROTOCOLS);
     let answered = reply.headers_mut();
     answered.insert(UPGRADE, HeaderValue::from_static("websocket"));
@@ -85,7 +90,8 @@ fn has(headers: &HeaderMap, name: &str, word: &str) -> bool {
     values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(word))
 }
 
-async fn speak(site: Arc<Site>, who: Who, from: IpAddr, upgrade: OnUpgrade) {
+/// `place`: the connection's, which is not the server's any more once it was taken over. Held to the end.
+async fn speak(site: Arc<Site>, who: Who, place: Arc<Place>, upgrade: OnUpgrade) {
     let Ok(upgraded) = upgrade.await else { return };
     let limit = site.settings.body;
     let config = WebSocketConfig::default().max_message_size(Some(limit)).max_frame_size(Some(limit));
@@ -93,10 +99,11 @@ async fn speak(site: Arc<Site>, who: Who, from: IpAddr, upgrade: OnUpgrade) {
     let (mut sink, source) = socket.split();
     let exchange = Exchange::of_one(site.service(&who), Arc::new(Stream::new(0)));
     let close = tokio::select! {
-        close = hear(&site, from, &exchange, source) => close,
+        close = hear(&site, place.from, &exchange, source) => close,
         () = tell(&exchange, &mut sink) => None,
-        () = who.over() => Some((CloseCode::Policy, "what let this connection in was taken back")),
-        () = site.closing.cancelled() => Some((CloseCode::Away, "the bridge ends")),
+        // The end of the bridge is the end of what it lets in, too.
+        () = who.over() => Some(if site.draining.is_cancelled() { ENDING } else { TAKEN_BACK }),
+        () = site.closing.cancelled() => Some(ENDING),
     };
     exchange.close();
     let frame = close.map(|(code, reason)| CloseFrame { code, reason: reason.into() });
@@ -142,7 +149,7 @@ async fn take(site: &Site, exchange: &Exchange, text: &str, id: &mut Option<Stri
         if site.draining.is_cancelled() {
             return Err(HttpError::Draining);
         }
-        exchange.expect(id, message.progress_token(), exchange.standing(), Some(site.busy.token()))?;
+        exchange.expect(id, message.progress_token(), exchange.standing(), site.under_way(&message))?;
     }
     exchange.send(&text).await
 }
