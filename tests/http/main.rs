@@ -8,11 +8,14 @@ mod clients;
 mod commands;
 mod config_file;
 mod conformance;
+mod draining;
 mod ending;
 #[path = "../support/exact.rs"]
 mod exact;
 mod guard;
+mod guessing;
 mod guide;
+mod json;
 mod keys;
 mod letters;
 #[path = "../support/markdown.rs"]
@@ -23,6 +26,8 @@ mod real;
 mod rest;
 mod rules;
 mod sessions;
+mod smuggling;
 mod stateless;
 mod watch;
 mod ws;
+mod ws_abuse;

@@ -23,7 +23,12 @@ pub async fn connect(bridge: &Bridge, headers: &[(&'static str, &str)]) -> Resul
 }
 
 pub async fn say(socket: &mut Socket, message: Value) {
-    socket.send(Message::text(message.to_string())).await.expect("sending");
+    put(socket, &message.to_string()).await;
+}
+
+/// Sends text, whether it is a message or not.
+pub async fn put(socket: &mut Socket, text: &str) {
+    socket.send(Message::text(text)).await.expect("sending");
 }
 
 /// The text of the next message.
@@ -50,7 +55,7 @@ pub async fn answer(socket: &mut Socket, id: u64) -> Value {
 }
 
 /// The code with which the bridge closes.
-async fn closed(socket: &mut Socket) -> Option<u16> {
+pub async fn closed(socket: &mut Socket) -> Option<u16> {
     while let Some(Ok(frame)) = tokio::time::timeout(PATIENCE, socket.next()).await.expect("in time") {
         if let Message::Close(frame) = frame {
             return frame.map(|frame| frame.code.into());
