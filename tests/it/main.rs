@@ -21,4 +21,5 @@ mod reload;
 mod remains;
 mod sessions;
 mod tasks;
+mod upload_tricks;
 mod versions;
