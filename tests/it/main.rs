@@ -14,6 +14,8 @@ mod guide;
 mod lifecycle;
 mod live;
 mod many;
+#[path = "../support/markdown.rs"]
+mod markdown;
 mod prepared;
 mod protocol;
 mod real;
