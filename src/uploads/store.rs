@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::digest::Digest;
 use super::error::UploadError;
 use super::name::FileName;
+use crate::regular::{self, ReadError};
 
 /// Files that one run may have. A program that needs more is better sent one archive, and each costs a line of its report.
 pub const MOST_FILES: usize = 100;
@@ -154,20 +155,19 @@ impl Store {
         let keeps = self.limits.keep.is_some();
         let unknown = || UploadError::Unknown { uri: uri.chars().take(200).collect(), keeps };
         let digest = Digest::of_uri(uri).filter(|_| keeps).ok_or_else(unknown)?;
-        let mut content = Vec::new();
-        match File::open(own.join(digest.to_string())) {
-            Ok(file) => {
-                file.take(self.limits.file + 1).read_to_end(&mut content).map_err(|error| self.failed(&error))?
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unknown()),
-            Err(error) => return Err(self.failed(&error)),
+        let path = own.join(digest.to_string());
+        let content = match regular::read(&path, self.limits.file) {
+            Ok(content) => content,
+            Err(ReadError::Io(error)) if error.kind() != io::ErrorKind::NotFound => return Err(self.failed(&error)),
+            // There is none, or no file of ours, or one that was kept under a higher limit.
+            Err(_) => return Err(unknown()),
         };
-        // A file that was cut or changed under us is not what was uploaded; the next upload shall not find it.
-        if content.len() as u64 <= self.limits.file && Digest::of(&content) != digest {
-            let _ = fs::remove_file(own.join(digest.to_string()));
-            return Err(unknown());
+        if Digest::of(&content) == digest {
+            return Ok(content.into());
         }
-        Ok(content.into())
+        // A file that was cut or changed under us is not what was uploaded; the next upload shall not find it.
+        let _ = fs::remove_file(path);
+        Err(unknown())
     }
 
     /// Removes what is too old, of every caller, and of this one what must make room for so many bytes. What cannot be removed is
@@ -240,8 +240,9 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 /// Writes a file, unless it is there; then it is as good as new. A reader sees the whole of it or nothing.
 fn keep_one(folder: &Path, digest: &Digest, content: &[u8]) -> io::Result<()> {
     let target = folder.join(digest.to_string());
-    if let Ok(file) = File::options().append(true).open(&target)
-        && file.metadata()?.len() == content.len() as u64
+    // A link, or a pipe, that somebody put there is replaced, not followed.
+    if target.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() == content.len() as u64)
+        && let Ok(file) = File::options().append(true).open(&target)
     {
         return file.set_modified(SystemTime::now());
     }

@@ -139,6 +139,37 @@ async fn a_kept_file_that_was_changed_is_no_longer_that_file() {
     assert_eq!(store.read("me", &uri).await.unwrap(), b"one"[..]);
 }
 
+/// Nobody but this user can put them there; they are no way to another file all the same.
+#[cfg(unix)]
+#[tokio::test]
+async fn links_and_pipes_in_the_folder_are_not_followed() {
+    let state = tempfile::tempdir().unwrap();
+    let store = store(state.path(), Some(HOUR));
+    let secret = state.path().join("secret");
+    for (content, age) in [(vec![b'x'; 20_000], HOUR * 2), (b"two".to_vec(), HOUR / 2)] {
+        let uri = uri(&store, "me", b"one").await;
+        let path = kept(state.path()).remove(0);
+        fs::write(&secret, &content).unwrap();
+        let before = SystemTime::now() - age;
+        fs::File::options().append(true).open(&secret).unwrap().set_modified(before).unwrap();
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&secret, &path).unwrap();
+        // Longer than a file may be, or as long as the one that was there.
+        assert_eq!(store.read("me", &uri).await.map_err(|error| error.code()), Err("uploads.unknown"));
+        let _ = fs::remove_file(&path);
+        std::os::unix::fs::symlink(&secret, &path).unwrap();
+        store.take_in("me", &[given("a", b"one")]).await.unwrap();
+        assert_eq!(store.read("me", &uri).await.unwrap(), b"one"[..]);
+        assert_eq!((fs::read(&secret).unwrap(), secret.metadata().unwrap().modified().unwrap()), (content, before));
+    }
+    let (uri, path) = (Digest::of(b"one").uri(), kept(state.path()).remove(0));
+    fs::remove_file(&path).unwrap();
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert_eq!(store.read("me", &uri).await.map_err(|error| error.code()), Err("uploads.unknown"));
+    store.take_in("me", &[given("a", b"one")]).await.unwrap();
+    assert_eq!(store.read("me", &uri).await.unwrap(), b"one"[..]);
+}
+
 #[tokio::test]
 async fn with_keeping_off_files_come_and_leave_nothing() {
     let state = tempfile::tempdir().unwrap();

@@ -6,41 +6,12 @@ use std::net::TcpStream;
 use serde_json::json;
 
 use super::bridge::{Bridge, eventually, home};
+use super::ending::{over_https, tls};
 use super::raw::{Request, connect, hello, send};
 use super::sessions::open;
 
-fn lives(bridge: &Bridge) {
+pub fn lives(bridge: &Bridge) {
     assert_eq!(bridge.get("/health").status, 200);
-}
-
-#[test]
-fn shapes_that_two_readers_read_differently_are_refused() {
-    let bridge = Bridge::start();
-    let head = "POST /tools/call HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
-    let hidden = "0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let shapes = [
-        "Content-Length: 5\r\nContent-Length: 6\r\n",
-        "Content-Length: 5, 6\r\n",
-        "Content-Length: +5\r\n",
-        "Content-Length: -1\r\n",
-        "Content-Length: 99999999999999999999\r\n",
-        "Transfer-Encoding: gzip\r\n",
-        "Transfer-Encoding: chunked, identity\r\n",
-        "Transfer-Encoding: xchunked\r\nContent-Length: 4\r\n",
-        "Content-Length : 5\r\n",
-        " folded: header\r\n",
-        "Bad\u{0}Name: x\r\n",
-    ];
-    for shape in shapes {
-        let answer = send(bridge.port, format!("{head}{shape}\r\n{hidden}").as_bytes());
-        assert!(answer.starts_with("HTTP/1.1 4") || answer.is_empty(), "{shape:?}: {answer}");
-        assert!(!answer.contains("mcp_bridge_http"), "{shape:?}: the hidden request was answered");
-    }
-    // Both lengths: the chunks count, and nothing may follow on that connection.
-    let both = format!("{head}Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n{hidden}");
-    let answer = send(bridge.port, both.as_bytes());
-    assert!(!answer.contains("mcp_bridge_http_requests"), "{answer}");
-    lives(&bridge);
 }
 
 #[test]
@@ -78,43 +49,6 @@ fn heads_and_bodies_have_bounds() {
 }
 
 #[test]
-fn json_that_means_two_things_or_has_no_bottom_is_refused() {
-    let bridge = Bridge::start();
-    let session = open(&bridge, "2025-11-25");
-    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    let bodies = [
-        r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/list"}"#.to_owned(),
-        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"run_python","arguments":{"code":"1","code":"2"}}}"#.to_owned(),
-        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{deep}}}"#),
-        deep,
-        "{".into(),
-        String::new(),
-        "\u{feff}{}".into(),
-    ];
-    for body in &bodies {
-        let request = Request::new("POST", "/mcp").with("Content-Type", "application/json").session(&session);
-        let answer = request.body(body.as_bytes()).ask(bridge.port);
-        assert_eq!((answer.status, answer.json()["error"]["code"].clone()), (400, json!(-32700)), "{:.80}", body);
-    }
-    for body in [
-        json!({}),
-        json!(7),
-        json!([]),
-        json!({"jsonrpc": "2.0", "id": null, "method": "ping"}),
-        json!({"jsonrpc": "1.0", "id": 1, "method": "ping"}),
-        json!({"jsonrpc": "2.0", "id": {}, "method": "ping"}),
-    ] {
-        let answer = Request::new("POST", "/mcp").json(&body).session(&session).ask(bridge.port);
-        assert_eq!((answer.status, answer.json()["error"]["code"].clone()), (400, json!(-32600)), "{body}");
-    }
-    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonx"] {
-        let answer = Request::new("POST", "/tools/call").json(&json!({})).with("Content-Type", kind).ask(bridge.port);
-        assert_eq!((answer.status, answer.code().as_str()), (415, "http.media_type"), "{kind}");
-    }
-    lives(&bridge);
-}
-
-#[test]
 fn many_long_bodies_at_once_do_not_fill_the_memory() {
     let bridge = Bridge::with(home(), &[], &[("MCP_BRIDGE_HTTP_BODY", "1m")]);
     let long = [vec![b' '; (1 << 20) - 2], b"{}".to_vec()].concat();
@@ -140,6 +74,7 @@ fn many_long_bodies_at_once_do_not_fill_the_memory() {
 #[test]
 fn a_thousand_that_wait_hold_up_nobody_and_the_slow_are_let_go() {
     let bridge = Bridge::start();
+    let (secure, config) = over_https();
     // This process has descriptors for so many, or raises them.
     let (_, hard) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).expect("a limit");
     nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, hard.min(4096), hard).expect("a limit");
@@ -150,10 +85,19 @@ fn a_thousand_that_wait_hold_up_nobody_and_the_slow_are_let_go() {
     for _ in 0..20 {
         lives(&bridge);
     }
-    // Whoever never ends its head is cut off, with an answer or without.
-    let mut rest = Vec::new();
-    let cut = idle[0].read_to_end(&mut rest);
-    assert!(cut.is_ok_and(|_| rest.is_empty() || rest.starts_with(b"HTTP/1.1 408")), "{rest:?}");
+    let (mut greeted, mut answered) = (connect(secure.port), connect(bridge.port));
+    tls(&config).complete_io(&mut greeted).expect("a handshake");
+    answered.write_all(b"GET /health?live HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("writing");
+    // Whoever never ends its head is cut off, with an answer or without; so is whoever says nothing, from the first or from then on.
+    let waits = [idle.swap_remove(0), idle.swap_remove(1), connect(secure.port), greeted, answered];
+    let rests = waits.map(|mut stream| {
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).map(|_| String::from_utf8_lossy(&rest).into_owned()).expect("an end")
+    });
+    let [head, silent, no_tls, _, answer] = rests;
+    assert!(head.is_empty() || head.starts_with("HTTP/1.1 408"), "{head}");
+    assert!(silent.is_empty() && no_tls.is_empty(), "{silent} {no_tls}");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.matches("HTTP/1.1").count() == 1, "{answer}");
     lives(&bridge);
 }
 

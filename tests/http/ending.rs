@@ -54,18 +54,15 @@ fn grace_has_an_end() {
     assert_eq!(bridge.ended(), Some(0));
 }
 
-#[test]
-fn https_is_spoken_and_http_told_so() {
+/// A bridge that speaks HTTPS, and what a client must know to trust it.
+pub fn over_https() -> (Bridge, Arc<rustls::ClientConfig>) {
     let home = home();
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
     let (certificate, key) = (home.path().join("cert.pem"), home.path().join("key.pem"));
     std::fs::write(&certificate, made.cert.pem()).expect("writing");
     std::fs::write(&key, made.signing_key.serialize_pem()).expect("writing");
     let words = ["--tls-cert", certificate.to_str().expect("text"), "--tls-key", key.to_str().expect("text")];
-    let mut bridge = Bridge::with(home, &words, &[]);
-    let plain = send(bridge.port, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert!(plain.starts_with("HTTP/1.1 400") && plain.ends_with("use https:// in place of http://"), "{plain}");
-
+    let bridge = Bridge::with(home, &words, &[]);
     let mut roots = rustls::RootCertStore::empty();
     roots.add(made.cert.der().clone()).expect("a root");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -74,13 +71,27 @@ fn https_is_spoken_and_http_told_so() {
         .expect("versions")
         .with_root_certificates(roots)
         .with_no_client_auth();
+    (bridge, Arc::new(config))
+}
+
+/// The client's side of TLS.
+pub fn tls(config: &Arc<rustls::ClientConfig>) -> rustls::ClientConnection {
     let name = "localhost".try_into().expect("a name");
-    let mut client = rustls::ClientConnection::new(Arc::new(config), name).expect("a client");
+    rustls::ClientConnection::new(Arc::clone(config), name).expect("a client")
+}
+
+#[test]
+fn https_is_spoken_and_http_told_so() {
+    let (mut bridge, config) = over_https();
+    let plain = send(bridge.port, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert!(plain.starts_with("HTTP/1.1 400") && plain.ends_with("use https:// in place of http://"), "{plain}");
+
+    let mut client = tls(&config);
     let mut stream = connect(bridge.port);
-    let mut tls = rustls::Stream::new(&mut client, &mut stream);
-    tls.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("writing");
+    let mut secure = rustls::Stream::new(&mut client, &mut stream);
+    secure.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("writing");
     let mut answer = Vec::new();
-    let _ = tls.read_to_end(&mut answer);
+    let _ = secure.read_to_end(&mut answer);
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"ok\""), "{answer}");
     assert!(!bridge.log().contains("ERROR"));

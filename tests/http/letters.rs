@@ -91,7 +91,7 @@ async fn arguments_pass_letter_by_letter_over_websocket() {
     ws::say(&mut socket, ws::request(1, "initialize", hello("2025-11-25"))).await;
     ws::answer(&mut socket, 1).await;
     ws::say(&mut socket, json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
-    ws::say_text(&mut socket, written(&ws::request(2, "tools/call", call()), ARGUMENTS)).await;
+    ws::put(&mut socket, &written(&ws::request(2, "tools/call", call()), ARGUMENTS)).await;
     assert_eq!(heard(&ws::text(&mut socket).await), ARGUMENTS);
 }
 

@@ -9,12 +9,15 @@ mod clients;
 mod commands;
 mod config_file;
 mod conformance;
+mod draining;
 mod ending;
 #[path = "../support/exact.rs"]
 mod exact;
 mod guard;
+mod guessing;
 mod guide;
 mod headers;
+mod json;
 mod keys;
 mod letters;
 #[path = "../support/markdown.rs"]
@@ -27,8 +30,10 @@ mod revoked;
 mod rules;
 mod sessions;
 mod slow;
+mod smuggling;
 mod stateless;
 mod unheard;
 mod watch;
 mod withheld;
 mod ws;
+mod ws_abuse;

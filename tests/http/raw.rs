@@ -52,6 +52,11 @@ impl Request {
         Self { method: method.into(), path: path.into(), headers: vec![host], body: Vec::new() }
     }
 
+    /// The same at another path.
+    pub fn at(self, path: &str) -> Self {
+        Self { path: path.into(), ..self }
+    }
+
     /// A JSON-RPC request to `/mcp`, as a client of the older era sends it.
     pub fn rpc(id: u64, method: &str, params: Value) -> Self {
         let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});

@@ -23,10 +23,11 @@ pub async fn connect(bridge: &Bridge, headers: &[(&'static str, &str)]) -> Resul
 }
 
 pub async fn say(socket: &mut Socket, message: Value) {
-    say_text(socket, message.to_string()).await;
+    put(socket, &message.to_string()).await;
 }
 
-pub async fn say_text(socket: &mut Socket, text: String) {
+/// Sends text, whether it is a message or not.
+pub async fn put(socket: &mut Socket, text: &str) {
     socket.send(Message::text(text)).await.expect("sending");
 }
 

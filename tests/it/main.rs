@@ -15,6 +15,8 @@ mod lifecycle;
 mod limits;
 mod live;
 mod many;
+#[path = "../support/markdown.rs"]
+mod markdown;
 mod prepared;
 mod protocol;
 mod real;
@@ -22,4 +24,5 @@ mod reload;
 mod remains;
 mod sessions;
 mod tasks;
+mod upload_tricks;
 mod versions;

@@ -39,6 +39,7 @@ A behaviour is an object. First, in this order, it may have effects:
   releases   name of a hold: lets the calls answer that wait there
   hold       name of a hold: the answer waits until another call releases it
   until      name of a method: the answer waits until a message with it has come, e.g. "notifications/cancelled"
+  pipe       path of a named pipe: the answer waits until somebody has it open for writing
   delay      seconds to wait before the answer
   crash      exit status: the process ends at once, without an answer
   crash_once path: the process ends likewise, unless this file is there; then it is
@@ -206,6 +207,8 @@ class Stub:
             self.hold(how["hold"]).wait()
         if "until" in how:
             self.hold(("method", how["until"])).wait()
+        if "pipe" in how:
+            open(how["pipe"]).close()
         time.sleep(how.get("delay", 0))
         if "crash" in how:
             os._exit(how["crash"])

@@ -15,6 +15,8 @@ pub enum HttpError {
     Host { found: String },
     #[error("the Origin {found:?} may not use this bridge")]
     Origin { found: String },
+    #[error("the Transfer-Encoding is {found:?}, and only chunked is read, said once")]
+    Framing { found: String },
     #[error("there is no token, or none that is known")]
     Unauthorized { challenge: String },
     #[error("too many wrong tokens are being answered")]
@@ -80,7 +82,8 @@ impl HttpError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::Upgrade { .. } => StatusCode::UPGRADE_REQUIRED,
-            Self::Json { .. }
+            Self::Framing { .. }
+            | Self::Json { .. }
             | Self::Message { .. }
             | Self::Version { .. }
             | Self::Mismatch { .. }
@@ -97,6 +100,7 @@ impl HttpError {
         match self {
             Self::Host { .. } => "http.host",
             Self::Origin { .. } => "http.origin",
+            Self::Framing { .. } => "http.framing",
             Self::Unauthorized { .. } => "http.unauthorized",
             Self::Guessing => "http.guessing",
             Self::Rate { .. } => "http.rate",
@@ -139,6 +143,7 @@ impl HttpError {
         match self {
             Self::Host { .. } => "use the address it was started with, or add the name to MCP_BRIDGE_HTTP_HOSTS".into(),
             Self::Origin { .. } => "add the page's origin to MCP_BRIDGE_HTTP_ORIGINS".into(),
+            Self::Framing { .. } => "send the body as it is, with a Content-Length, or in chunks".into(),
             Self::Unauthorized { .. } => "send `Authorization: Bearer TOKEN`; `mcp-bridge token add NAME` makes one".into(),
             Self::Guessing => "wait a second, and send less".into(),
             Self::Rate { wait, .. } => format!("wait {wait} s, and send less"),
@@ -185,7 +190,7 @@ impl HttpError {
             ],
             Self::Room => vec![(RETRY_AFTER, "1".into()), (CONNECTION, "close".into())],
             // The rest of the body is not read, so nothing can follow it.
-            Self::TooLarge { .. } | Self::Slow { .. } => vec![(CONNECTION, "close".into())],
+            Self::Framing { .. } | Self::TooLarge { .. } | Self::Slow { .. } => vec![(CONNECTION, "close".into())],
             _ => Vec::new(),
         }
     }

@@ -42,12 +42,21 @@ impl Guard for () {}
 
 impl<G: Guard> Reader<G> {
     pub fn reply(self) -> Reply {
-        reply::events(futures::stream::unfold(self, |mut reader| async move {
-            let next = tokio::select! {
-                next = reader.stream.after(reader.after) => next,
-                () = tokio::time::sleep(KEEP_ALIVE) => return Some((Bytes::from_static(b":\n\n"), reader)),
-                () = reader.who.over() => return None,
-                () = reader.until.cancelled() => return None,
+        reply::events(futures::stream::unfold((self, None), |(mut reader, mut last)| async move {
+            let next = loop {
+                if last.is_some_and(|last| reader.after >= last) {
+                    return None;
+                }
+                tokio::select! {
+                    biased;
+                    () = reader.until.cancelled() => return None,
+                    // What is there is still told, for the last answer of a bridge that ends comes together with its end.
+                    () = reader.who.over(), if last.is_none() => last = Some(reader.stream.newest()),
+                    next = reader.stream.after(reader.after) => break next,
+                    () = tokio::time::sleep(KEEP_ALIVE) => {
+                        return last.is_none().then(|| (Bytes::from_static(b":\n\n"), (reader, last)));
+                    }
+                }
             };
             let Some(event) = next else {
                 reader.guard.done();
@@ -62,7 +71,7 @@ impl<G: Guard> Reader<G> {
             text.extend_from_slice(b"data: ");
             text.extend_from_slice(&event.text);
             text.extend_from_slice(b"\n\n");
-            Some((Bytes::from(text), reader))
+            Some((Bytes::from(text), (reader, last)))
         }))
     }
 }
@@ -79,8 +88,9 @@ pub(super) async fn answer<G: Guard>(
 ) -> Result<Reply, HttpError> {
     let ready = tokio::select! {
         biased;
-        () = reader.who.over() => Ready::Ended,
+        // First: at the end of a drain the last answers are there when everybody's time is over.
         ready = reader.stream.ready() => ready,
+        () = reader.who.over() => Ready::Ended,
         () = tokio::time::sleep(SILENCE), if accepts.events => Ready::Speech,
     };
     let answers = match ready {
@@ -89,8 +99,8 @@ pub(super) async fn answer<G: Guard>(
         _ if accepts.events => return Ok(reader.reply()),
         _ => tokio::select! {
             biased;
-            () = reader.who.over() => return Err(HttpError::Ended),
             answers = reader.stream.complete() => answers,
+            () = reader.who.over() => return Err(HttpError::Ended),
         },
     };
     reader.guard.done();
@@ -102,4 +112,33 @@ pub(super) async fn answer<G: Guard>(
         return Ok(reply::bytes(StatusCode::OK, JSON, body));
     }
     Ok(reply::bytes(status(&first), JSON, first))
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::execution::Caller;
+
+    #[tokio::test]
+    async fn what_is_there_is_told_before_the_end_and_nothing_after_it() {
+        // Often enough that no luck is in it.
+        for _ in 0..50 {
+            let (stream, root) = (Arc::new(Stream::new(0)), CancellationToken::new());
+            let who = Who { caller: Caller::anonymous(), root: root.clone(), until: None };
+            let until = CancellationToken::new();
+            let reader = Reader { stream: Arc::clone(&stream), after: 0, number: None, who, until, guard: () };
+            stream.tell("1".into());
+            stream.tell("2".into());
+            root.cancel();
+            let mut body = reader.reply().into_body();
+            let first = body.frame().await.and_then(Result::ok).and_then(|frame| frame.into_data().ok()).unwrap();
+            stream.tell("3".into());
+            let rest = body.collect().await.unwrap_or_else(|never| match never {}).to_bytes();
+            assert_eq!(first, "event: message\ndata: 1\n\n");
+            assert_eq!(rest, "event: message\ndata: 2\n\n");
+        }
+    }
 }

@@ -1,11 +1,12 @@
-//! Whom a request is for, and which page sent it: checked before anything else, on every path.
+//! Whom a request is for, which page sent it, and that everybody on its way sees the same end of it: checked before anything else, on
+//! every path.
 //!
 //! A page of the web can have its own name point to 127.0.0.1 (DNS rebinding), and a browser then takes the bridge for a part of that
 //! page. The `Host` gives it away, and so does the `Origin`.
 
 use std::net::IpAddr;
 
-use http::header::{self, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use http::header::{self, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, TRANSFER_ENCODING};
 use http::uri::Authority;
 use http::{Method, Request, StatusCode};
 
@@ -19,8 +20,9 @@ const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 /// Checks a request that came to this address of ours. Gives the origin of the page that sent it, if one did.
 ///
 /// # Errors
-/// Its Host or its Origin is none of ours.
+/// Its Host or its Origin is none of ours, or its body is encoded in more ways than one.
 pub(super) fn check<B>(settings: &Http, local: IpAddr, request: &Request<B>) -> Result<Option<HeaderValue>, HttpError> {
+    is_plainly_framed(request.headers())?;
     let named = |found: &str| HttpError::Host { found: found.chars().take(100).collect() };
     // The absolute form names a host of its own, and proxies believe that one.
     if let Some(authority) = request.uri().authority()
@@ -42,6 +44,18 @@ pub(super) fn check<B>(settings: &Http, local: IpAddr, request: &Request<B>) -> 
         let found = request.headers().get(ORIGIN).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         HttpError::Origin { found: found.unwrap_or_default().chars().take(100).collect() }
     })
+}
+
+/// Checks that the body comes in chunks and nothing besides, or has a length. Of further encodings, or several headers, a proxy may
+/// take another for the one that counts, and then see requests where we see a body.
+fn is_plainly_framed(headers: &HeaderMap) -> Result<(), HttpError> {
+    let is_plain = |encoding: &HeaderValue| encoding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if !headers.contains_key(TRANSFER_ENCODING) || only(headers, &TRANSFER_ENCODING).is_some_and(is_plain) {
+        return Ok(());
+    }
+    let all = headers.get_all(TRANSFER_ENCODING).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let found = all.collect::<Vec<_>>().join(", ");
+    Err(HttpError::Framing { found: found.chars().take(100).collect() })
 }
 
 /// The header, if it stands there once.

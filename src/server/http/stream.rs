@@ -145,6 +145,11 @@ impl Stream {
         self.when(|state| state.ended.then(|| state.answers())).await
     }
 
+    /// The last event that there is.
+    pub fn newest(&self) -> u64 {
+        self.state().next - 1
+    }
+
     /// The last event that somebody took.
     pub fn read(&self) -> u64 {
         self.state().read

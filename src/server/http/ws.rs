@@ -13,6 +13,7 @@ use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -38,6 +39,8 @@ const BREATH: std::time::Duration = std::time::Duration::from_millis(50);
 /// Why the bridge closes.
 const ENDING: (CloseCode, &str) = (CloseCode::Away, "the bridge ends");
 const TAKEN_BACK: (CloseCode, &str) = (CloseCode::Policy, "what let this connection in was taken back");
+/// How long the last messages, and then the close frame, may take to be sent.
+const LAST: std::time::Duration = std::time::Duration::from_secs(1);
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
@@ -98,18 +101,32 @@ async fn speak(site: Arc<Site>, who: Who, place: Arc<Place>, upgrade: OnUpgrade)
     let socket = Socket::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
     let (mut sink, source) = socket.split();
     let exchange = Exchange::of_one(site.service(&who), Arc::new(Stream::new(0)));
+    let (pinged, pings) = mpsc::channel(1);
     let close = tokio::select! {
-        close = hear(&site, place.from, &exchange, source) => close,
-        () = tell(&exchange, &mut sink) => None,
-        // The end of the bridge is the end of what it lets in, too.
-        () = who.over() => Some(if site.draining.is_cancelled() { ENDING } else { TAKEN_BACK }),
-        () = site.closing.cancelled() => Some(ENDING),
+        close = hear(&site, place.from, &exchange, source, pinged) => close,
+        () = tell(&exchange, &mut sink, pings) => None,
+        () = over(&site, &who, &exchange) => Some(TAKEN_BACK),
     };
     exchange.close();
+    let close = if site.closing.is_cancelled() { Some(ENDING) } else { close };
     let frame = close.map(|(code, reason)| CloseFrame { code, reason: reason.into() });
-    // A client that is gone already hears nothing, and need not.
-    let closing = async { sink.send(Frame::Close(frame)).await.is_ok() && sink.close().await.is_ok() };
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), closing).await;
+    let closing = async {
+        // Refused where the client has closed: then the socket has an answer of its own to send.
+        let _ = sink.send(Frame::Close(frame)).await;
+        // A client that is gone already hears nothing, and need not.
+        let _ = sink.close().await;
+    };
+    let _ = tokio::time::timeout(LAST, closing).await;
+}
+
+/// Resolves when the caller may not go on. Where that is because the bridge ends, what is there to tell is told first, and then telling
+/// ends by itself.
+async fn over(site: &Site, who: &Who, exchange: &Exchange) {
+    who.over().await;
+    if site.closing.is_cancelled() {
+        exchange.end();
+        tokio::time::sleep(LAST).await;
+    }
 }
 
 /// Passes on what the client sends; gives the reason to close, where it is not the client's own.
@@ -118,12 +135,18 @@ async fn hear(
     from: IpAddr,
     exchange: &Arc<Exchange>,
     mut source: SplitStream<Socket>,
+    pinged: mpsc::Sender<()>,
 ) -> Option<(CloseCode, &'static str)> {
     loop {
         let text = match source.next().await {
             Some(Ok(Frame::Text(text))) => text,
             Some(Ok(Frame::Binary(_))) => return Some((CloseCode::Unsupported, "messages are text")),
-            Some(Ok(Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_))) => continue,
+            // The socket has put the answer into its memory. Who does not take such answers is not read any further.
+            Some(Ok(Frame::Ping(_))) => match pinged.send(()).await {
+                Ok(()) => continue,
+                Err(_) => return None,
+            },
+            Some(Ok(Frame::Pong(_) | Frame::Frame(_))) => continue,
             Some(Err(Error::Capacity(_))) => return Some((CloseCode::Size, "the message is too large")),
             Some(Err(Error::Utf8(_))) => return Some((CloseCode::Invalid, "the text is not UTF-8")),
             Some(Err(Error::Protocol(_))) => return Some((CloseCode::Protocol, "it does not speak WebSocket")),
@@ -154,8 +177,8 @@ async fn take(site: &Site, exchange: &Exchange, text: &str, id: &mut Option<Stri
     exchange.send(&text).await
 }
 
-/// Passes on what the client is told, until the conversation ends or the client reads no more.
-async fn tell(exchange: &Exchange, sink: &mut SplitSink<Socket, Frame>) {
+/// Passes on what the client is told, and the socket's own answers to pings, until the conversation ends or the client reads no more.
+async fn tell(exchange: &Exchange, sink: &mut SplitSink<Socket, Frame>, mut pings: mpsc::Receiver<()>) {
     let mut after = 0;
     loop {
         let frame = tokio::select! {
@@ -167,6 +190,10 @@ async fn tell(exchange: &Exchange, sink: &mut SplitSink<Socket, Frame>) {
                     Err(_) => continue,
                 }
             }
+            Some(()) = pings.recv() => match sink.flush().await {
+                Ok(()) => continue,
+                Err(_) => return,
+            },
             () = tokio::time::sleep(PING) => Frame::Ping(Vec::new().into()),
         };
         if sink.send(frame).await.is_err() {
