@@ -24,5 +24,6 @@ mod rest;
 mod rules;
 mod sessions;
 mod stateless;
+mod told;
 mod watch;
 mod ws;

@@ -25,7 +25,7 @@ pub(super) struct Site {
     pub sessions: Arc<Sessions>,
     pub counts: Counts,
     pub pace: Pace,
-    pub room: Room,
+    pub room: Arc<Room>,
     pub places: Arc<Places>,
     /// Requests under way: a bridge that ends waits for them.
     pub busy: TaskTracker,
@@ -48,7 +48,7 @@ impl Site {
             sessions: Sessions::new(options.sessions, options.session_idle),
             counts: Counts::default(),
             pace: Pace::new(options.rate),
-            room: Room::new(options.body),
+            room: Arc::new(Room::new(options.body)),
             places: Places::new(options.connections, options.connections_each),
             busy: TaskTracker::new(),
             draining: CancellationToken::new(),

@@ -13,6 +13,7 @@ use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use tokio::io::{Join, ReadHalf, WriteHalf, join, split};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -22,6 +23,7 @@ use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 use super::auth::Who;
 use super::error::HttpError;
 use super::exchange::Exchange;
+use super::intake::{Intake, Messages};
 use super::message::{self, Kind, Message};
 use super::reply::{self, Reply};
 use super::site::Site;
@@ -34,7 +36,8 @@ const PING: std::time::Duration = std::time::Duration::from_secs(30);
 /// Between two looks whether another message may be read of a client that sends too fast.
 const BREATH: std::time::Duration = std::time::Duration::from_millis(50);
 
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
+type Connection = TokioIo<Upgraded>;
+type Socket = WebSocketStream<Join<Intake<ReadHalf<Connection>>, WriteHalf<Connection>>>;
 
 /// Takes the connection over, if it is asked as a WebSocket is (RFC 6455).
 ///
@@ -88,11 +91,14 @@ async fn speak(site: Arc<Site>, who: Who, from: IpAddr, upgrade: OnUpgrade) {
     let Ok(upgraded) = upgrade.await else { return };
     let limit = site.options.body;
     let config = WebSocketConfig::default().max_message_size(Some(limit)).max_frame_size(Some(limit));
-    let socket = Socket::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+    let (reads, writes) = split(TokioIo::new(upgraded));
+    let reads = Intake::new(reads, Arc::clone(&site.room));
+    let messages = reads.messages();
+    let socket = Socket::from_raw_socket(join(reads, writes), Role::Server, Some(config)).await;
     let (mut sink, source) = socket.split();
     let exchange = Exchange::of_one(site.service(&who), Arc::new(Stream::new(0)));
     let close = tokio::select! {
-        close = hear(&site, from, &exchange, source) => close,
+        close = hear(&site, from, &exchange, &messages, source) => close,
         () = tell(&exchange, &mut sink) => None,
         () = who.over() => Some((CloseCode::Policy, "what let this connection in was taken back")),
         () = site.closing.cancelled() => Some((CloseCode::Away, "the bridge ends")),
@@ -109,6 +115,7 @@ async fn hear(
     site: &Site,
     from: IpAddr,
     exchange: &Arc<Exchange>,
+    messages: &Messages,
     mut source: SplitStream<Socket>,
 ) -> Option<(CloseCode, &'static str)> {
     loop {
@@ -116,11 +123,11 @@ async fn hear(
             Some(Ok(Frame::Text(text))) => text,
             Some(Ok(Frame::Binary(_))) => return Some((CloseCode::Unsupported, "messages are text")),
             Some(Ok(Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_))) => continue,
-            Some(Err(Error::Capacity(_))) => return Some((CloseCode::Size, "the message is too large")),
-            Some(Err(Error::Utf8(_))) => return Some((CloseCode::Invalid, "the text is not UTF-8")),
-            Some(Err(Error::Protocol(_))) => return Some((CloseCode::Protocol, "it does not speak WebSocket")),
-            Some(Ok(Frame::Close(_)) | Err(_)) | None => return None,
+            Some(Err(error)) => return reason(&error),
+            Some(Ok(Frame::Close(_))) | None => return None,
         };
+        // As long as the text is there.
+        let _held = messages.taken();
         // What comes too fast is not read: the client's own buffers fill, and it waits.
         while site.pace.admit(from).is_err() {
             tokio::time::sleep(BREATH).await;
@@ -130,6 +137,20 @@ async fn hear(
             let message = format!("{error}; {}", error.hint());
             exchange.standing().tell(reply::rpc_error(id.as_deref(), error.rpc_code(), &message, error.code()).into());
         }
+    }
+}
+
+/// Why it is closed, where that is for us to say.
+fn reason(error: &Error) -> Option<(CloseCode, &'static str)> {
+    match error {
+        Error::Capacity(_) => Some((CloseCode::Size, "the message is too large")),
+        Error::Utf8(_) => Some((CloseCode::Invalid, "the text is not UTF-8")),
+        Error::Protocol(_) => Some((CloseCode::Protocol, "it does not speak WebSocket")),
+        Error::Io(error) => match error.get_ref()?.downcast_ref::<HttpError>()? {
+            HttpError::Room => Some((CloseCode::Again, "too many long messages are being read")),
+            _ => Some((CloseCode::Policy, "the message did not come in time")),
+        },
+        _ => None,
     }
 }
 
