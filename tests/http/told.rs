@@ -10,7 +10,7 @@ use super::raw::{Request, hello};
 /// A tool that one caller may use and another may not.
 const HIDDEN: &str = "open_the_vault";
 
-/// Two servers whose hidden tool breaks them at once, one by its silence and one by its end; and the tokens of who sees all and of who
+/// Two servers whose hidden tool opens their breaker at once, one by its silence and one by its end; and the tokens of who sees all and of who
 /// sees a part of each.
 fn bridge() -> (Bridge, [String; 2]) {
     let home = tempfile::tempdir().expect("a home");
@@ -42,14 +42,18 @@ fn bridge() -> (Bridge, [String; 2]) {
     }
     let tokens = ["all", "part"].map(|name| text(&run(home.path(), &["token", "add", name]).stdout).trim().to_owned());
     let rules = home.path().join("rules.json").display().to_string();
-    let env = [("MCP_BRIDGE_ACCESS", rules.as_str()), ("MCP_BRIDGE_CALL_TIMEOUT", "500ms")];
+    let env = [("MCP_BRIDGE_ACCESS", rules.as_str()), ("MCP_BRIDGE_CALL_TIMEOUT", "1500ms")];
     (Bridge::with(home, &["--expose", "both"], &env), tokens)
 }
 
 /// A session of the caller with this token.
 fn session(bridge: &Bridge, token: &str) -> String {
     let opened = Request::rpc(1, "initialize", hello("2025-11-25")).bearer(token).ask(bridge.port);
-    opened.header("mcp-session-id").expect("a session").to_owned()
+    let id = opened.header("mcp-session-id").expect("a session").to_owned();
+    let met = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    let met = Request::new("POST", "/mcp").json(&met).session(&id).bearer(token).ask(bridge.port);
+    assert_eq!(met.status, 202);
+    id
 }
 
 fn call(name: &str, arguments: Value) -> Request {
@@ -63,8 +67,6 @@ fn rest(name: &str) -> Request {
 #[test]
 fn how_a_use_by_another_failed_does_not_name_what_is_hidden() {
     let (bridge, [all, part]) = bridge();
-    // So that what there is is known, but for the server that ends.
-    assert_eq!(Request::new("GET", "/tools").bearer(&part).ask(bridge.port).status, 200);
     for (server, code) in [("slow", "upstream.call_timeout"), ("frail", "upstream.exited")] {
         let failed = rest(&format!("{server}__{HIDDEN}")).bearer(&all).ask(bridge.port);
         assert_eq!(failed.code(), code, "{failed:?}");
