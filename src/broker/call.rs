@@ -1,6 +1,6 @@
 //! One tool call, from the program's words to the server's answer.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -75,7 +75,8 @@ impl Broker {
         if let Err(refusal) = self.turn().await {
             return Err(self.withheld(server, name, &ruled, &arguments, refusal).await);
         }
-        let granted = Granted { account: self.account.clone(), decision: ruled.decision.word(), rule: ruled.rule };
+        let (account, view) = (self.account.clone(), Arc::clone(view));
+        let granted = Granted { account, view, decision: ruled.decision.word(), rule: ruled.rule };
         let deadline = self.call_deadline(server, bound.timeout);
         let gateway = self.seen.shared().gateway();
         drop(arguments);

@@ -41,17 +41,10 @@ impl Broker {
         }
         let loaded = self.used();
         let servers = self.seen.servers().into_iter().map(|server| {
-            json!({
-                "name": server.name,
-                "alias": self.seen.names().alias(&server.name),
-                "description": server.description,
-                "state": server.state.word(),
-                "loaded": loaded.contains(&server.name),
-                "tools": self.seen.tools(&server),
-                "error": self.seen.error(&server),
-                "breaker": server.breaker.word(),
-                "next_try": server.next_try().map(|wait| wait.as_secs_f64().ceil()),
-            })
+            let mut told = self.seen.described(&server);
+            told["alias"] = json!(self.seen.names().alias(&server.name));
+            told["loaded"] = loaded.contains(&server.name).into();
+            told
         });
         Value::Array(servers.collect())
     }

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde_json::{Value, json};
+
 use super::names::Names;
 use super::shared::Shared;
 use crate::access::View;
@@ -45,10 +47,11 @@ impl Seen {
         &self.names
     }
 
-    /// The servers that are there, with how they fare.
+    /// The servers that are there, with how they fare, as far as the caller may be told.
     pub fn servers(&self) -> Vec<ServerSummary> {
         let servers = self.shared.gateway().servers();
-        servers.into_iter().filter(|server| self.names.alias(&server.name).is_some()).collect()
+        let there = servers.into_iter().filter(|server| self.names.alias(&server.name).is_some());
+        there.map(|server| server.told(&self.view)).collect()
     }
 
     /// How many tools of a server are there, as far as is known.
@@ -62,14 +65,18 @@ impl Seen {
         Some(ruled.filter(|ruled| !ruled.is_denied()).count())
     }
 
-    /// What is wrong with a server; its code alone where the words could name a tool that is not there.
-    pub fn error(&self, server: &ServerSummary) -> Option<String> {
-        let error = server.error()?;
-        if self.view.shows_all(&server.name) {
-            return Some(error);
-        }
-        let last = server.last_error.as_ref().map(|last| last.code.to_owned());
-        Some(last.unwrap_or_else(|| "it failed".to_owned()))
+    /// One of them, as lists of servers show it.
+    pub fn described(&self, server: &ServerSummary) -> Value {
+        json!({
+            "name": server.name,
+            "description": server.description,
+            "transport": server.transport,
+            "state": server.state.word(),
+            "tools": self.tools(server),
+            "error": server.error(),
+            "breaker": server.breaker.word(),
+            "next_try": server.next_try().map(|wait| wait.as_secs_f64().ceil()),
+        })
     }
 
     /// The catalog of a server that is there; see [`Shared::catalog`].
@@ -77,7 +84,8 @@ impl Seen {
     /// # Errors
     /// As there.
     pub async fn catalog(&self, server: &str) -> Result<Arc<ServerCatalog>, GatewayError> {
-        Ok(self.visible(self.shared.catalog(server).await?))
+        let catalog = self.shared.catalog(server).await.map_err(|error| error.told(server, &self.view))?;
+        Ok(self.visible(catalog))
     }
 
     /// The catalog of a server that was read before; starts nothing.

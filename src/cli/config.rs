@@ -71,12 +71,10 @@ fn placed(variable: &str, text: String, folder: &Path) -> String {
     .to_string()
 }
 
-/// A key's value as its variable would hold it. Files of other gateways say levels in the words of Python's logging.
+/// A key's value as its variable would hold it.
 fn value(key: &Key) -> String {
     let text = plain(&key.value);
     match (key.name.as_str(), text.to_ascii_lowercase().as_str()) {
-        ("log_level", "critical" | "fatal") => "error".into(),
-        ("log_level", "warning") => "warn".into(),
         ("json_logs", "true") => "json".into(),
         ("json_logs", "false") => "text".into(),
         _ => text,
@@ -200,7 +198,7 @@ mod tests {
         let of = |env: Environment| with_file(env, Path::new("/c.json"), &keys);
         let of_file = of(Environment::default());
         assert_eq!(of_file.get(ADDRESS), Some("0.0.0.0:9000"));
-        assert_eq!(of_file.get("MCP_BRIDGE_LOG_LEVEL"), Some("warn"));
+        assert_eq!(of_file.get("MCP_BRIDGE_LOG_LEVEL"), Some("WARNING"));
         let of_both = of(Environment::default().with(ADDRESS, "127.0.0.1:1"));
         assert_eq!(of_both.get(ADDRESS), Some("127.0.0.1:1"));
         assert_eq!(of_both.without_file().get("MCP_BRIDGE_LOG_LEVEL"), None);

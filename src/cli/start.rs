@@ -71,7 +71,7 @@ impl StartArgs {
         };
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         let wanted = [
-            ("MCP_BRIDGE_LOG_LEVEL", "--log-level", self.log_level.as_ref().map(|level| level.to_ascii_lowercase())),
+            ("MCP_BRIDGE_LOG_LEVEL", "--log-level", self.log_level.clone()),
             ("MCP_BRIDGE_LOG_FORMAT", "--json-logs", self.json_logs.then(|| "json".to_owned())),
             ("MCP_BRIDGE_HOT_RELOAD", "--no-hot-reload", self.no_hot_reload.then(|| "0".to_owned())),
             ("MCP_BRIDGE_HTTP_TLS_CERT", "--tls-cert", path(&self.tls_cert)),
@@ -152,6 +152,8 @@ mod tests {
         assert_eq!(address(&["--port", "7"]).as_deref(), Some("0.0.0.0:7"));
         assert_eq!(address(&["--host", "::1"]).as_deref(), Some("[::1]:9000"));
         assert_eq!(address(&["--http", "2"]).as_deref(), Some("2"));
+        let level = |level| Settings::read(&args(&["-l", level]).over(Environment::default())).expect(level).log_level;
+        assert_eq!(["CRITICAL", "Warning", "DEBUG"].map(level), ["error", "warn", "debug"]);
         let wrong = args(&["--host", "127.0.0.1:19"]).over(before);
         let error = Settings::read(&wrong).expect_err("a host with a port");
         assert!(error.to_string().starts_with("--host is \"127.0.0.1:19\", which is not an address"), "{error}");

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::Direct;
 use super::list::Kind;
 use crate::access::View;
-use crate::broker::Shared;
+use crate::broker::{Seen, Shared};
 use crate::catalog::{Detail, ServerCatalog, ToolIndex};
 use crate::nearest::nearest;
 
@@ -136,16 +136,11 @@ fn server(shared: &Shared, view: &Arc<View>, asked: &str) -> Result<String, Look
 
 async fn servers(direct: &Direct, shared: &Arc<Shared>, view: &Arc<View>) -> Value {
     let list = direct.list(shared, view, Kind::Tools).await;
-    let all = shared.gateway().servers().into_iter().filter(|server| view.shows_server(&server.name));
-    let told = all.map(|server| {
-        let tools = list.entries().filter(|entry| entry.server == server.name).count();
-        let mut told = json!({
-            "name": server.name, "description": server.description, "state": server.state.word(), "tools": tools,
-            "prefix": direct.prefixes().of(&server.name),
-        });
-        if let Some(error) = server.error() {
-            told["error"] = error.into();
-        }
+    let seen = Seen::new(Arc::clone(shared), Arc::clone(view));
+    let told = seen.servers().into_iter().map(|server| {
+        let mut told = seen.described(&server);
+        told["tools"] = list.entries().filter(|entry| entry.server == server.name).count().into();
+        told["prefix"] = direct.prefixes().of(&server.name).into();
         told
     });
     json!({"servers": told.collect::<Vec<_>>()})

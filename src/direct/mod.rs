@@ -117,7 +117,7 @@ impl Direct {
         let changes = shared.gateway().upstreams().audience().changes();
         let servers = shared.names().list().into_iter().filter(|server| view.shows_server(server));
         let asked = servers.map(|server| async {
-            let items = items(shared, &server, kind).await;
+            let items = items(shared, view, &server, kind).await;
             (server, items)
         });
         let (mut found, mut missed) = (Vec::new(), Vec::new());
@@ -173,7 +173,7 @@ impl Direct {
         for server in named {
             match asked(shared, server, kind).await {
                 Ok(_) => came = true,
-                Err(error) => missed = Some(Missed::of(server, &error)),
+                Err(error) => missed = Some(Missed::of(server, &error.told(server, view))),
             }
         }
         if !came {
@@ -198,14 +198,14 @@ impl Direct {
 }
 
 /// What one server has, if it says so within the time that a list may take.
-async fn items(shared: &Arc<Shared>, server: &str, kind: Kind) -> Result<Vec<Value>, Missed> {
+async fn items(shared: &Arc<Shared>, view: &View, server: &str, kind: Kind) -> Result<Vec<Value>, Missed> {
     let failed = shared.gateway().server(server).is_some_and(|server| server.error().is_some());
     let wait = if failed { LIST_WAIT_FAILED } else { LIST_WAIT };
     match tokio::time::timeout(wait, asked(shared, server, kind)).await {
         Ok(Ok(items)) => Ok(items),
         Ok(Err(error)) => {
             tracing::warn!(server, code = error.code(), "its {} are not offered: {error}", kind.word());
-            Err(Missed::of(server, &error))
+            Err(Missed::of(server, &error.told(server, view)))
         }
         Err(_) => {
             announce_later(Arc::clone(shared), server.to_owned(), kind);

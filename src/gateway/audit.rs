@@ -1,11 +1,13 @@
 //! One record of each call, whatever becomes of it: who was called on whose account, how long it took and how large it was.
 
 use std::io;
+use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{Called, GatewayError};
+use crate::access::View;
 use crate::audit::{Account, Kind, Passed, Record, Written};
 use crate::upstream::Asking;
 
@@ -13,6 +15,8 @@ use crate::upstream::Asking;
 #[derive(Clone, Debug)]
 pub struct Granted {
     pub account: Account,
+    /// What the caller sees: how much it is told.
+    pub view: Arc<View>,
     /// `allow` or `ask`.
     pub decision: &'static str,
     /// The rule that allows it.
@@ -22,7 +26,8 @@ pub struct Granted {
 /// Of a call by the bridge's own user, whom no rule concerns.
 impl Default for Granted {
     fn default() -> Self {
-        Self { account: Account::default(), decision: "allow", rule: "no rules".into() }
+        let view = Arc::new(View::of_everything(""));
+        Self { account: Account::default(), view, decision: "allow", rule: "no rules".into() }
     }
 }
 

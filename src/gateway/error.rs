@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::LastError;
 use crate::upstream::{Kind, UpstreamError};
 
 /// What the upstream said, or what a layer refused.
@@ -19,8 +20,8 @@ pub enum GatewayError {
     RateLimited { server: String, tool: String, limit: f64, wait: Duration },
 
     /// The server is left alone: the call was never sent.
-    #[error("server `{server}` failed {failures} times in a row, so it is left alone for now (next try in {} s); the last failure: {last}", whole_seconds(*.next_try))]
-    BreakerOpen { server: String, failures: u32, last: String, next_try: Duration },
+    #[error("server `{server}` failed {failures} times in a row, so it is left alone for now (next try in {} s); the last failure: {}", whole_seconds(*.next_try), words(.last))]
+    BreakerOpen { server: String, failures: u32, last: Option<LastError>, next_try: Duration },
 
     /// The last of several attempts.
     #[error("{cause} (attempt {attempts} of {attempts})")]
@@ -80,6 +81,10 @@ impl GatewayError {
             Self::ResultTooLarge { .. } => true,
         }
     }
+}
+
+fn words(last: &Option<LastError>) -> &str {
+    last.as_ref().map_or("not known", |last| &last.message)
 }
 
 /// Rounded up, so that waiting as long as the text says is always enough.

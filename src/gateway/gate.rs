@@ -117,11 +117,10 @@ impl Gate {
     }
 
     fn refusal(&self, next_try: Duration) -> GatewayError {
-        let last = lock(&self.last_error).as_ref().map(|last| last.message.clone());
         GatewayError::BreakerOpen {
             server: self.server.clone(),
             failures: lock(&self.breaker).settings().failure_threshold,
-            last: last.unwrap_or_else(|| "not known".into()),
+            last: self.last_error(),
             next_try,
         }
     }

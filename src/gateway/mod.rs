@@ -11,6 +11,7 @@ mod gate;
 mod health;
 mod retry;
 mod size;
+mod told;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,6 +39,8 @@ pub struct ServerSummary {
     pub name: String,
     /// From its configuration.
     pub description: Option<String>,
+    /// How it is reached, in a word.
+    pub transport: &'static str,
     pub state: ServerState,
     pub breaker: BreakerState,
     /// What went wrong last, unless a call has succeeded since.
@@ -145,6 +148,8 @@ impl Gateway {
         asking: Asking,
         deadline: Instant,
     ) -> Result<Called, GatewayError> {
+        // What a server logs meanwhile may be about anybody's use.
+        let asking = if granted.view.shows_all(server) { asking } else { asking.without_logs() };
         let (subject, is_call) = (asking.subject().to_owned(), asking.is_call());
         let tool = subject.as_str();
         // 1. Audit: one line for each use, whatever becomes of it, a dropped one included. What is asked of a task belongs to its call.
@@ -176,7 +181,7 @@ impl Gateway {
         if let Some(audit) = audit {
             audit.end(&outcome).wait().await;
         }
-        outcome
+        outcome.map_err(|error| error.told(server, &granted.view))
     }
 
     /// All servers by name, with how they fare. Starts nothing.
@@ -187,9 +192,11 @@ impl Gateway {
     /// One of them.
     pub fn server(&self, name: &str) -> Option<ServerSummary> {
         let (upstreams, gate) = (&self.0.upstreams, self.0.gates.get(name)?);
+        let config = upstreams.config(name)?;
         Some(ServerSummary {
             name: name.to_owned(),
-            description: upstreams.config(name)?.description.clone(),
+            description: config.description.clone(),
+            transport: config.transport.word(),
             state: upstreams.state(name)?,
             breaker: gate.breaker(),
             last_error: gate.last_error(),

@@ -106,11 +106,7 @@ impl Bridge {
         if let Some(hidden) = self.direct.hidden(shared, view, Kind::Tools, name) {
             permit.note(audit::Kind::Call, &hidden.server, &hidden.own, &hidden.ruled, "", arguments).await;
         }
-        if let Some(mut missed) = missed {
-            if !view.shows_all(&missed.server) {
-                // The words could name a tool that is not there for this caller.
-                missed.error = missed.code.to_owned();
-            }
+        if let Some(missed) = missed {
             return Err(ServerError::Away(missed));
         }
         let names = list.entries().map(|tool| tool.shown.as_str());

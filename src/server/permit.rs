@@ -43,7 +43,8 @@ impl Bridge {
 
 impl Permit {
     pub fn granted(&self, ruled: &Ruled) -> Granted {
-        Granted { account: self.account.clone(), decision: ruled.decision.word(), rule: ruled.rule.clone() }
+        let (account, view) = (self.account.clone(), Arc::clone(&self.view));
+        Granted { account, view, decision: ruled.decision.word(), rule: ruled.rule.clone() }
     }
 
     /// Waits until a call may be made: the client has said yes where it is to be asked, and it is the caller's turn. What holds by then.

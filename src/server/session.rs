@@ -236,7 +236,8 @@ impl Listener for Ear {
                 ("notifications/resources/updated", Some(json!({"uri": shown}).to_string()))
             }
             News::Log(params) => {
-                if Level::of(Some(params)) < self.session.level() {
+                // They may be about anything of the server's.
+                if !view.shows_all(server) || Level::of(Some(params)) < self.session.level() {
                     return;
                 }
                 ("notifications/message", text(Some(params.clone())))

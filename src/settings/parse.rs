@@ -136,7 +136,12 @@ pub(super) fn user(env: &Environment, name: &'static str) -> Result<String, Sett
 
 pub(super) fn log_level(env: &Environment, name: &'static str) -> Result<String, SettingsError> {
     let text = value(env, name).to_ascii_lowercase();
-    let text = if text == "warning" { "warn".to_owned() } else { text };
+    // Levels in the words of Python's logging, as other gateways have them.
+    let text = match text.as_str() {
+        "warning" => "warn".to_owned(),
+        "critical" | "fatal" => "error".to_owned(),
+        _ => text,
+    };
     // A filter takes any lone word for the name of a module; a misspelt level would silence nearly everything.
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     if text.split(',').any(|part| !part.contains('=') && !LEVELS.contains(&part.trim())) {

@@ -43,6 +43,13 @@ fn the_guides_values_are_accepted() {
 }
 
 #[test]
+fn levels_of_other_loggings_are_known() {
+    for (value, level) in [("warning", "warn"), ("CRITICAL", "error"), ("fatal", "error"), ("INFO", "info")] {
+        assert_eq!(read(&[("MCP_BRIDGE_LOG_LEVEL", value)]).expect(value).log_level, level);
+    }
+}
+
+#[test]
 fn a_maximum_below_the_default_lowers_the_default() {
     let settings = read(&[("MCP_BRIDGE_MAX_TIMEOUT", "10")]).unwrap();
     assert_eq!(settings.timeout, Duration::from_secs(10));

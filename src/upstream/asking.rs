@@ -67,6 +67,12 @@ impl Asking {
         self
     }
 
+    /// For a client that is not told what the server logs.
+    pub fn without_logs(mut self) -> Self {
+        self.client = self.client.map(ClientHandle::without_logs);
+        self
+    }
+
     /// A round that the client goes through itself, where the server is of the newer era.
     pub fn in_round(mut self, round: Map<String, Value>) -> Self {
         self.round = Some(round);

@@ -57,6 +57,39 @@ pub enum ClientError {
 #[derive(Clone)]
 pub struct ClientHandle(pub Arc<dyn Client>);
 
+impl ClientHandle {
+    /// The same client, which is not told what a server logs.
+    pub fn without_logs(self) -> Self {
+        Self(Arc::new(WithoutLogs(self)))
+    }
+}
+
+struct WithoutLogs(ClientHandle);
+
+impl Client for WithoutLogs {
+    fn capabilities(&self) -> Value {
+        self.0.0.capabilities()
+    }
+
+    fn request<'a>(
+        &'a self,
+        method: &'a str,
+        params: Option<Box<RawValue>>,
+    ) -> BoxFuture<'a, Result<Box<RawValue>, ClientError>> {
+        self.0.0.request(method, params)
+    }
+
+    fn party(&self) -> Party {
+        self.0.0.party()
+    }
+
+    fn notify(&self, method: &str, params: Option<Box<RawValue>>) {
+        if method != "notifications/message" {
+            self.0.0.notify(method, params);
+        }
+    }
+}
+
 impl PartialEq for ClientHandle {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

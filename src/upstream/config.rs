@@ -94,6 +94,17 @@ impl Transport {
         header.then_some("headers.Authorization").or(access.headers_helper.is_some().then_some("headersHelper"))
     }
 
+    /// As an entry's `type` says it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Stdio { .. } => "stdio",
+            Self::Remote { kind: RemoteKind::WebSocket, .. } => "ws",
+            Self::Remote { url, .. } if url.starts_with("ws") => "ws",
+            Self::Remote { kind: RemoteKind::Sse, .. } => "sse",
+            Self::Remote { kind: RemoteKind::StreamableHttp | RemoteKind::Unstated, .. } => "http",
+        }
+    }
+
     /// What would be started or contacted, whole, for the person who is asked to approve it. Arguments may hold secrets: never log this.
     pub fn command_line(&self) -> String {
         match self {

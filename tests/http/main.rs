@@ -32,6 +32,7 @@ mod sessions;
 mod slow;
 mod smuggling;
 mod stateless;
+mod told;
 mod unheard;
 mod watch;
 mod withheld;

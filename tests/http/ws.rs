@@ -5,11 +5,13 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::bridge::{Bridge, PATIENCE, home};
-use super::raw::hello;
+use super::bridge::{Bridge, PATIENCE, eventually, home};
+use super::raw::{Request, hello};
 
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -122,6 +124,48 @@ async fn what_is_too_large_or_no_text_ends_it_with_a_reason() {
     let mut socket = connect(&bridge, &[]).await.expect("a socket");
     socket.close(None).await.expect("closing");
     assert!(!bridge.log().contains("ERROR"), "{}", bridge.log());
+}
+
+/// A client that sends so much of a message and not its end; and the code with which it is let go, if it is.
+async fn half(bridge: &Bridge, length: usize) -> (Socket, Option<u16>) {
+    let mut socket = connect(bridge, &[]).await.expect("a socket");
+    let half = Frame::message("x".repeat(length), OpCode::Data(Data::Text), false);
+    // The end may come before all was sent.
+    let _ = socket.send(Message::Frame(half)).await;
+    let _ = socket.send(Message::Ping("read".into())).await;
+    while let Some(Ok(frame)) = tokio::time::timeout(PATIENCE, socket.next()).await.expect("in time") {
+        match frame {
+            Message::Pong(_) => return (socket, None),
+            Message::Close(frame) => return (socket, frame.map(|frame| frame.code.into())),
+            _ => {}
+        }
+    }
+    // What was not read may take the reason with it.
+    (socket, Some(1006))
+}
+
+#[tokio::test]
+async fn many_long_messages_at_once_do_not_fill_the_memory() {
+    let bridge = Bridge::with(home(), &[], &[("MCP_BRIDGE_HTTP_BODY", "1m")]);
+    let mut hoarders = Vec::new();
+    for _ in 0..4 {
+        let (socket, code) = half(&bridge, 1 << 20).await;
+        assert_eq!(code, None);
+        hoarders.push(socket);
+    }
+    let mut refused = 1006;
+    while refused == 1006 {
+        refused = half(&bridge, 400 << 10).await.1.expect("there is no room");
+    }
+    assert_eq!(refused, 1013);
+    // It is the same room that bodies have; what is short needs none.
+    let long = [vec![b' '; (1 << 20) - 2], b"{}".to_vec()].concat();
+    let asked = || Request::new("POST", "/mcp").body(&long).with("Content-Type", "application/json").ask(bridge.port);
+    assert_eq!(asked().code(), "http.room");
+    assert_eq!(half(&bridge, 1 << 10).await.1, None);
+    assert_eq!(bridge.get("/health").status, 200);
+    drop(hoarders);
+    eventually("there is room", || Some(asked()).filter(|answer| answer.code() == "http.message"));
 }
 
 #[tokio::test]

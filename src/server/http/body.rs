@@ -11,8 +11,8 @@ use super::error::HttpError;
 use super::reply::{EVENTS, JSON};
 use super::room::{Held, Room};
 
-/// How long a whole body may take: the largest by default (48 MiB) within it needs a line of 7 Mbit/s.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a whole body, or a message of a WebSocket, may take: the largest by default (48 MiB) within it needs a line of 7 Mbit/s.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Reads a body; what it holds of the room for all bodies is to be kept as long as its text.
 ///

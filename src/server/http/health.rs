@@ -51,11 +51,11 @@ fn trail(site: &Site) -> Option<Health> {
     site.template.runs.shared().trail().map(Trail::health)
 }
 
-/// How one server fares, as this caller may know it.
+/// How one server fares.
 fn told(seen: &Seen, server: &ServerSummary) -> Value {
     /// Of a server's last words enough to know what it is about.
     const LONGEST: usize = 1000;
-    let error = seen.error(server).map(|error| error.chars().take(LONGEST).collect::<String>());
+    let error = server.error().map(|error| error.chars().take(LONGEST).collect::<String>());
     json!({
         "name": server.name, "state": server.state.word(), "breaker": server.breaker.word(), "tools": seen.tools(server),
         "error": error, "next_try_s": server.next_try().map(|wait| wait.as_secs_f64()),

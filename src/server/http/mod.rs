@@ -17,6 +17,7 @@ mod events;
 mod exchange;
 mod guard;
 mod health;
+mod intake;
 mod message;
 mod pace;
 mod params;

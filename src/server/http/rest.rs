@@ -34,11 +34,9 @@ pub(super) async fn tools(site: &Arc<Site>, who: &Who) -> Result<Reply, HttpErro
     let list = site.template.direct.list(&shared, &view, Kind::Tools).await;
     let own = site.own_tool(who).map(|tool| serde_json::to_value(tool).unwrap_or_default());
     let theirs = list.entries().map(|tool| tool.item.clone());
-    let missed = list.missed().iter().map(|missed| {
-        // The words could name a tool that is not there for this caller.
-        let error = if view.shows_all(&missed.server) { missed.error.as_str() } else { missed.code };
-        json!({"server": missed.server, "code": missed.code, "error": error, "hint": missed.hint})
-    });
+    let missed = list.missed().iter().map(
+        |missed| json!({"server": missed.server, "code": missed.code, "error": missed.error, "hint": missed.hint}),
+    );
     let tools: Vec<Value> = own.into_iter().chain(theirs).collect();
     Ok(reply::json(StatusCode::OK, &json!({"tools": tools, "unavailable": missed.collect::<Vec<_>>()})))
 }

@@ -13,7 +13,7 @@ const BODIES: usize = 4;
 /// What room is counted in.
 const UNIT: usize = 1 << 10;
 
-/// Room for the bodies of all requests.
+/// Room for the bodies of all requests, and messages of WebSockets.
 pub(super) struct Room {
     /// Bytes of one body.
     pub limit: usize,
@@ -23,6 +23,16 @@ pub(super) struct Room {
 /// What one body has of it, until this is dropped.
 #[derive(Default)]
 pub(super) struct Held(Option<OwnedSemaphorePermit>);
+
+impl Held {
+    /// Holds what `other` has too.
+    pub fn join(&mut self, other: Self) {
+        match (&mut self.0, other.0) {
+            (Some(has), Some(more)) => has.merge(more),
+            (none, more) => *none = none.take().or(more),
+        }
+    }
+}
 
 impl Room {
     /// `limit`: bytes of one body.
@@ -43,10 +53,7 @@ impl Room {
         }
         let more = u32::try_from(more).map_err(|_| HttpError::Room)?;
         let taken = Arc::clone(&self.left).try_acquire_many_owned(more).map_err(|_| HttpError::Room)?;
-        match &mut held.0 {
-            Some(before) => before.merge(taken),
-            none => *none = Some(taken),
-        }
+        held.join(Held(Some(taken)));
         Ok(())
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Site {
     pub sessions: Arc<Sessions>,
     pub counts: Counts,
     pub pace: Pace,
-    pub room: Room,
+    pub room: Arc<Room>,
     pub places: Arc<Places>,
     /// Requests under way: a bridge that ends waits for them.
     pub busy: TaskTracker,
@@ -50,7 +50,7 @@ impl Site {
             sessions: Sessions::new(settings.sessions, settings.session_idle),
             counts: Counts::default(),
             pace: Pace::new(settings.rate),
-            room: Room::new(settings.body),
+            room: Arc::new(Room::new(settings.body)),
             places: Places::new(settings.connections, settings.connections_each),
             busy: TaskTracker::new(),
             draining: CancellationToken::new(),

@@ -13,6 +13,7 @@ use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use tokio::io::{Join, ReadHalf, WriteHalf, join, split};
 use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -23,6 +24,7 @@ use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 use super::auth::Who;
 use super::error::HttpError;
 use super::exchange::Exchange;
+use super::intake::{Intake, Messages};
 use super::message::{self, Kind, Message};
 use super::places::Place;
 use super::reply::{self, Reply};
@@ -42,7 +44,8 @@ const TAKEN_BACK: (CloseCode, &str) = (CloseCode::Policy, "what let this connect
 /// How long the last messages, and then the close frame, may take to be sent.
 const LAST: std::time::Duration = std::time::Duration::from_secs(1);
 
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
+type Connection = TokioIo<Upgraded>;
+type Socket = WebSocketStream<Join<Intake<ReadHalf<Connection>>, WriteHalf<Connection>>>;
 
 /// Takes the connection over, if it is asked as a WebSocket is (RFC 6455).
 ///
@@ -98,12 +101,15 @@ async fn speak(site: Arc<Site>, who: Who, place: Arc<Place>, upgrade: OnUpgrade)
     let Ok(upgraded) = upgrade.await else { return };
     let limit = site.settings.body;
     let config = WebSocketConfig::default().max_message_size(Some(limit)).max_frame_size(Some(limit));
-    let socket = Socket::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+    let (reads, writes) = split(TokioIo::new(upgraded));
+    let reads = Intake::new(reads, Arc::clone(&site.room));
+    let messages = reads.messages();
+    let socket = Socket::from_raw_socket(join(reads, writes), Role::Server, Some(config)).await;
     let (mut sink, source) = socket.split();
     let exchange = Exchange::of_one(site.service(&who), Arc::new(Stream::new(0)));
     let (pinged, pings) = mpsc::channel(1);
     let close = tokio::select! {
-        close = hear(&site, place.from, &exchange, source, pinged) => close,
+        close = hear(&site, place.from, &exchange, &messages, source, pinged) => close,
         () = tell(&exchange, &mut sink, pings) => None,
         () = over(&site, &who, &exchange) => Some(TAKEN_BACK),
     };
@@ -134,6 +140,7 @@ async fn hear(
     site: &Site,
     from: IpAddr,
     exchange: &Arc<Exchange>,
+    messages: &Messages,
     mut source: SplitStream<Socket>,
     pinged: mpsc::Sender<()>,
 ) -> Option<(CloseCode, &'static str)> {
@@ -147,11 +154,11 @@ async fn hear(
                 Err(_) => return None,
             },
             Some(Ok(Frame::Pong(_) | Frame::Frame(_))) => continue,
-            Some(Err(Error::Capacity(_))) => return Some((CloseCode::Size, "the message is too large")),
-            Some(Err(Error::Utf8(_))) => return Some((CloseCode::Invalid, "the text is not UTF-8")),
-            Some(Err(Error::Protocol(_))) => return Some((CloseCode::Protocol, "it does not speak WebSocket")),
-            Some(Ok(Frame::Close(_)) | Err(_)) | None => return None,
+            Some(Err(error)) => return reason(&error),
+            Some(Ok(Frame::Close(_))) | None => return None,
         };
+        // As long as the text is there.
+        let _held = messages.taken();
         // What comes too fast is not read: the client's own buffers fill, and it waits.
         while site.pace.admit(from).is_err() {
             tokio::time::sleep(BREATH).await;
@@ -161,6 +168,20 @@ async fn hear(
             let message = format!("{error}; {}", error.hint());
             exchange.standing().tell(reply::rpc_error(id.as_deref(), error.rpc_code(), &message, error.code()).into());
         }
+    }
+}
+
+/// Why it is closed, where that is for us to say.
+fn reason(error: &Error) -> Option<(CloseCode, &'static str)> {
+    match error {
+        Error::Capacity(_) => Some((CloseCode::Size, "the message is too large")),
+        Error::Utf8(_) => Some((CloseCode::Invalid, "the text is not UTF-8")),
+        Error::Protocol(_) => Some((CloseCode::Protocol, "it does not speak WebSocket")),
+        Error::Io(error) => match error.get_ref()?.downcast_ref::<HttpError>()? {
+            HttpError::Room => Some((CloseCode::Again, "too many long messages are being read")),
+            _ => Some((CloseCode::Policy, "the message did not come in time")),
+        },
+        _ => None,
     }
 }
 
