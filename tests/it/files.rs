@@ -189,7 +189,8 @@ mod a_name_is_no_way_to_the_files_of_who_has_none {
         let uri = report["files"][0]["uri"].clone();
         assert_eq!(person.request("resources/read", json!({"uri": uri}))["contents"][0]["text"], "mine");
         // As this transport is called in lists and logs.
-        let mut other = home.env("MCP_BRIDGE_CLIENT", "stdio").serve();
+        let home = home.env("MCP_BRIDGE_CLIENT", "stdio");
+        let mut other = home.serve();
         let id = other.send("resources/read", json!({"uri": uri}));
         assert_eq!(other.response(id)["error"]["data"]["code"], "uploads.unknown");
     });
