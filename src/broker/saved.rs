@@ -14,6 +14,9 @@ const MAX_SOURCE: usize = 256 << 10;
 const MAX_FILE: u64 = 2 << 20;
 /// Most saved tools of one caller: listing them must stay cheap.
 const MAX_TOOLS: usize = 1000;
+/// Most callers with saved tools beside the machine's own user: where callers give themselves names, a name more must not be more of the
+/// disk without an end. What others saved is not taken from them for it.
+const MAX_OWNERS: usize = 1000;
 
 /// Why a tool could not be saved or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +27,8 @@ pub enum SavedError {
     TooLarge { name: String, bytes: usize },
     #[error("{MAX_TOOLS} tools are saved already, and that is the most")]
     TooMany,
+    #[error("{MAX_OWNERS} callers have saved tools already, and that is the most")]
+    TooManyOwners,
     #[error("there is no saved tool {name:?}")]
     NotFound { name: String, nearest: Option<String> },
     #[error("the folder{folder} of saved tools cannot be used: {reason}")]
@@ -35,7 +40,7 @@ impl SavedError {
         match self {
             Self::Name { .. } => "broker.saved_name",
             Self::TooLarge { .. } => "broker.saved_too_large",
-            Self::TooMany => "broker.saved_too_many",
+            Self::TooMany | Self::TooManyOwners => "broker.saved_too_many",
             Self::NotFound { .. } => "broker.saved_not_found",
             Self::Io { .. } => "broker.saved_io",
         }
@@ -46,6 +51,9 @@ impl SavedError {
             Self::Name { .. } => "pass name=\"my_tool\"".into(),
             Self::TooLarge { .. } => "save the function without its data".into(),
             Self::TooMany => "have some of their files deleted from `tools` in the state folder".into(),
+            Self::TooManyOwners => {
+                "have folders of callers that are gone deleted from `tools` in the state folder".into()
+            }
             Self::NotFound { nearest: Some(near), .. } => format!("did you mean {near:?}?"),
             Self::NotFound { .. } => "await runtime.list_saved_tools() lists them".into(),
             Self::Io { .. } => "set MCP_BRIDGE_STATE_DIR to a folder that can be written".into(),
@@ -94,23 +102,23 @@ impl Own {
         }
         let (path, folder, writing) = (self.path(name), self.folder.clone(), Arc::clone(&self.writing));
         let tool = json!({"name": name, "description": description, "source": source}).to_string();
-        let target = path.clone();
+        let (target, is_own) = (path.clone(), self.is_told);
         let written = tokio::task::spawn_blocking(move || {
             let _turn = writing.lock().unwrap_or_else(PoisonError::into_inner);
+            if !is_own && !folder.exists() && folders(&folder)? >= MAX_OWNERS {
+                return Ok(Err(SavedError::TooManyOwners));
+            }
             std::fs::create_dir_all(&folder)?;
             if !target.exists() && names(&folder)?.len() >= MAX_TOOLS {
-                return Ok(false);
+                return Ok(Err(SavedError::TooMany));
             }
             // Written beside and renamed: a reader never sees half a tool.
             let mut file = tempfile::NamedTempFile::new_in(&folder)?;
             std::io::Write::write_all(&mut file, tool.as_bytes())?;
-            file.persist(&target).map(|_| true).map_err(|e| e.error)
+            file.persist(&target).map(|_| Ok(())).map_err(|e| e.error)
         });
-        match written.await.map_err(std::io::Error::other).and_then(|r| r).map_err(|e| self.io(e))? {
-            false => Err(SavedError::TooMany),
-            true if self.is_told => Ok(json!({"name": name, "path": path})),
-            true => Ok(json!({"name": name})),
-        }
+        written.await.map_err(std::io::Error::other).and_then(|r| r).map_err(|e| self.io(e))??;
+        Ok(if self.is_told { json!({"name": name, "path": path}) } else { json!({"name": name}) })
     }
 
     /// Name, description and signature line of every saved tool.
@@ -169,6 +177,16 @@ impl Own {
         // The words of an error may name a path.
         SavedError::Io { folder: String::new(), reason: error.kind().to_string() }
     }
+}
+
+/// How many callers have a folder beside this one.
+fn folders(folder: &Path) -> std::io::Result<usize> {
+    let above = match folder.parent().map(std::fs::read_dir) {
+        Some(Ok(above)) => above,
+        Some(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => return Ok(0),
+    };
+    Ok(above.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).count())
 }
 
 /// The names of the tools in a folder, in order; of a folder that is not there, none.
@@ -258,6 +276,13 @@ mod tests {
         assert_eq!(ann.save("more", "x", None).await.unwrap_err().code(), "broker.saved_too_many");
         ann.save("t7", "x", None).await.expect("one that is there may be replaced");
         bob.save("more", "x", None).await.expect("another's are not counted");
+        // Names are no way to more, and those who are there keep theirs.
+        let all = SavedTools::new(state.path());
+        (2..MAX_OWNERS).for_each(|at| std::fs::create_dir(state.path().join(format!("tools/{at}"))).unwrap());
+        let refused = all.of(Some("cat")).save("more", "x", None).await.unwrap_err();
+        assert_eq!((refused.code(), refused.to_string().contains("callers")), ("broker.saved_too_many", true));
+        bob.save("again", "x", None).await.expect("who is there may save");
+        all.of(None).save("own", "x", None).await.expect("the machine's own user may too");
         let long = "d".repeat(MAX_SOURCE);
         assert_eq!(bob.save("long", "x", Some(&long)).await.unwrap_err().code(), "broker.saved_too_large");
     }

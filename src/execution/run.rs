@@ -154,7 +154,7 @@ impl Executor {
     /// # Errors
     /// The URI names none, or the folder cannot be read.
     pub async fn upload(&self, caller: &Caller, uri: &str) -> Result<Bytes, UploadError> {
-        self.parts.uploads.read(caller.name(), uri).await
+        self.parts.uploads.read(caller.owner(), uri).await
     }
 
     /// Waits until every sandbox is gone.
@@ -172,7 +172,7 @@ impl Executor {
         request: &RunRequest,
         cancel: &CancellationToken,
     ) -> Report {
-        let taken = self.parts.uploads.take_in(caller.name(), &request.files).await;
+        let taken = self.parts.uploads.take_in(caller.owner(), &request.files).await;
         match taken.and_then(|files| fit(&files, self.parts.limits.workspace).map(|()| files)) {
             Ok(files) => {
                 let report = self.carry(caller, behalf, request, &files, cancel).await;

@@ -1,5 +1,6 @@
 //! What the layers know of one server: its policy, places, rate, breaker, and the last that went wrong.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -33,6 +34,8 @@ pub(super) struct Gate {
     trouble: Arc<Notify>,
     /// When it was used last, and whether a task looks after it.
     usage: Mutex<(Instant, bool)>,
+    /// How many keep it in use without calling it.
+    keepers: AtomicUsize,
 }
 
 impl Gate {
@@ -48,6 +51,7 @@ impl Gate {
             last_error: Mutex::default(),
             trouble,
             usage: Mutex::new((Instant::now(), false)),
+            keepers: AtomicUsize::default(),
         }
     }
 
@@ -148,9 +152,17 @@ impl Gate {
     /// Whether it was not used for so long; if so, whoever looks after it is to stop.
     pub(super) fn is_idle(&self, limit: Duration) -> bool {
         let mut usage = lock(&self.usage);
-        let idle = usage.0.elapsed() > limit;
+        let idle = self.keepers.load(Ordering::Acquire) == 0 && usage.0.elapsed() > limit;
         usage.1 = !idle;
         idle
+    }
+
+    pub(super) fn kept(&self) {
+        self.keepers.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn let_go(&self) {
+        self.keepers.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Whether a call is on its way.
@@ -162,5 +174,22 @@ impl Gate {
     pub(super) fn is_repeatable(&self, tool: &str) -> bool {
         let tools = lock(&self.tools).clone();
         tools.is_some_and(|list| list.tools.iter().any(|it| it.name == tool && retry::is_repeatable(it)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_kept_is_in_use_though_nobody_calls_it() {
+        let gate = Gate::new("s", Policy::default(), Arc::default());
+        gate.touch();
+        gate.kept();
+        gate.kept();
+        gate.let_go();
+        assert!(!gate.is_idle(Duration::ZERO) && !gate.touch(), "somebody looks after it");
+        gate.let_go();
+        assert!(gate.is_idle(Duration::ZERO) && gate.touch());
     }
 }

@@ -30,6 +30,23 @@ pub(super) fn used(gate: &Arc<Gate>, upstreams: &Upstreams) {
     }
 }
 
+/// Somebody waits for news of a server: it is in use as long as this lives, though nobody calls it.
+pub struct InUse(Arc<Gate>);
+
+impl InUse {
+    pub(super) fn new(gate: &Arc<Gate>, upstreams: &Upstreams) -> Self {
+        gate.kept();
+        used(gate, upstreams);
+        Self(Arc::clone(gate))
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.let_go();
+    }
+}
+
 async fn look_after(gate: Weak<Gate>, pulse: Pulse, interval: Duration) {
     let mut wait = interval;
     let mut deaths = 0;

@@ -31,6 +31,7 @@ use breaker::Errand;
 pub use error::GatewayError;
 use gate::Gate;
 pub use gate::LastError;
+pub use health::InUse;
 use retry::Attempts;
 
 /// One server as lists show it.
@@ -221,6 +222,11 @@ impl Gateway {
         let gate = self.gate(server)?;
         health::used(gate, &self.0.upstreams);
         gate.guarded(Errand::Aside, self.0.upstreams.items(server, listing)).await
+    }
+
+    /// Has this server looked after like one that is called, as long as the value lives; `None` for a name that is not configured.
+    pub fn keep(&self, server: &str) -> Option<InUse> {
+        Some(InUse::new(self.0.gates.get(server)?, &self.0.upstreams))
     }
 
     /// The connections behind, for what needs no layer.

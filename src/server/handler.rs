@@ -1,6 +1,6 @@
 //! MCP requests in, answers out. What is a server's own is left as it was sent; see `wire`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ use super::parked::Parked;
 use super::pass::raw;
 use super::round::Round;
 use super::session::Session;
+use super::task_news::task_of;
 use super::tasks::Tasks;
 use super::watch::{Telling, Watched};
 use super::{files, info, pages, tool, unknown};
@@ -309,8 +310,12 @@ impl ServerHandler for Bridge {
     }
 
     async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
-        let (mut watching, mut tellings) = (HashMap::new(), Vec::new());
+        let (mut watching, mut tellings, mut tasks) = (HashMap::new(), Vec::new(), HashSet::new());
         for uri in subscription.accepted().resource_subscriptions.iter().flatten() {
+            if let Some(task) = task_of(uri) {
+                tasks.insert(task);
+                continue;
+            }
             match self.watcher(uri).await {
                 Ok((resource, watch, telling)) => {
                     watching.insert(resource, watch);
@@ -321,6 +326,7 @@ impl ServerHandler for Bridge {
         }
         let ended = async {
             let told = async {
+                let _streams: Vec<_> = tasks.into_iter().filter_map(|task| self.hear_of_task(task)).collect();
                 // All at once: a server that hangs holds up none of the others.
                 let told = join_all(tellings.iter().map(Telling::begins)).await;
                 for error in told.into_iter().filter_map(Result::err) {
@@ -334,6 +340,7 @@ impl ServerHandler for Bridge {
                 () = told => {}
             }
         };
+        self.session.speaks_to(&subscription.request_context().peer);
         let streams = self.session.streams(subscription.sink().clone(), watching, ended.boxed());
         streams.await.map_err(|error| error.about_parameter())
     }

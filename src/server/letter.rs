@@ -15,6 +15,8 @@ use rmcp::service::RequestContext;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::task_news::agreed;
+
 /// Where a handler leaves a result that is to be sent as it is.
 #[derive(Clone, Default)]
 pub(super) struct Letter(Arc<Mutex<Option<Box<RawValue>>>>);
@@ -63,7 +65,7 @@ pub(super) fn render(message: &ServerJsonRpcMessage) -> serde_json::Result<Vec<u
                 }),
             ..
         }) => (format!(r#""method":{}"#, serde_json::to_string(method)?), "params", text),
-        _ => return serde_json::to_vec(message),
+        _ => return agreed(message).map_or_else(|| serde_json::to_vec(message), |wire| serde_json::to_vec(&wire)),
     };
     let mut line = format!(r#"{{"jsonrpc":"2.0",{begins},"{name}":{text}}}"#).into_bytes();
     // Within strings JSON has no line ends; between values they mean nothing.

@@ -3,6 +3,7 @@
 //! Turns `tools/call` into a [`RunRequest`](crate::execution::RunRequest), hands it to `execution`, tells the client what happens meanwhile, and renders the
 //! report. Must never start a server or a sandbox itself. Called by `cli`.
 
+mod attend;
 mod call;
 mod converse;
 mod era;
@@ -26,6 +27,7 @@ mod round;
 mod session;
 mod stdio;
 mod talk;
+mod task_news;
 mod tasks;
 mod tool;
 mod unknown;

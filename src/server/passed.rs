@@ -10,9 +10,11 @@ use std::time::Duration;
 use rmcp::RoleServer;
 use rmcp::model::ErrorData;
 use rmcp::service::RequestContext;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Bridge;
 use super::converse::Outcome;
@@ -71,6 +73,14 @@ impl PassedOn {
         self.state().tasks.get(id).cloned()
     }
 
+    /// The task that this server calls so, and the id under which its client knows it.
+    pub(super) fn shown(&self, server: &str, own: &str) -> Option<(String, Arc<Passed>)> {
+        let state = self.state();
+        let mut all = state.tasks.iter();
+        let (shown, task) = all.find(|(_, task)| task.id == own && task.server == server)?;
+        Some((shown.clone(), Arc::clone(task)))
+    }
+
     fn forget(&self, id: &str) {
         let mut state = self.state();
         state.tasks.remove(id);
@@ -127,6 +137,12 @@ impl Bridge {
         });
     }
 
+    /// Has the server of a task that its client knows by this id tell how it gets on, as long as the value lives.
+    pub(super) fn hear_of_task(&self, id: &str) -> Option<AbortOnDropHandle<()>> {
+        let task = self.tasks.passed.find(id)?;
+        self.runs.shared().gateway().upstreams().hear_of_task(&task.server, &task.id)
+    }
+
     /// Asks a server for, or tells it about, a task that a client knows by this id; `None` where the task is none of a server's.
     pub(super) async fn ask_of_task(
         &self,
@@ -169,10 +185,10 @@ impl Bridge {
         let answer = asked.map_err(|error| failed(&error))?.result;
         let mut answer: Value = serde_json::from_str(answer.get())
             .map_err(|error| ErrorData::internal_error(format!("the server's answer cannot be read: {error}"), None))?;
-        let has_ended = |status: &str| matches!(status, "completed" | "failed" | "cancelled");
-        if method == "tasks/cancel" || answer["status"].as_str().is_some_and(has_ended) {
+        if method == "tasks/cancel" {
             task.ended.store(true, Ordering::Relaxed);
         }
+        task.is_in(answer["status"].as_str().unwrap_or_default());
         if answer.get("taskId").is_some() {
             answer["taskId"] = id.into();
         }
@@ -181,6 +197,23 @@ impl Bridge {
 }
 
 impl Passed {
+    /// What its server says of it.
+    pub fn is_said(&self, said: &RawValue) {
+        #[derive(Deserialize)]
+        struct Said {
+            status: String,
+        }
+        if let Ok(Said { status }) = serde_json::from_str(said.get()) {
+            self.is_in(&status);
+        }
+    }
+
+    fn is_in(&self, status: &str) {
+        if matches!(status, "completed" | "failed" | "cancelled") {
+            self.ended.store(true, Ordering::Relaxed);
+        }
+    }
+
     fn asking(&self, method: &'static str, more: Map<String, Value>) -> Asking {
         let mut params = more;
         params.insert("taskId".into(), self.id.as_str().into());

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
 
 use super::Bridge;
+use super::handler::Runs;
 use crate::access::{Decision, Ruled, View};
 use crate::audit::{Account, Kind, Record};
 use crate::broker::{self, CalledBy, Shared};
@@ -34,14 +35,18 @@ pub(super) struct Withheld {
 impl Bridge {
     /// What this caller may see now.
     pub(super) fn permit(&self, caller: &Caller) -> Permit {
-        let shared = self.runs.shared();
-        let view = shared.view(caller.who());
-        let account = shared.account(caller.who());
-        Permit { shared, view, caller: caller.clone(), annotations: None, account }
+        Permit::of(&*self.runs, caller)
     }
 }
 
 impl Permit {
+    pub fn of(runs: &dyn Runs, caller: &Caller) -> Self {
+        let shared = runs.shared();
+        let view = shared.view(caller.who());
+        let account = shared.account(caller.who());
+        Self { shared, view, caller: caller.clone(), annotations: None, account }
+    }
+
     pub fn granted(&self, ruled: &Ruled) -> Granted {
         let (account, view) = (self.account.clone(), Arc::clone(&self.view));
         Granted { account, view, decision: ruled.decision.word(), rule: ruled.rule.clone() }

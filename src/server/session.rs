@@ -17,6 +17,8 @@ use super::error::ServerError;
 use super::handler::Runs;
 use super::line::{Question, able};
 use super::logs::Level;
+use super::task_news::{self, is_wanted};
+use super::tasks::Tasks;
 use super::watch::{Resource, Watch};
 use crate::execution::Caller;
 use crate::upstream::{Client, ClientError, ClientHandle, Listener, News, Party};
@@ -44,6 +46,8 @@ struct State {
     watching: Watching,
     /// Streams of a client of the newer era, each with what it is to tell of.
     streams: Vec<(SubscriptionSink, Watching)>,
+    /// The way to a client of the newer era, as long as it listens.
+    peer: Option<Peer<RoleServer>>,
     /// What a client of the older era said that it can, and the way to it.
     client: Option<(Value, Peer<RoleServer>)>,
 }
@@ -105,6 +109,11 @@ impl Session {
     /// The client would watch more than it may.
     pub(super) fn has_room(&self, more: usize) -> Result<(), ServerError> {
         self.state().has_room(more)
+    }
+
+    /// By this way the streams of a client of the newer era are told.
+    pub(super) fn speaks_to(&self, peer: &Peer<RoleServer>) {
+        self.state().peer = Some(peer.clone());
     }
 
     /// A subscription of a client of the newer era, until it ends.
@@ -169,9 +178,10 @@ impl Session {
     }
 
     async fn pass_on(&self, heard: Heard) {
-        let (client, streams) = {
+        let (client, streams, listens) = {
             let state = self.state();
-            (state.client.clone(), state.streams.iter().map(|(stream, _)| stream.clone()).collect::<Vec<_>>())
+            let streams: Vec<_> = state.streams.iter().map(|(stream, _)| stream.clone()).collect();
+            (state.client.clone(), streams, state.peer.clone())
         };
         match heard {
             Heard::Note(method, params) => {
@@ -183,6 +193,13 @@ impl Session {
                         "notifications/resources/list_changed" => stream.notify_resource_list_changed().await,
                         "notifications/resources/updated" => {
                             stream.notify_resource_updated(updated(params.as_deref()).unwrap_or_default()).await
+                        }
+                        task_news::METHOD => {
+                            let wanted = params.as_deref().filter(|said| is_wanted(stream.accepted(), said));
+                            if let (Some(peer), Some(said)) = (&listens, wanted) {
+                                notify(peer, &method, task_news::on_stream(said, stream.id())).await;
+                            }
+                            Ok(())
                         }
                         _ => Ok(()),
                     };
@@ -215,6 +232,7 @@ pub(super) struct Ear {
     pub session: Arc<Session>,
     pub runs: Arc<dyn Runs>,
     pub caller: Caller,
+    pub tasks: Arc<Tasks>,
     /// Whether the client is offered anything of the servers' own.
     pub hears: bool,
 }
@@ -234,6 +252,10 @@ impl Listener for Ear {
                 let is_there = !view.decide_resource(server, uri).is_denied();
                 let Some(shown) = self.session.knows(server, uri).filter(|_| is_there) else { return };
                 ("notifications/resources/updated", Some(json!({"uri": shown}).to_string()))
+            }
+            News::Task { id, params } => {
+                let Some(said) = self.of_task(server, id, params) else { return };
+                (task_news::METHOD, Some(said))
             }
             News::Log(params) => {
                 // They may be about anything of the server's.
@@ -259,6 +281,19 @@ impl Listener for Ear {
             return None;
         }
         Some(ClientHandle(Arc::new(Whole { session: Arc::clone(&self.session), hears: self.hears })))
+    }
+}
+
+impl Ear {
+    /// What a server says of a task of this client's, whose tool is still there for it.
+    fn of_task(&self, server: &str, id: &str, said: &RawValue) -> Option<String> {
+        let (shown, task) = self.tasks.passed.shown(server, id)?;
+        let view = self.runs.shared().view(task.caller.who());
+        if view.decide(server, &task.tool, None).is_denied() {
+            return None;
+        }
+        task.is_said(said);
+        task_news::renamed(said, &shown)
     }
 }
 

@@ -21,9 +21,9 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Mutex;
 use tokio_util::codec::{Decoder, FramedRead, LinesCodec, LinesCodecError};
 
-use super::Bridge;
 use super::letter::render;
 use super::wire::Wire;
+use super::{Bridge, task_news};
 use crate::exact::{self, Members};
 use crate::execution::MAX_CODE;
 
@@ -76,7 +76,7 @@ fn typed(text: &str) -> Result<Option<ClientJsonRpcMessage>, Box<ServerJsonRpcMe
     line.put_slice(text.as_bytes());
     line.put_u8(b'\n');
     let error = match JsonRpcMessageCodec::default().decode(&mut line) {
-        Ok(message) => return Ok(message),
+        Ok(message) => return Ok(message.map(|message| task_news::complete(message, text))),
         Err(JsonRpcMessageCodecError::Serde(error)) => error,
         Err(error) => serde::de::Error::custom(error),
     };

@@ -27,6 +27,7 @@ impl Wire {
             session: Arc::clone(&bridge.session),
             runs: Arc::clone(&bridge.runs),
             caller: bridge.caller.clone(),
+            tasks: Arc::clone(&bridge.tasks),
             hears: bridge.direct.expose().has_direct(),
         });
         bridge.runs.shared().gateway().upstreams().audience().join(&ear);

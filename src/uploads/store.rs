@@ -1,4 +1,5 @@
-//! The upload folder: `uploads/<caller>/<digest>` below the state folder, readable by nobody else.
+//! The upload folder: `uploads/<caller>/<digest>` below the state folder, readable by nobody else. `None` is the machine's own user, whom
+//! no name tells from others.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -23,6 +24,13 @@ const BLOCK: u64 = 4096;
 /// Callers whose files there is room for, were each to keep all that it may; with more of them the oldest files of anybody go. Where agents
 /// give themselves names, a name more is no way to more of the disk.
 const CALLERS: u64 = 16;
+
+/// Callers with files, at most: each upload looks into the folders of all, and a thousand take milliseconds. What the longest unused of them
+/// kept goes.
+const MOST_FOLDERS: usize = 1000;
+
+/// The folder of the machine's own user. No digest is called so.
+const OWN: &str = "own";
 
 /// A file as a call gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +109,7 @@ impl Store {
     ///
     /// # Errors
     /// There are too many, they are too large, two have one name, a link names nothing of this caller's, or the folder cannot be used.
-    pub async fn take_in(&self, caller: &str, given: &[Given]) -> Result<Vec<Upload>, UploadError> {
+    pub async fn take_in(&self, caller: Option<&str>, given: &[Given]) -> Result<Vec<Upload>, UploadError> {
         if given.is_empty() {
             return Ok(Vec::new());
         }
@@ -120,7 +128,7 @@ impl Store {
     ///
     /// # Errors
     /// The URI names none, or the folder cannot be used.
-    pub async fn read(&self, caller: &str, uri: &str) -> Result<Bytes, UploadError> {
+    pub async fn read(&self, caller: Option<&str>, uri: &str) -> Result<Bytes, UploadError> {
         let (store, own, uri) = (self.clone(), self.folder_of(caller), uri.to_owned());
         let read = tokio::task::spawn_blocking(move || store.read_now(&own, &uri));
         read.await.unwrap_or_else(|panicked| Err(self.failed(&io::Error::other(panicked))))
@@ -173,7 +181,7 @@ impl Store {
     /// Removes what is too old, of every caller, and of this one what must make room for so many bytes. What cannot be removed is
     /// tried again next time.
     fn tidy(&self, own: &Path, keep: Duration, room: u64) {
-        let (now, mut all) = (SystemTime::now(), Vec::new());
+        let (now, mut all, mut others) = (SystemTime::now(), Vec::new(), Vec::new());
         for folder in entries(&self.folder) {
             let mut kept: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
             for path in entries(&folder) {
@@ -187,7 +195,19 @@ impl Store {
             }
             if folder == own {
                 make_room(&mut kept, self.limits.kept.saturating_sub(room));
-            } else if kept.is_empty() {
+                all = kept;
+            } else {
+                others.push((kept.iter().map(|(used, ..)| *used).max(), folder, kept));
+            }
+        }
+        // The longest unused first; this caller's is one more.
+        others.sort_by_key(|(used, ..)| *used);
+        let too_many = (others.len() + 1).saturating_sub(MOST_FOLDERS);
+        for (at, (_, folder, mut kept)) in others.into_iter().enumerate() {
+            if at < too_many {
+                make_room(&mut kept, 0);
+            }
+            if kept.is_empty() {
                 // Only an empty one goes.
                 let _ = fs::remove_dir(&folder);
             }
@@ -197,8 +217,8 @@ impl Store {
     }
 
     /// A caller's name is not a file's: it may have any characters, and need not be readable there.
-    fn folder_of(&self, caller: &str) -> PathBuf {
-        self.folder.join(Digest::of(caller.as_bytes()).to_string())
+    fn folder_of(&self, caller: Option<&str>) -> PathBuf {
+        self.folder.join(caller.map_or_else(|| OWN.to_owned(), |name| Digest::of(name.as_bytes()).to_string()))
     }
 
     fn failed(&self, error: &io::Error) -> UploadError {

@@ -25,11 +25,11 @@ fn kept(state: &Path) -> Vec<PathBuf> {
 }
 
 async fn uri(store: &Store, caller: &str, content: &[u8]) -> String {
-    store.take_in(caller, &[given("a", content)]).await.unwrap().remove(0).uri.unwrap()
+    store.take_in(Some(caller), &[given("a", content)]).await.unwrap().remove(0).uri.unwrap()
 }
 
 async fn code(store: &Store, files: &[Given]) -> &'static str {
-    store.take_in("me", files).await.err().expect("refused").code()
+    store.take_in(Some("me"), files).await.err().expect("refused").code()
 }
 
 #[tokio::test]
@@ -39,14 +39,14 @@ async fn a_file_is_kept_once_and_found_again_by_its_own_caller_only() {
     let first = uri(&store, "me", b"one").await;
     assert_eq!(first, uri(&store, "me", b"one").await);
     assert_eq!(kept(state.path()).len(), 1);
-    let again = store.take_in("me", &[link("b", &first), given("c", b"two")]).await.unwrap();
+    let again = store.take_in(Some("me"), &[link("b", &first), given("c", b"two")]).await.unwrap();
     assert_eq!(
         again.iter().map(|it| (it.name.as_str(), &it.content[..])).collect::<Vec<_>>(),
         [("b", &b"one"[..]), ("c", b"two")]
     );
     assert_eq!(again[0].uri, Some(first.clone()));
-    assert_eq!(store.read("me", &first).await.unwrap(), b"one"[..]);
-    for other in ["you", "", "me/", "../me", "ME"] {
+    assert_eq!(store.read(Some("me"), &first).await.unwrap(), b"one"[..]);
+    for other in [None, Some("you"), Some(""), Some("me/"), Some("../me"), Some("ME")] {
         let error = store.take_in(other, &[link("b", &first)]).await.err().expect("not theirs");
         assert_eq!(error.code(), "uploads.unknown");
     }
@@ -104,14 +104,14 @@ async fn what_is_old_goes_and_what_was_used_last_stays() {
     assert_eq!(kept(state.path()).len(), 2, "old ones of every caller are gone");
     ago(&fourth, HOUR / 3);
     // A use makes a file young again.
-    store.take_in("me", &[link("a", &third)]).await.unwrap();
+    store.take_in(Some("me"), &[link("a", &third)]).await.unwrap();
     for n in 0..4 {
         uri(&store, "me", &[b'x', n]).await;
     }
     // Five blocks may be kept.
     assert_eq!(kept(state.path()).len(), 5);
-    assert!(store.read("me", &third).await.is_ok());
-    assert_eq!(store.read("me", &fourth).await.unwrap_err().code(), "uploads.unknown");
+    assert!(store.read(Some("me"), &third).await.is_ok());
+    assert_eq!(store.read(Some("me"), &fourth).await.unwrap_err().code(), "uploads.unknown");
 }
 
 /// Five blocks are one caller's, sixteen callers' worth is kept.
@@ -125,7 +125,30 @@ async fn more_callers_are_no_way_to_more_of_the_disk() {
         }
     }
     assert_eq!(kept(state.path()).len(), 80);
-    assert!(store.read("19", &Digest::of(&[0]).uri()).await.is_ok(), "what was kept last stays");
+    assert!(store.read(Some("19"), &Digest::of(&[0]).uri()).await.is_ok(), "what was kept last stays");
+}
+
+/// Names are no way to more folders than can be looked into.
+#[tokio::test]
+async fn the_folder_of_the_caller_that_was_away_longest_goes_where_there_are_too_many() {
+    let state = tempfile::tempdir().unwrap();
+    let store = Store::new(state.path(), Limits { file: 10_000, run: 20_000, kept: 1 << 30, keep: Some(HOUR) });
+    let first = uri(&store, "first", b"1").await;
+    let second = uri(&store, "second", b"2").await;
+    let old = kept(state.path()).into_iter().find(|path| path.ends_with(first.strip_prefix(SCHEME).unwrap())).unwrap();
+    let ago = SystemTime::now() - HOUR / 2;
+    fs::File::options().append(true).open(&old).unwrap().set_modified(ago).unwrap();
+    // As others would have left them, no longer ago than now.
+    for n in 2..1000 {
+        let folder = state.path().join(format!("uploads/{n}"));
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("f"), b"").unwrap();
+    }
+    let own = store.take_in(None, &[given("a", b"own")]).await.unwrap().remove(0).uri.unwrap();
+    assert!(!old.exists() && !old.parent().unwrap().exists(), "the longest unused");
+    assert_eq!(fs::read_dir(state.path().join("uploads")).unwrap().count(), 1000);
+    assert_eq!(store.read(None, &own).await.unwrap(), b"own"[..]);
+    assert_eq!(store.read(Some("second"), &second).await.unwrap(), b"2"[..]);
 }
 
 #[tokio::test]
@@ -134,9 +157,9 @@ async fn a_kept_file_that_was_changed_is_no_longer_that_file() {
     let store = store(state.path(), Some(HOUR));
     let uri = uri(&store, "me", b"one").await;
     fs::write(kept(state.path()).remove(0), b"two").unwrap();
-    assert_eq!(store.read("me", &uri).await.unwrap_err().code(), "uploads.unknown");
-    store.take_in("me", &[given("a", b"one")]).await.unwrap();
-    assert_eq!(store.read("me", &uri).await.unwrap(), b"one"[..]);
+    assert_eq!(store.read(Some("me"), &uri).await.unwrap_err().code(), "uploads.unknown");
+    store.take_in(Some("me"), &[given("a", b"one")]).await.unwrap();
+    assert_eq!(store.read(Some("me"), &uri).await.unwrap(), b"one"[..]);
 }
 
 /// Nobody but this user can put them there; they are no way to another file all the same.
@@ -174,9 +197,9 @@ async fn links_and_pipes_in_the_folder_are_not_followed() {
 async fn with_keeping_off_files_come_and_leave_nothing() {
     let state = tempfile::tempdir().unwrap();
     let store = store(state.path(), None);
-    let taken = store.take_in("me", &[given("a", b"one")]).await.unwrap();
+    let taken = store.take_in(Some("me"), &[given("a", b"one")]).await.unwrap();
     assert_eq!((&taken[0].content[..], &taken[0].uri), (&b"one"[..], &None));
     assert!(!state.path().join("uploads").exists());
-    let error = store.take_in("me", &[link("a", &Digest::of(b"one").uri())]).await.err().expect("not kept");
+    let error = store.take_in(Some("me"), &[link("a", &Digest::of(b"one").uri())]).await.err().expect("not kept");
     assert!(error.hint().contains("MCP_BRIDGE_UPLOAD_KEEP"), "{}", error.hint());
 }

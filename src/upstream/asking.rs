@@ -1,6 +1,7 @@
 //! One request to a server: what is asked and for whom, and the rounds of one that needs input first (SEP-2322).
 
 use std::borrow::Cow;
+use std::sync::Weak;
 
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, ClientRequest, CustomRequest, GetExtensions, ProtocolVersion,
@@ -16,6 +17,7 @@ use super::audience::passed_on;
 use super::client::{ClientError, ClientHandle};
 use super::connection::Connection;
 use super::flights::OnBehalf;
+use super::listen::LISTEN;
 use super::request::Failure;
 use super::tasks;
 use crate::exact::{Exact, Members};
@@ -47,11 +49,22 @@ pub struct Asking {
     pub round: Option<Map<String, Value>>,
     /// Whether the result may be a task (SEP-2663), which the client asks for itself. For all others a task is waited for.
     pub takes_tasks: bool,
+    /// The task that is made of it, as long as somebody waits for that.
+    pub(super) task: Option<Weak<()>>,
 }
 
 impl Asking {
     pub fn new(method: &'static str, params: Map<String, Value>) -> Self {
-        Self { method, params, exact: None, meta: Map::new(), client: None, round: None, takes_tasks: false }
+        Self {
+            method,
+            params,
+            exact: None,
+            meta: Map::new(),
+            client: None,
+            round: None,
+            takes_tasks: false,
+            task: None,
+        }
     }
 
     /// A `tools/call`.
@@ -145,7 +158,7 @@ impl Asking {
     }
 
     pub(super) fn into_request(self, log_level: Option<String>) -> ClientRequest {
-        let Self { method, mut params, exact, mut meta, client, .. } = self;
+        let Self { method, mut params, exact, mut meta, client, task, .. } = self;
         if let Some(level) = log_level {
             meta.entry(LOG_LEVEL).or_insert(level.into());
         }
@@ -158,9 +171,11 @@ impl Asking {
             let params = CallToolRequestParams::new(name).with_arguments(arguments);
             ClientRequest::CallToolRequest(CallToolRequest::new(params))
         } else {
-            // Typed where rmcp knows it, because it makes headers of some; as it is otherwise. A task of the older era it does not know.
+            // Typed where rmcp knows it, because it makes headers of some; as it is otherwise. A task of the older era it does not know, nor
+            // that tasks can be listened to.
             let wire = json!({"method": method, "params": params});
-            let typed = if params.contains_key("task") { None } else { serde_json::from_value(wire).ok() };
+            let typed =
+                if params.contains_key("task") || method == LISTEN { None } else { serde_json::from_value(wire).ok() };
             typed.unwrap_or_else(|| ClientRequest::CustomRequest(CustomRequest::new(method, Some(params.into()))))
         };
         let extensions = request.extensions_mut();
@@ -171,7 +186,7 @@ impl Asking {
             extensions.insert(exact);
         }
         if let Some(client) = client {
-            extensions.insert(OnBehalf(client));
+            extensions.insert(OnBehalf { client, task });
         }
         request
     }
@@ -191,6 +206,9 @@ impl Connection {
     /// One request; its `result` as the server wrote it. Where the server wants input first, the client is asked for it, and the
     /// request made again with that. Where it makes a task of the request, that is waited for, unless the client does so itself.
     pub(super) async fn ask(&self, asking: Asking, deadline: Instant) -> Result<Box<RawValue>, UpstreamError> {
+        if matches!(asking.method, "resources/subscribe" | "resources/unsubscribe") {
+            return Box::pin(self.watch(asking, deadline)).await;
+        }
         if !self.is_stateless() {
             // What few calls need is kept apart, so that all others stay small.
             return if asking.is_call()
@@ -201,10 +219,6 @@ impl Connection {
             } else {
                 self.ask_once(asking, None, deadline).await
             };
-        }
-        if matches!(asking.method, "resources/subscribe" | "resources/unsubscribe") {
-            self.watch(&asking);
-            return Ok(RawValue::NULL.to_owned());
         }
         let asking = asking.saying_what_its_client_can();
         match self.ask_in_rounds(&asking, deadline).await {

@@ -1,10 +1,10 @@
 //! The clients of the bridge, as far as servers' news concern them: who hears them, and what servers may be told that they can.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+use tokio::sync::watch;
 
 use super::client::ClientHandle;
 
@@ -19,6 +19,11 @@ pub enum News {
     ResourcesChanged,
     ResourceUpdated {
         uri: String,
+    },
+    /// The params of a `notifications/tasks`, and the server's own id of the task.
+    Task {
+        id: String,
+        params: Box<RawValue>,
     },
     /// The params of a `notifications/message`.
     Log(Box<RawValue>),
@@ -49,7 +54,7 @@ pub struct Audience(Arc<Inner>);
 struct Inner {
     state: Mutex<State>,
     /// Counts what changes lists: a server's word, a start, an end.
-    changes: AtomicU64,
+    changes: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -97,12 +102,21 @@ impl Audience {
 
     /// Counts up whenever lists of tools, prompts or resources may have changed.
     pub fn changes(&self) -> u64 {
-        self.0.changes.load(Ordering::Acquire)
+        *self.0.changes.borrow()
+    }
+
+    /// By which that can be waited for.
+    pub fn changing(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    fn changed(&self) {
+        self.0.changes.send_modify(|count| *count += 1);
     }
 
     /// A server has started, and what it lists may be known now, or be another list. `was_missed`: clients were told of lists without it.
     pub(super) fn started(&self, server: &str, was_missed: bool) {
-        self.0.changes.fetch_add(1, Ordering::AcqRel);
+        self.changed();
         if was_missed {
             News::LISTS.iter().for_each(|news| self.tell(server, news));
         }
@@ -110,8 +124,8 @@ impl Audience {
 
     /// Tells everybody.
     pub fn tell(&self, server: &str, news: &News) {
-        if !matches!(news, News::Log(_) | News::ResourceUpdated { .. }) {
-            self.0.changes.fetch_add(1, Ordering::AcqRel);
+        if !matches!(news, News::Log(_) | News::ResourceUpdated { .. } | News::Task { .. }) {
+            self.changed();
         }
         for listener in self.listeners() {
             listener.hear(server, news);
@@ -120,7 +134,7 @@ impl Audience {
 
     /// Tells everybody that all lists are to be read again.
     pub fn lists_changed(&self) {
-        self.0.changes.fetch_add(1, Ordering::AcqRel);
+        self.changed();
         self.listeners().iter().for_each(|listener| listener.lists_changed());
     }
 

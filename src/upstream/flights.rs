@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
 use rmcp::model::{ProgressToken, RequestId};
 
@@ -11,7 +11,10 @@ use super::client::{ClientHandle, Party};
 
 /// For whom a request is made; travels with it through rmcp, never over the wire.
 #[derive(Clone, Debug)]
-pub(super) struct OnBehalf(pub(super) ClientHandle);
+pub(super) struct OnBehalf {
+    pub(super) client: ClientHandle,
+    pub(super) task: Option<Weak<()>>,
+}
 
 struct Flight {
     /// The token that rmcp gave the request; the client's own is known to its [`ClientHandle`].
@@ -26,11 +29,19 @@ struct Flight {
 #[derive(Default)]
 pub(super) struct Flights {
     flights: Mutex<HashMap<RequestId, Flight>>,
+    /// Tokens of calls that are to be tasks: they hold beyond the answer, as long as the task is waited for.
+    tasks: Mutex<Vec<(ProgressToken, ClientHandle, Weak<()>)>>,
     count: AtomicU64,
 }
 
 impl Flights {
-    pub(super) fn left(&self, id: RequestId, token: Option<ProgressToken>, client: ClientHandle) {
+    pub(super) fn left(&self, id: RequestId, token: Option<ProgressToken>, behalf: OnBehalf) {
+        let OnBehalf { client, task } = behalf;
+        if let (Some(token), Some(task)) = (&token, task) {
+            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            tasks.retain(|(_, _, task)| task.strong_count() > 0);
+            tasks.push((token.clone(), client.clone(), task));
+        }
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         self.flights().insert(id, Flight { token, client, asked: 0, number });
     }
@@ -46,7 +57,15 @@ impl Flights {
 
     /// The client of the request that got this token.
     pub(super) fn of_token(&self, token: &ProgressToken) -> Option<ClientHandle> {
-        self.flights().values().find(|flight| flight.token.as_ref() == Some(token)).map(|flight| flight.client.clone())
+        let flights = self.flights();
+        let flight = flights.values().find(|flight| flight.token.as_ref() == Some(token));
+        flight.map(|flight| flight.client.clone()).or_else(|| self.of_task(token))
+    }
+
+    fn of_task(&self, token: &ProgressToken) -> Option<ClientHandle> {
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let task = tasks.iter().find(|(known, _, task)| known == token && task.strong_count() > 0);
+        task.map(|(_, client, _)| client.clone())
     }
 
     /// The client whose requests alone are on their way, by the newest of them that does not wait for its client already: `Err(true)`
@@ -126,7 +145,10 @@ mod tests {
     #[test]
     fn a_question_is_that_of_the_newest_request_that_waits_for_nobody() {
         let flights = Flights::default();
-        let left = |id, caller| flights.left(RequestId::Number(id), None, ClientHandle(Arc::new(Of(caller))));
+        let left = |id, caller| {
+            let behalf = OnBehalf { client: ClientHandle(Arc::new(Of(caller))), task: None };
+            flights.left(RequestId::Number(id), None, behalf);
+        };
         let only = || flights.only().map(|(id, _)| id);
         assert_eq!(only(), Err(false));
         left(1, "ann");

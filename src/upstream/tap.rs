@@ -25,6 +25,7 @@ use super::exchanges::{Answer, Ours, Theirs};
 use super::flights::{Flights, OnBehalf};
 use super::secrets::Secrets;
 use super::trouble::Trouble;
+use news::Subscribed;
 
 /// The shape of any JSON-RPC message, with nothing inside it parsed.
 #[derive(Deserialize)]
@@ -75,6 +76,8 @@ pub(super) struct Tap {
     pub(super) theirs: Theirs,
     /// What went wrong last where no request was waited for: the handshake, a stream.
     trouble: Mutex<Option<Trouble>>,
+    /// Resources that the server was asked to tell of.
+    subscribed: Subscribed,
     /// Counts `notifications/tools/list_changed`, and the same of prompts and of resources.
     list_changes: [AtomicU64; 3],
     /// Of the last greeting that was answered.
@@ -99,6 +102,7 @@ impl Tap {
             ours: Ours::default(),
             theirs: Theirs::default(),
             trouble: Mutex::default(),
+            subscribed: Subscribed::default(),
             list_changes: Default::default(),
             flights: Flights::default(),
             audience: Audience::default(),
@@ -144,9 +148,9 @@ impl Tap {
             ClientRequest::DiscoverRequest(_) => Greeting::Discover,
             _ => {
                 self.ours.sent(sent.id.clone());
-                if let Some(OnBehalf(client)) = sent.request.extensions().get() {
+                if let Some(behalf) = sent.request.extensions().get::<OnBehalf>() {
                     let token = sent.request.get_meta().get_progress_token();
-                    self.flights.left(sent.id.clone(), token, client.clone());
+                    self.flights.left(sent.id.clone(), token, behalf.clone());
                 }
                 return;
             }
@@ -297,7 +301,11 @@ impl Tap {
             }
             Some((greeting, Ok(understood))) => {
                 let era = if greeting == Greeting::Discover { Era::Discover } else { Era::Initialize };
-                *self.era.lock().unwrap_or_else(PoisonError::into_inner) = era;
+                let before = std::mem::replace(&mut *self.era.lock().unwrap_or_else(PoisonError::into_inner), era);
+                // rmcp begins another session by itself where the server knows the first no more.
+                if before == Era::Initialize {
+                    self.began_anew();
+                }
                 // rmcp forgets what of the older era is no part of the newer one.
                 let all: Value = serde_json::from_str(result.get()).unwrap_or_default();
                 let takes_tasks = all.pointer("/capabilities/tasks/requests/tools/call").is_some_and(Value::is_object);

@@ -6,6 +6,7 @@
 //! task costs further requests.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -162,7 +163,9 @@ impl Connection {
 
     /// A call of the older era as a task, to its end: `tasks/result` waits there, and the server's questions come meanwhile.
     pub(super) async fn call_as_task(&self, asking: Asking, deadline: Instant) -> Result<Box<RawValue>, UpstreamError> {
-        let mut first = asking.clone();
+        // Until this ends, what the server says of the call's progress is of its task.
+        let waiting = Arc::new(());
+        let mut first = Asking { task: Some(Arc::downgrade(&waiting)), ..asking.clone() };
         let ttl = deadline.saturating_duration_since(Instant::now()) + BEYOND;
         first.params.insert("task".into(), json!({"ttl": u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)}));
         let made = self.ask_once(first, None, deadline).await?;
@@ -170,6 +173,7 @@ impl Connection {
         let mut task = Task { id, line: self.line.clone(), asking, ended: false };
         let outcome = self.about(&task, "tasks/result", Map::new(), deadline).await;
         task.ended = matches!(outcome, Ok(_) | Err(UpstreamError::Protocol { .. }));
+        drop(waiting);
         outcome
     }
 

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::asking::Asking;
 use super::audience::Audience;
@@ -193,6 +193,17 @@ impl Upstreams {
     /// Whether the server is connected and of the newer era, in which each request stands by itself.
     pub fn is_stateless(&self, server: &str) -> bool {
         self.0.servers.get(server).and_then(|entry| entry.server.live()).is_some_and(|live| live.is_stateless())
+    }
+
+    /// Whether the server was asked, over the connection that it has now, to tell of this resource.
+    pub fn watches(&self, server: &str, uri: &str) -> bool {
+        self.0.servers.get(server).and_then(|entry| entry.server.live()).is_some_and(|live| live.watches(uri))
+    }
+
+    /// Has a server of the newer era tell how a task of its own gets on, as long as the value lives; `None` where there is no connection.
+    pub fn hear_of_task(&self, server: &str, id: &str) -> Option<AbortOnDropHandle<()>> {
+        let live = self.0.servers.get(server)?.server.live().filter(|live| live.is_stateless())?;
+        Some(live.hear_of_task(id))
     }
 
     /// Who hears what servers say to all.

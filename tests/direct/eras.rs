@@ -35,10 +35,14 @@ pub fn wide(era: Era) -> Home {
 
 /// A home with the server that has the conformance suite's fixtures, its names as they are.
 pub fn fixture(era: Era) -> Home {
+    let home = Home::new().env("MCP_BRIDGE_EXPOSE", "tools").env("MCP_BRIDGE_PREFIXES", "fixture=");
+    home.server("fixture", &fixture_entry(era))
+}
+
+pub fn fixture_entry(era: Era) -> Value {
     let script = repo().join("tests/support/fixture_server.py");
     let year = if era == Era::Older { "2025" } else { "2026" };
-    let entry = json!({"command": "python3", "args": [script, "--era", year], "env": {"PYTHONDONTWRITEBYTECODE": "1"}});
-    Home::new().env("MCP_BRIDGE_EXPOSE", "tools").env("MCP_BRIDGE_PREFIXES", "fixture=").server("fixture", &entry)
+    json!({"command": "python3", "args": [script, "--era", year], "env": {"PYTHONDONTWRITEBYTECODE": "1"}})
 }
 
 /// What a client says that it can.

@@ -13,6 +13,7 @@ mod bridge {
     pub use crate::support::PATIENCE;
 }
 
+mod anew;
 mod ask;
 mod eras;
 #[path = "../support/exact.rs"]

@@ -12,6 +12,7 @@ Over HTTP it prints its port. Its ids of tasks are "1", "2", ...: two servers gi
   ask        must be a task: asks the client for a name; what it said
   fail       must be a task: an error of JSON-RPC
   lost       must be a task: cancelled by the server itself
+  steps      must be a task: tells of its progress, and of itself, before it ends
   hold       must be a task: goes on until it is cancelled
   holds      answers once `hold` was called
   cancelled  answers once a task was cancelled, with its id
@@ -26,7 +27,7 @@ import threading
 ERA, WAY = sys.argv[1:3]
 EXTENSION, META = "io.modelcontextprotocol/tasks", "io.modelcontextprotocol/"
 SUPPORT = {"plain": None, "may": "optional", "holds": None, "cancelled": None, "seen": None}
-TOOLS = ["plain", "may", "work", "ask", "fail", "lost", "hold", "holds", "cancelled", "seen"]
+TOOLS = ["plain", "may", "work", "ask", "fail", "lost", "steps", "hold", "holds", "cancelled", "seen"]
 QUESTION = {
     "message": "Your name?",
     "requestedSchema": {"type": "object", "properties": {"name": {"type": "string"}}},
@@ -47,9 +48,9 @@ class Refusal(Exception):
 
 
 class Task:
-    def __init__(self, tool, arguments):
-        self.tool, self.arguments = tool, arguments
-        self.looks, self.answer = 0, None
+    def __init__(self, tool, arguments, token):
+        self.tool, self.arguments, self.token = tool, arguments, token
+        self.looks, self.answer, self.listeners = 0, None, []
         self.was_cancelled = threading.Event()
         with lock:
             self.id = str(len(tasks) + 1)
@@ -64,6 +65,11 @@ class Task:
     def cancel(self):
         self.was_cancelled.set()
         cancelled.set()
+        for tell in self.listeners:
+            try:
+                tell(self, "cancelled")
+            except OSError:
+                pass
 
     def result(self):
         """What the call would have been answered."""
@@ -86,12 +92,12 @@ def takes(params):
 
 def call(params):
     tool, arguments = params["name"], params.get("arguments") or {}
-    if tool in ("hold", "work", "ask", "fail", "lost") and not takes(params):
+    if tool in ("steps", "hold", "work", "ask", "fail", "lost") and not takes(params):
         if ERA == "older":
             raise Refusal(-32601, "only as a task")
         raise Refusal(-32021, "only as a task", {"requiredCapabilities": {"extensions": {EXTENSION: {}}}})
     if SUPPORT.get(tool, "required") and takes(params):
-        made = Task(tool, arguments).wire("working")
+        made = Task(tool, arguments, (params.get("_meta") or {}).get("progressToken")).wire("working")
         return {"task": made} if ERA == "older" else {"resultType": "task", **made}
     if ERA == "older" and "task" in params:
         raise Refusal(-32601, "never as a task")
@@ -130,6 +136,12 @@ def older(method, params, task):
     if method == "tasks/result":
         if task.tool == "ask":
             task.answer = asked(task)
+        if task.tool == "steps":
+            back.write({"method": "notifications/tasks/status", "params": task.wire("working")})
+            for step in (1, 2, 3):
+                # The token of the call, which holds as long as the task.
+                note = {"progressToken": task.token, "progress": step, "x-unknown": step}
+                back.write({"method": "notifications/progress", "params": note})
         if task.tool == "hold":
             task.was_cancelled.wait()
         if task.tool in ("hold", "lost"):
@@ -168,10 +180,29 @@ def newer(method, params, task):
         return {**task.wire("failed"), "error": refusal.error}
 
 
+def listen(ident, params):
+    """A stream of news of tasks; it is never answered."""
+    if not takes(params):
+        raise Refusal(-32021, "tasks", {"requiredCapabilities": {"extensions": {EXTENSION: {}}}})
+    ids, meta, write = params["notifications"]["taskIds"], {META + "subscriptionId": ident}, back.write
+    agreed = {"notifications": {"taskIds": ids}, "_meta": meta}
+    write({"method": "notifications/subscriptions/acknowledged", "params": agreed})
+
+    def tell(task, status):
+        write({"method": "notifications/tasks", "params": {**task.wire(status), "_meta": meta}})
+
+    for task in map(tasks.get, ids):
+        tell(task, "working")
+        task.listeners.append(tell)
+    threading.Event().wait()
+
+
 def answer(message):
     method, params = message["method"], message.get("params") or {}
     try:
         task = None
+        if method == "subscriptions/listen" and ERA == "newer":
+            listen(message["id"], params)
         if method.startswith("tasks/"):
             seen.append(method)
             task = tasks.get(params["taskId"])

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::eras::Era;
+use crate::eras::{Era, Talker};
 use crate::raw::Request;
 use crate::support::{Engine, Home};
 use crate::ways::{Listening, Outcome, Peer, Transport, nothing, with_tasks};
@@ -227,6 +227,65 @@ fn rules_hold_for_a_task_as_long_as_it_is_asked_for() {
         .filter(|line| line["server"] == "tasks");
     let uses: Vec<(Value, Value)> = uses.map(|line| (line["kind"].clone(), line["tool"].clone())).collect();
     assert_eq!(uses, [(json!("call"), json!("hold"))], "{lines}");
+}
+
+/// The token of a call holds as long as its task; what the server says of the task itself, under its own id, is nothing to the client.
+#[test]
+fn progress_of_a_task_that_is_waited_for_goes_to_the_client_that_waits() {
+    for way in [Transport::Stdio, Transport::Http] {
+        for client in Era::BOTH {
+            let (home, _server) = with_tasks(home(), Era::Older, way);
+            let mut talker = Talker::able(client, &home, able(false));
+            let call = json!({"name": "tasks__steps", "arguments": {}, "_meta": {"progressToken": "mine"}});
+            let id = talker.send("tools/call", call);
+            let answer = talker.client.response(id);
+            assert_eq!(answer["result"]["structuredContent"], json!({"did": {}}), "{client:?} {way:?}: {answer}");
+            let told: Vec<Value> = talker.client.pending.drain(..).collect();
+            let steps: Vec<&Value> = told.iter().map(|it| &it["params"]["progress"]).collect();
+            assert_eq!(steps, [1, 2, 3], "{client:?} {way:?}: {told:?}");
+            assert!(told.iter().all(|it| it["params"]["progressToken"] == "mine"), "{told:?}");
+        }
+    }
+}
+
+#[track_caller]
+fn of_task(told: &Value, id: &Value, status: &str) {
+    let params = &told["params"];
+    assert_eq!((&told["method"], &params["taskId"]), (&json!("notifications/tasks"), id), "{told}");
+    assert_eq!((&params["status"], &params["x-unknown"]), (&json!(status), &json!([1])), "{told}");
+}
+
+#[test]
+fn news_of_a_task_come_on_the_stream_that_asked_for_them_under_the_id_that_its_client_knows() {
+    let stream_of = |told: &Value| told["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"].clone();
+    let hold = json!({"name": "tasks__hold", "arguments": {}});
+    for servers_way in [Transport::Stdio, Transport::Http] {
+        let (home, _server) = with_tasks(home(), Era::Newer, servers_way);
+        let listening = Listening::start(&home, &[]);
+        let mut peer = Peer::at(Era::Newer, listening.port, None, able(true));
+        let task = peer.about("tools/call", hold.clone())["taskId"].take();
+        let wanted = json!({"notifications": {"taskIds": [task]}});
+        let mut stream = peer.open("subscriptions/listen", wanted.clone());
+        let agreed = stream.message();
+        assert_eq!(agreed["method"], "notifications/subscriptions/acknowledged");
+        assert_eq!(agreed["params"]["notifications"], wanted["notifications"], "{agreed}");
+        let told = stream.message();
+        of_task(&told, &task, "working");
+        assert_eq!(stream_of(&told), stream_of(&agreed));
+        peer.about("tasks/cancel", json!({"taskId": task}));
+        of_task(&stream.message(), &task, "cancelled");
+
+        let (home, _server) = with_tasks(self::home(), Era::Newer, servers_way);
+        let mut talker = Talker::able(Era::Newer, &home, able(true));
+        let id = talker.send("tools/call", hold.clone());
+        let task = talker.client.response(id)["result"]["taskId"].take();
+        let stream = talker.send("subscriptions/listen", json!({"notifications": {"taskIds": [task]}}));
+        let told = talker.client.told_method("notifications/tasks");
+        of_task(&told, &task, "working");
+        assert_eq!(stream_of(&told), stream);
+        talker.request("tasks/cancel", json!({"taskId": task}));
+        of_task(&talker.client.told_method("notifications/tasks"), &task, "cancelled");
+    }
 }
 
 #[test]

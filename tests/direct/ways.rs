@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::eras::Era;
-use crate::raw::Request;
+use crate::raw::{Open, Request};
 use crate::support::{Client, Home, repo};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -147,6 +147,14 @@ impl Peer {
         let params = self.dressed(json!({"name": tool, "arguments": {}}));
         let message = json!({"jsonrpc": "2.0", "id": self.next_id, "method": "tools/call", "params": params});
         self.headed(self.post(&message), "tools/call", tool).begin(port)
+    }
+
+    /// Sends a request over HTTP, and gives the stream of its answer.
+    pub fn open(&mut self, method: &str, params: Value) -> Open {
+        let Way::Http { port, .. } = self.way else { panic!("not over HTTP") };
+        self.next_id += 1;
+        let message = json!({"jsonrpc": "2.0", "id": self.next_id, "method": method, "params": self.dressed(params)});
+        self.headed(self.post(&message), method, "").open(port)
     }
 
     fn dressed(&self, mut params: Value) -> Value {

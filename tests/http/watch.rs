@@ -1,6 +1,7 @@
 //! Several who watch one resource of a server that they share.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
@@ -133,4 +134,75 @@ fn a_subscription_that_hangs_holds_up_no_other() {
     assert_eq!(stream.message()["method"], "notifications/subscriptions/acknowledged");
     eventually("the other is watched", || (told(&bridge) == (1, 0)).then_some(()));
     call(&bridge, "release", json!({}));
+}
+
+/// Nobody calls the server that died: it is started again because it is watched, and asked again for what is.
+#[test]
+fn who_watches_over_http_hears_on_when_the_server_died() {
+    for era in ["2025", "2026"] {
+        let home = tempfile::tempdir().expect("a home");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/fixture_server.py");
+        let pids = home.path().join("pids");
+        let command = format!("echo $$ >> '{}'; exec python3 '{}' --era {era}", pids.display(), script.display());
+        let env = json!({"PYTHONDONTWRITEBYTECODE": "1"});
+        let file = json!({"mcpServers": {"fixture": {"command": "sh", "args": ["-c", command], "env": env}}});
+        std::fs::write(home.path().join("servers.json"), file.to_string()).expect("servers");
+        let bridge = Bridge::with(home, &["--expose", "tools"], &[]);
+        let port = bridge.port;
+        let change = |what: &str| {
+            let call = json!({"name": format!("fixture__test_trigger_{what}_change")});
+            assert_eq!(Request::new("POST", "/tools/call").json(&call).ask(port).status, 200);
+        };
+        let uri = "test://watched-resource";
+        let session = open(&bridge, "2025-11-25");
+        let mut older = standing(&bridge, &session);
+        let asked = Request::rpc(9, "resources/subscribe", json!({"uri": uri})).session(&session).ask(bridge.port);
+        assert_eq!(asked.json()["result"], json!({}), "{asked:?}");
+        let wanted = json!({"notifications": {"toolsListChanged": true, "resourceSubscriptions": [uri]}});
+        let mut newer = request("subscriptions/listen", wanted).open(bridge.port);
+        // The subscription is on its way to the server.
+        let is_there = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_there.load(Ordering::Relaxed) {
+                    change("resource");
+                }
+            });
+            assert_eq!(updated(&mut newer), uri);
+            is_there.store(true, Ordering::Relaxed);
+        });
+        // What was told before this has come when this has.
+        change("tool");
+        for stream in [&mut older, &mut newer] {
+            while stream.message()["method"] != "notifications/tools/list_changed" {}
+        }
+
+        let started = || {
+            let text = std::fs::read_to_string(&pids).expect("the server");
+            text.lines().map(|pid| pid.parse().expect("a pid")).collect::<Vec<i32>>()
+        };
+        let before = started();
+        let pid = before[before.len() - 1];
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).expect("killed");
+        for stream in [&mut older, &mut newer] {
+            assert_eq!(updated(stream), uri, "what happened meanwhile nobody heard");
+        }
+        let after = started();
+        assert!(after.len() > before.len());
+        change("resource");
+        for stream in [&mut older, &mut newer] {
+            assert_eq!(updated(stream), uri);
+        }
+        assert_eq!(started(), after);
+    }
+}
+
+/// The resource of the next update; other news pass.
+fn updated(stream: &mut Open) -> Value {
+    loop {
+        let mut message = stream.message();
+        if message["method"] == "notifications/resources/updated" {
+            return message["params"]["uri"].take();
+        }
+    }
 }

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::support::{Home, every_engine};
+use crate::support::{Home, every_engine, on_engine};
 
 /// What a program reads in its files, by name.
 const READ: &str = "{path.name: path.read_text() for path in runtime.files()}";
@@ -177,4 +177,21 @@ fn hex(bytes: &[u8]) -> String {
     child.stdin.take().expect("stdin").write_all(bytes).expect("written");
     let output = child.wait_with_output().expect("sha256sum");
     String::from_utf8_lossy(&output.stdout)[..64].to_owned()
+}
+
+mod a_name_is_no_way_to_the_files_of_who_has_none {
+    use super::*;
+
+    on_engine!(embedded, |engine| {
+        let home = Home::on(engine);
+        let mut person = home.serve();
+        let report = person.report(json!({"code": READ, "files": [{"name": "a", "text": "mine"}], "timeout": 60}));
+        let uri = report["files"][0]["uri"].clone();
+        assert_eq!(person.request("resources/read", json!({"uri": uri}))["contents"][0]["text"], "mine");
+        // As this transport is called in lists and logs.
+        let home = home.env("MCP_BRIDGE_CLIENT", "stdio");
+        let mut other = home.serve();
+        let id = other.send("resources/read", json!({"uri": uri}));
+        assert_eq!(other.response(id)["error"]["data"]["code"], "uploads.unknown");
+    });
 }

@@ -1,11 +1,11 @@
 //! Changes that a server of the newer era tells who listens (`subscriptions/listen`).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use mcp_bridge::upstream::Upstreams;
-use serde_json::{Value, json};
-use tokio::sync::Notify;
+use mcp_bridge::upstream::{Asking, ClientHandle, Listener, News, Upstreams};
+use serde_json::{Map, Value, json};
+use tokio::sync::{Notify, mpsc};
 
 use super::{HTTP, HttpStub, Reply, Request, event, modern, plain, result, status, stub, upstreams};
 
@@ -99,4 +99,81 @@ async fn who_has_nothing_to_tell_is_not_asked() {
     super::call(&upstreams).await.expect("a result");
     upstreams.shutdown().await;
     assert!(server.asked("subscriptions/listen").is_empty());
+}
+
+const URI: &str = "test://r";
+
+async fn subscribe(upstreams: &Upstreams) {
+    let params = Map::from_iter([("uri".to_owned(), json!(URI))]);
+    upstreams.ask("r", Asking::new("resources/subscribe", params), stub::soon()).await.expect("subscribed");
+}
+
+struct Ear(mpsc::UnboundedSender<String>);
+
+impl Listener for Ear {
+    fn hear(&self, _: &str, news: &News) {
+        let _ = self.0.send(format!("{news:?}"));
+    }
+
+    fn lists_changed(&self) {}
+
+    fn client(&self) -> Option<ClientHandle> {
+        None
+    }
+}
+
+/// Of one resource nothing else may have changed.
+#[tokio::test]
+async fn a_stream_of_a_resource_that_ended_is_asked_for_again_and_news_are_supposed() {
+    let listens = AtomicUsize::new(0);
+    let server = HttpStub::start(move |request| match request.asks() {
+        "server/discover" => result(
+            request,
+            json!({"supportedVersions": ["2026-07-28"], "capabilities": {"resources": {"subscribe": true}},
+                "resultType": "complete", "ttlMs": 0, "cacheScope": "private", "serverInfo": {"name": "s", "version": "1"}}),
+        ),
+        "subscriptions/listen" if listens.fetch_add(1, Ordering::SeqCst) == 0 => event(&acknowledged(request)),
+        "subscriptions/listen" => {
+            Reply::Later { first: acknowledged(request), when: Arc::default(), then: String::new() }
+        }
+        _ => plain(request),
+    })
+    .await;
+    let upstreams = upstreams(server.config(HTTP));
+    let (tell, mut heard) = mpsc::unbounded_channel();
+    let ear: Arc<dyn Listener> = Arc::new(Ear(tell));
+    upstreams.audience().join(&ear);
+    subscribe(&upstreams).await;
+    assert!(upstreams.watches("r", URI));
+    let news = tokio::time::timeout(stub::PATIENCE, heard.recv()).await.expect("it is said").expect("news");
+    assert!(news.contains("ResourceUpdated") && news.contains(URI), "{news}");
+    assert_eq!(server.asked("subscriptions/listen").len(), 2);
+    upstreams.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_session_that_began_anew_knows_of_nobody_who_watches() {
+    let (greetings, over) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(false)));
+    let is_over = Arc::clone(&over);
+    let server = HttpStub::start(move |request| match request.asks() {
+        "initialize" => {
+            let number = greetings.fetch_add(1, Ordering::SeqCst);
+            plain(request).with("mcp-session-id", format!("session-{number}"))
+        }
+        _ if is_over.load(Ordering::SeqCst) && request.header("mcp-session-id") == "session-0" => status(404),
+        "resources/subscribe" => result(request, json!({})),
+        _ => plain(request),
+    })
+    .await;
+    let upstreams = upstreams(server.config(HTTP));
+    subscribe(&upstreams).await;
+    assert!(upstreams.watches("r", URI));
+    let mut changes = upstreams.audience().changing();
+    over.store(true, Ordering::SeqCst);
+    super::call(&upstreams).await.expect("a result, in another session");
+    assert_eq!(server.asked("initialize").len(), 2);
+    assert!(!upstreams.watches("r", URI), "it is to be asked again");
+    tokio::time::timeout(stub::PATIENCE, changes.changed()).await.expect("it is said").expect("an audience");
+    subscribe(&upstreams).await;
+    assert!(upstreams.watches("r", URI));
 }
