@@ -14,15 +14,18 @@ mod bridge {
 }
 
 mod ask;
+mod clients;
 mod eras;
 #[path = "../support/exact.rs"]
 mod exact;
 mod letters;
 mod lists;
 mod malformed;
+mod matrix;
 mod names;
 mod news;
 mod pass;
 mod real;
 mod tasks;
 mod ways;
+mod web;

@@ -76,7 +76,7 @@ fn tools_about_tools_find_what_there_is() {
     };
     let servers = look("list_servers", json!({}));
     assert_eq!(list(&servers, "servers", "name"), ["first", "second"]);
-    assert_eq!((&servers["servers"][0]["tools"], &servers["servers"][1]["state"]), (&json!(12), &json!("ready")));
+    assert_eq!((&servers["servers"][0]["tools"], &servers["servers"][1]["state"]), (&json!(13), &json!("ready")));
     let of_one = look("get_server_tools", json!({"server": "second"}));
     assert_eq!(of_one["tools"][1]["name"], "second__echo");
     assert_eq!(of_one["tools"][1]["inputSchema"], json!({"type": "object"}));
