@@ -66,11 +66,7 @@ impl Service<RoleClient> for Answerer {
 }
 
 impl Answerer {
-    async fn answer(
-        &self,
-        method: String,
-        context: RequestContext<RoleClient>,
-    ) -> Result<ClientResult, ErrorData> {
+    async fn answer(&self, method: String, context: RequestContext<RoleClient>) -> Result<ClientResult, ErrorData> {
         if !super::tap::is_question(&method) {
             return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method, None));
         }

@@ -261,11 +261,7 @@ fn inspector(engine: &Engine, home: &Home, arguments: &[&str]) -> Value {
     let file = home.path().join("inspector.json");
     std::fs::write(&file, config.to_string()).expect("write");
     let mut command = Command::new(tools.join("node/bin/node"));
-    command
-        .arg(tools.join(".bin/mcp-inspector"))
-        .args(["--cli", "--config"])
-        .arg(&file)
-        .args(["--server", "bridge", "--strict"]);
+    command.arg(tools.join(".bin/mcp-inspector")).args(["--cli", "--config"]).arg(&file).args(["--server", "bridge"]);
     command.args(arguments).current_dir(home.path()).env("HOME", home.path());
     let done = finish(command, "").exits(0);
     serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{error}: {done:?}"))
@@ -276,7 +272,7 @@ every_engine!(containers: the_official_inspector_lists_and_calls, |engine| {
         return;
     }
     let home = Home::new();
-    let list = inspector(engine, &home, &["--method", "tools/list"]);
+    let list = inspector(engine, &home, &["--strict", "--method", "tools/list"]);
     assert_eq!(list["tools"][0]["name"], "run_python", "{list}");
     let call = ["--method", "tools/call", "--tool-name", "run_python", "--tool-args-json"];
     let result = inspector(engine, &home, &[&call[..], &[r#"{"code": "print('seen')\n6 * 7"}"#]].concat());
