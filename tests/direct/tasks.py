@@ -23,7 +23,7 @@ import sys
 import threading
 
 sys.dont_write_bytecode = True
-from transport import send, serve
+from transport import here as back, serve
 
 ERA, _, WAY = sys.argv[1:4]
 EXTENSION, META = "io.modelcontextprotocol/tasks", "io.modelcontextprotocol/"
@@ -113,7 +113,7 @@ def asked(task):
     ident, done = "ask-" + task.id, threading.Event()
     replies[ident] = [done, None]
     params = {**QUESTION, "_meta": {META + "related-task": {"taskId": task.id}}}
-    send({"id": ident, "method": "elicitation/create", "params": params})
+    back.write({"id": ident, "method": "elicitation/create", "params": params})
     done.wait()
     return replies[ident][1]
 
@@ -195,7 +195,7 @@ def answer(message):
         reply = {"result": result}
     except Refusal as refusal:
         reply = {"error": refusal.error}
-    send({"id": message["id"], **reply})
+    back.write({"id": message["id"], **reply})
 
 
 def replied(message):

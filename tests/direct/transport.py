@@ -11,6 +11,7 @@ import threading
 import uuid
 
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
+# The request that a thread works on: the way back to who made it, and its session.
 here = threading.local()
 lock, changed = threading.Lock(), threading.Condition()
 # Who hears what belongs to no request: how, and in the newer era what of it and under which id.
@@ -19,7 +20,7 @@ listeners = []
 
 def send(message):
     """Beside the answer to the request that this thread works on, or that answer."""
-    here.write({"jsonrpc": "2.0", **message})
+    here.write(message)
 
 
 def session():
@@ -37,7 +38,7 @@ def announce(method, params=None, wanted=lambda asked: True):
         changed.wait_for(hearing)
         for write, asked, ident in hearing():
             tagged = params if asked is None else {**(params or {}), "_meta": {SUBSCRIPTION: ident}}
-            write({"jsonrpc": "2.0", "method": method, **({} if tagged is None else {"params": tagged})})
+            write({"method": method, **({} if tagged is None else {"params": tagged})})
 
 
 def listen(write, asked=None, ident=None):
@@ -66,7 +67,7 @@ def serve(era, way, take):
 def stdio(era, take):
     def write(message):
         with lock:
-            print(json.dumps(message), flush=True)
+            print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
 
     def work(message):
         here.write, here.session = write, None
@@ -111,7 +112,7 @@ class Http(http.server.BaseHTTPRequestHandler):
             self.last()
 
     def write(self, message):
-        text = json.dumps(message).encode()
+        text = json.dumps({"jsonrpc": "2.0", **message}).encode()
         self.answered |= "method" not in message
         refused = not self.began and (message.get("error") or {}).get("code") == -32021
         try:
