@@ -13,8 +13,11 @@ use crate::pass::{
 use crate::support::Home;
 use crate::ways::{Transport, with_server};
 
+/// Of what passes between this client and a server of this era.
+type Check = fn(&mut Talker, Era);
+
 /// The last one changes what is listed.
-const CHECKS: [(&str, fn(&mut Talker, Era)); 8] = [
+const CHECKS: [(&str, Check); 8] = [
     ("results", results_keep_fields_and_content_that_nobody_knows),
     ("arguments", arguments_and_meta_arrive_and_what_belongs_to_the_clients_hop_does_not),
     ("prompts and resources", prompts_resources_templates_and_completions_pass),

@@ -61,14 +61,14 @@ pub fn listen(home: &Home, more: &[&str]) -> (Child, u16, Receiver<String>) {
     let mut child = home.command(&words).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the bridge");
     let log = pump(child.stderr.take().expect("stderr"));
     let mut said = String::new();
-    loop {
+    let port = loop {
         let line = log.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{error}: {said}"));
         if let Some((_, rest)) = line.split_once("MCP at http://127.0.0.1:") {
-            let port = rest.split('/').next().and_then(|port| port.parse().ok()).expect("a port");
-            return (child, port, log);
+            break rest.split('/').next().and_then(|port| port.parse().ok()).expect("a port");
         }
         said += &line;
-    }
+    };
+    (child, port, log)
 }
 
 /// A bridge that listens, and ends with the value.
