@@ -266,8 +266,12 @@ impl ServerHandler for Bridge {
     ) -> Result<(), ErrorData> {
         self.declares::<SubscribeRequestMethod>()?;
         let (resource, watch, telling) = self.watcher(&asked.uri).await?;
-        self.session.subscribe(resource.clone(), watch).map_err(|error| error.about_parameter())?;
-        telling.begins().await.inspect_err(|_| self.session.unsubscribe(&resource))
+        let before = self.session.subscribe(resource.clone(), watch).map_err(|error| error.about_parameter())?;
+        telling.begins().await.inspect_err(|_| match before {
+            // What was watched before still is.
+            Some(before) => drop(self.session.subscribe(resource, before)),
+            None => self.session.unsubscribe(&resource),
+        })
     }
 
     async fn unsubscribe(

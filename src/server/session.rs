@@ -148,13 +148,12 @@ impl Session {
 
     /// # Errors
     /// The client would watch more than it may.
-    pub(super) fn subscribe(&self, resource: Resource, watch: Watch) -> Result<(), ServerError> {
+    pub(super) fn subscribe(&self, resource: Resource, watch: Watch) -> Result<Option<Watch>, ServerError> {
         let mut state = self.state();
         if !state.watching.contains_key(&resource) {
             state.has_room(1)?;
         }
-        state.watching.insert(resource, watch);
-        Ok(())
+        Ok(state.watching.insert(resource, watch))
     }
 
     pub(super) fn unsubscribe(&self, resource: &Resource) {

@@ -7,7 +7,6 @@ use rmcp::model::{
     ProtocolVersion, RequestId, ServerNotification, ServerRequest,
 };
 use rmcp::service::{InboundStreamOrigin, NotificationContext, RequestContext, RoleClient, Service};
-use serde_json::Value;
 
 use super::client::{ClientError, ClientHandle};
 use super::tap::Tap;
@@ -41,13 +40,11 @@ impl Service<RoleClient> for Answerer {
         request: ServerRequest,
         context: RequestContext<RoleClient>,
     ) -> Result<ClientResult, ErrorData> {
-        let ServerRequest::CustomRequest(question) = request else {
-            return match request {
-                ServerRequest::PingRequest(_) => Ok(ClientResult::empty(())),
-                other => self.answer(method_of(&other), params_of(&other), context).await,
-            };
-        };
-        self.answer(question.method, question.params, context).await
+        match request {
+            ServerRequest::PingRequest(_) => Ok(ClientResult::empty(())),
+            ServerRequest::CustomRequest(question) => self.answer(question.method, context).await,
+            other => self.answer(method_of(&other), context).await,
+        }
     }
 
     async fn handle_notification(
@@ -69,18 +66,13 @@ impl Service<RoleClient> for Answerer {
 }
 
 impl Answerer {
-    async fn answer(
-        &self,
-        method: String,
-        params: Option<Value>,
-        context: RequestContext<RoleClient>,
-    ) -> Result<ClientResult, ErrorData> {
+    async fn answer(&self, method: String, context: RequestContext<RoleClient>) -> Result<ClientResult, ErrorData> {
         if !super::tap::is_question(&method) {
             return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method, None));
         }
         let (request, client) = self.client(&method, &context.extensions)?;
         let _asks = request.map(|id| self.tap.flights.asks(id));
-        let params = params.and_then(|params| serde_json::value::to_raw_value(&params).ok());
+        let params = self.tap.theirs.params(&context.id);
         let answer = context.ct.run_until_cancelled(client.0.request(&method, params)).await;
         let answer = answer.unwrap_or(Err(ClientError::Gone)).map_err(|error| refusal(&error))?;
         let value = serde_json::from_str(answer.get()).unwrap_or_default();
@@ -102,8 +94,4 @@ fn refusal(error: &ClientError) -> ErrorData {
 fn method_of(request: &ServerRequest) -> String {
     let wire = serde_json::to_value(request).unwrap_or_default();
     wire["method"].as_str().unwrap_or("unknown").to_owned()
-}
-
-fn params_of(request: &ServerRequest) -> Option<Value> {
-    serde_json::to_value(request).ok()?.get("params").cloned()
 }

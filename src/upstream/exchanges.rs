@@ -1,6 +1,6 @@
 //! Requests on their way over one connection: ours with their answers, and the server's own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rmcp::model::RequestId;
@@ -79,19 +79,28 @@ impl Ours {
     }
 }
 
-/// The server's requests that it has no answer to yet.
+/// The server's requests that it has no answer to yet, with what it asks in its own words: rmcp's types would lose what they do not know.
 #[derive(Default)]
-pub(super) struct Theirs(Mutex<HashSet<RequestId>>);
+pub(super) struct Theirs(Mutex<HashMap<RequestId, Option<Box<RawValue>>>>);
 
 impl Theirs {
-    fn open(&self) -> MutexGuard<'_, HashSet<RequestId>> {
+    fn open(&self) -> MutexGuard<'_, HashMap<RequestId, Option<Box<RawValue>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether this one is taken up: not one too many, and none twice.
-    pub(super) fn take_up(&self, id: &RequestId) -> bool {
+    pub(super) fn take_up(&self, id: &RequestId, params: Option<&RawValue>) -> bool {
         let mut open = self.open();
-        open.len() < MOST_ASKED && open.insert(id.clone())
+        let is_taken_up = open.len() < MOST_ASKED && !open.contains_key(id);
+        if is_taken_up {
+            open.insert(id.clone(), params.map(ToOwned::to_owned));
+        }
+        is_taken_up
+    }
+
+    /// The `params` of one that is open.
+    pub(super) fn params(&self, id: &RequestId) -> Option<Box<RawValue>> {
+        self.open().get(id)?.clone()
     }
 
     /// Our answer went out, or never will.
@@ -123,7 +132,7 @@ mod tests {
     #[test]
     fn a_server_asks_no_faster_than_it_is_answered() {
         let theirs = Theirs::default();
-        let ask = |id: usize| theirs.take_up(&RequestId::String(id.to_string().into()));
+        let ask = |id: usize| theirs.take_up(&RequestId::String(id.to_string().into()), None);
         assert!((0..MOST_ASKED).all(ask));
         assert!(!ask(MOST_ASKED) && !ask(0));
         theirs.done(Some(&RequestId::String("0".into())));

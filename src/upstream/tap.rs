@@ -240,14 +240,13 @@ impl Tap {
         params: Option<&RawValue>,
         text: &str,
     ) -> Option<ServerJsonRpcMessage> {
-        if !self.theirs.take_up(id) {
+        let is_question = is_question(method);
+        if !self.theirs.take_up(id, params.filter(|_| is_question)) {
             tracing::debug!(server = self.server, "a request that the server makes twice, or one too many, is dropped");
             return None;
         }
-        if is_question(method) {
-            // Untyped, so that nothing the client may know of is lost.
-            let params = params.and_then(|params| serde_json::from_str(params.get()).ok());
-            let question = CustomRequest::new(method.to_owned(), params);
+        if is_question {
+            let question = CustomRequest::new(method.to_owned(), None);
             return Some(JsonRpcMessage::request(ServerRequest::CustomRequest(question), id.clone()));
         }
         let request = serde_json::from_str(text).ok();

@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use crate::eras::{Era, Talker, capabilities, wide, with_wide};
-use crate::pass::every_pair;
+use crate::eras::{Era, Talker, capabilities, wide};
 use crate::support::{Engine, Home};
+use crate::ways::{Transport, with_server};
 
 fn questions() -> [(&'static str, Value, Value); 3] {
     let schema = json!({"type": "object", "properties": {"name": {"type": "string"}}});
     [
         (
             "elicitation/create",
-            json!({"message": "Your name?", "requestedSchema": schema}),
+            json!({"message": "Your name?", "requestedSchema": schema, "x-unknown": {"b": 1, "a": 2}}),
             json!({"action": "accept", "content": {"name": "Ada"}}),
         ),
         (
@@ -32,39 +32,41 @@ fn without_meta(params: &Value) -> Value {
     if params.is_null() { json!({}) } else { params }
 }
 
-#[test]
-fn a_servers_question_reaches_the_client_and_its_answer_the_server() {
-    every_pair(|talker, server| {
-        for (method, params, reply) in questions() {
-            let mut asked = Vec::new();
-            let call = json!({"name": "wide__ask", "arguments": {"method": method, "params": params}});
-            let mut response = talker.call_answering(call, |method, params| {
-                asked.push((method.to_owned(), without_meta(params)));
-                reply.clone()
-            });
-            assert_eq!(asked, [(method.to_owned(), params)], "{response}");
-            let seen = response["result"]["structuredContent"].take();
-            assert_eq!(seen["result"], reply, "{response}");
-            if server == Era::Newer {
-                assert_eq!(seen["state"], "state of wide");
-            }
+pub fn a_servers_question_reaches_the_client_and_its_answer_the_server(talker: &mut Talker, server: Era) {
+    for (method, params, reply) in questions() {
+        let mut asked = Vec::new();
+        let call = json!({"name": "wide__ask", "arguments": {"method": method, "params": params}});
+        let mut response = talker.call_answering(call, |method, params| {
+            asked.push((method.to_owned(), without_meta(params)));
+            reply.clone()
+        });
+        assert_eq!(asked, [(method.to_owned(), params)], "{response}");
+        let seen = response["result"]["structuredContent"].take();
+        assert_eq!(seen["result"], reply, "{response}");
+        if server == Era::Newer {
+            assert_eq!(seen["state"], "state of wide");
         }
-    });
+    }
 }
 
 #[test]
 fn servers_are_told_what_this_client_can_and_one_that_cannot_is_not_asked() {
-    for (client, server) in [(Era::Older, Era::Older), (Era::Newer, Era::Older), (Era::Older, Era::Newer)] {
+    let pairs = [(Era::Older, Era::Older), (Era::Newer, Era::Older), (Era::Older, Era::Newer)];
+    for (way, (client, server)) in Transport::BOTH.into_iter().flat_map(|way| pairs.map(|pair| (way, pair))) {
+        let which = format!("client {client:?} {way:?}, server {server:?}");
         let home = wide(server);
-        let mut talker = Talker::able(client, &home, json!({"sampling": {}}));
+        let mut talker = Talker::over(way, client, &home, json!({"sampling": {}}));
         let mut known = talker.call("wide__capabilities", json!({}))["structuredContent"].take();
-        assert!(known["elicitation"].take().is_null() && known["sampling"].is_object(), "{known}");
+        // Over HTTP clients come and go, and a server of the older era hears only once what they can.
+        let may_be_asked = way == Transport::Http && server == Era::Older;
+        assert_eq!(known["elicitation"].take().is_object(), may_be_asked, "{which}: {known}");
+        assert!(known["sampling"].is_object(), "{which}: {known}");
         let arguments = json!({"method": "elicitation/create", "params": {"message": "?", "requestedSchema": {"type": "object", "properties": {}}}});
         let refused = talker.call("wide__ask", arguments);
         let text = refused.to_string();
         // The newer era has a number of its own for what a client did not declare.
         let said = if client == Era::Newer { "-32021" } else { "cannot be asked elicitation/create" };
-        assert!(text.contains(said), "{client:?} {server:?} {text}");
+        assert!(text.contains(said), "{which}: {text}");
     }
 }
 
@@ -142,31 +144,26 @@ fn a_client_that_comes_back_with_foreign_state_gets_nothing() {
 #[test]
 fn programs_are_answered_too_in_every_pairing_of_eras() {
     let Some(engine) = Engine::get("embedded").or_else(|| Engine::get("embedded_user")) else { return };
-    for server in Era::BOTH {
-        let home = with_wide(Home::on(&engine).env("MCP_BRIDGE_POOL", "0"), server, "wide");
+    let (method, params, reply) = questions()[0].clone();
+    let code = format!(
+        "import asyncio\nimport json\nasked = await asyncio.gather(*[mcp_wide.ask(method={method:?}, params=json.loads({:?})) for _ in range(2)])\n\
+         [it['result']['content']['name'] for it in asked]",
+        params.to_string()
+    );
+    let call = json!({"name": "run_python", "arguments": {"code": code}});
+    for (way, server) in Transport::BOTH.into_iter().flat_map(|way| Era::BOTH.map(|server| (way, server))) {
+        let home = Home::on(&engine).env("MCP_BRIDGE_POOL", "0");
+        let (home, _server) = with_server(home, "wide", "wide.py", server, way);
         for client in Era::BOTH {
-            let mut talker = Talker::able(client, &home, capabilities());
-            let (method, params, reply) = questions()[0].clone();
-            let code = format!(
-                "import json\nasked = await asyncio.gather(*[mcp_wide.ask(method={method:?}, params=json.loads({:?})) for _ in range(2)])\n\
-                 [it['result']['content']['name'] for it in asked]",
-                params.to_string()
-            );
-            let code = format!("import asyncio\n{code}");
-            let call = json!({"name": "run_python", "arguments": {"code": code}});
+            let mut talker = Talker::over(way, client, &home, capabilities());
             let mut count = 0;
-            let response = talker.call_answering(call, |asked, about| {
+            let response = talker.call_answering(call.clone(), |asked, about| {
                 assert_eq!((asked, without_meta(about)), (method, params.clone()));
                 count += 1;
                 reply.clone()
             });
-            let report = &response["result"]["structuredContent"];
-            assert_eq!(
-                report["result"],
-                json!(["Ada", "Ada"]),
-                "{client:?} {server:?} {response:#}\n{}",
-                talker.client.log()
-            );
+            let (report, log) = (&response["result"]["structuredContent"], talker.client.log());
+            assert_eq!(report["result"], json!(["Ada", "Ada"]), "{way:?} {client:?} {server:?} {response:#}\n{log}");
             assert_eq!(count, 2);
         }
     }

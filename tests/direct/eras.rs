@@ -1,9 +1,13 @@
 //! Clients of both eras: the older one shakes hands, the newer one says everything with each request.
 
+use std::sync::mpsc::channel;
+
 use serde_json::{Value, json};
 
 use crate::exact;
 use crate::support::{Client, Home, repo};
+use crate::ways::{Transport, listen};
+use crate::web::Web;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Era {
@@ -33,12 +37,6 @@ pub fn wide(era: Era) -> Home {
     with_wide(Home::new().env("MCP_BRIDGE_EXPOSE", "tools"), era, "wide")
 }
 
-/// A home with the server that has the conformance suite's fixtures, its names as they are.
-pub fn fixture(era: Era) -> Home {
-    let home = Home::new().env("MCP_BRIDGE_EXPOSE", "tools").env("MCP_BRIDGE_PREFIXES", "fixture=");
-    home.server("fixture", &fixture_entry(era))
-}
-
 pub fn fixture_entry(era: Era) -> Value {
     let script = repo().join("tests/support/fixture_server.py");
     let year = if era == Era::Older { "2025" } else { "2026" };
@@ -50,10 +48,10 @@ pub fn capabilities() -> Value {
     json!({"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {"listChanged": true}})
 }
 
-/// A client of one era on a bridge.
+/// A client of one era on a bridge, over either transport.
 pub struct Talker {
     pub client: Client,
-    era: Era,
+    pub era: Era,
     capabilities: Value,
 }
 
@@ -63,7 +61,17 @@ impl Talker {
     }
 
     pub fn able(era: Era, home: &Home, capabilities: Value) -> Self {
-        let mut client = Client::start_raw(home.command(&["serve"]));
+        Self::over(Transport::Stdio, era, home, capabilities)
+    }
+
+    pub fn over(transport: Transport, era: Era, home: &Home, capabilities: Value) -> Self {
+        let mut client = match transport {
+            Transport::Stdio => Client::start_raw(home.command(&["serve"])),
+            Transport::Http => {
+                let ((bridge, port, log), (sender, lines)) = (listen(home, &[]), channel());
+                Client::over(bridge, Web::new(port, sender), lines, log)
+            }
+        };
         if era == Era::Older {
             client.initialize_with(capabilities.clone());
         }

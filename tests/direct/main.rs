@@ -15,12 +15,14 @@ mod bridge {
 
 mod anew;
 mod ask;
+mod clients;
 mod eras;
 #[path = "../support/exact.rs"]
 mod exact;
 mod letters;
 mod lists;
 mod malformed;
+mod matrix;
 mod names;
 mod news;
 mod pass;
@@ -28,3 +30,4 @@ mod real;
 mod rules;
 mod tasks;
 mod ways;
+mod web;

@@ -76,7 +76,7 @@ fn tools_about_tools_find_what_there_is() {
     };
     let servers = look("list_servers", json!({}));
     assert_eq!(list(&servers, "servers", "name"), ["first", "second"]);
-    assert_eq!((&servers["servers"][0]["tools"], &servers["servers"][1]["state"]), (&json!(12), &json!("ready")));
+    assert_eq!((&servers["servers"][0]["tools"], &servers["servers"][1]["state"]), (&json!(13), &json!("ready")));
     let fares = ["transport", "breaker", "error", "next_try", "prefix"].map(|name| servers["servers"][0].get(name));
     let wanted = [&json!("stdio"), &json!("closed"), &Value::Null, &Value::Null, &json!("first")];
     assert_eq!(fares, wanted.map(Some), "{servers}");

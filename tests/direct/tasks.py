@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """An MCP server whose calls are tasks, in either era and over either transport. Standard library only.
 
-    python3 tasks.py older|newer stdio|http
+    python3 tasks.py older|newer NAME stdio|http
 
 `older` speaks `initialize` and the tasks of 2025-11-25 (`task`, `tasks/result`), `newer` only 2026-07-28 and its extension (SEP-2663).
 Over HTTP it prints its port. Its ids of tasks are "1", "2", ...: two servers give the same ones. Tools:
@@ -19,12 +19,14 @@ Over HTTP it prints its port. Its ids of tasks are "1", "2", ...: two servers gi
   seen       the requests about tasks that came, by method
 """
 
-import http.server
 import json
 import sys
 import threading
 
-ERA, WAY = sys.argv[1:3]
+sys.dont_write_bytecode = True
+from transport import here as back, serve
+
+ERA, _, WAY = sys.argv[1:4]
 EXTENSION, META = "io.modelcontextprotocol/tasks", "io.modelcontextprotocol/"
 SUPPORT = {"plain": None, "may": "optional", "holds": None, "cancelled": None, "seen": None}
 TOOLS = ["plain", "may", "work", "ask", "fail", "lost", "steps", "hold", "holds", "cancelled", "seen"]
@@ -37,8 +39,6 @@ WHEN = {"createdAt": "2026-01-01T00:00:00Z", "lastUpdatedAt": "2026-01-01T00:00:
 lock = threading.Lock()
 tasks, replies, seen = {}, {}, []
 held, cancelled = threading.Event(), threading.Event()
-# The way back to who made the request that a thread answers.
-back = threading.local()
 
 
 class Refusal(Exception):
@@ -235,63 +235,11 @@ def replied(message):
     done[0].set()
 
 
-def stdio():
-    def write(message):
-        with lock:
-            print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
-
-    def work(message):
-        back.write = write
+def take(message):
+    if "method" not in message:
+        replied(message)
+    elif "id" in message:
         answer(message)
 
-    for line in sys.stdin:
-        message = json.loads(line)
-        if "method" not in message:
-            replied(message)
-        elif "id" in message:
-            threading.Thread(target=work, args=(message,), daemon=True).start()
 
-
-class Http(http.server.BaseHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-    def do_POST(self):
-        message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if "method" not in message or "id" not in message:
-            if "method" not in message:
-                replied(message)
-            self.send_response(202)
-            self.send_header("Content-Length", "0")
-            return self.end_headers()
-        self.began = False
-        back.write = self.write
-        answer(message)
-
-    def write(self, message):
-        text = json.dumps({"jsonrpc": "2.0", **message})
-        refused = not self.began and (message.get("error") or {}).get("code") == -32021
-        if not self.began:
-            self.began = True
-            # What 2026-07-28 wants of this error, for proxies.
-            self.send_response(400 if refused else 200)
-            self.send_header("Content-Type", "application/json" if refused else "text/event-stream")
-            self.send_header("Connection", "close")
-            self.end_headers()
-        self.wfile.write(text.encode() if refused else b"data: " + text.encode() + b"\n\n")
-        self.wfile.flush()
-
-    def do_GET(self):
-        self.send_response(405)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    do_DELETE = do_GET
-
-
-if WAY == "stdio":
-    stdio()
-else:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Http)
-    print(server.server_port, flush=True)
-    server.serve_forever()
+serve(ERA, WAY, take)

@@ -2,19 +2,31 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Receiver;
 
 use serde_json::{Value, json};
 
 use crate::eras::Era;
 use crate::raw::{Open, Request};
-use crate::support::{Client, Home, repo};
+use crate::support::{Client, Home, PATIENCE, pump, repo};
+use crate::web;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Transport {
     Stdio,
     Http,
+}
+
+impl Transport {
+    pub const BOTH: [Self; 2] = [Self::Stdio, Self::Http];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Stdio => "stdio",
+            Self::Http => "http",
+        }
+    }
 }
 
 /// A process that is gone with the value.
@@ -27,49 +39,50 @@ impl Drop for Running {
     }
 }
 
-/// A home with `tasks.py` of this era over this transport, under the name `tasks`; over HTTP the server lives as long as the second
+/// A home with this script's server of this era over this transport, under a name; over HTTP the server lives as long as the second
 /// value.
-pub fn with_tasks(home: Home, era: Era, transport: Transport) -> (Home, Option<Running>) {
-    let script = repo().join("tests/direct/tasks.py");
+pub fn with_server(home: Home, name: &str, script: &str, era: Era, transport: Transport) -> (Home, Option<Running>) {
+    let script = repo().join("tests/direct").join(script);
+    let words = [era.word(), name, transport.word()];
     if transport == Transport::Stdio {
-        return (home.server("tasks", &json!({"command": "python3", "args": [script, era.word(), "stdio"]})), None);
+        let args = [&[script.to_str().expect("UTF-8")], &words[..]].concat();
+        return (home.server(name, &json!({"command": "python3", "args": args})), None);
     }
-    let (port, running) = served(&script, era);
-    let entry = json!({"type": "http", "url": format!("http://127.0.0.1:{port}/mcp")});
-    (home.server("tasks", &entry), Some(running))
-}
-
-fn served(script: &Path, era: Era) -> (u16, Running) {
-    let mut command = Command::new("python3");
-    let mut child = command.arg(script).args([era.word(), "http"]).stdout(Stdio::piped()).spawn().expect("the server");
+    let mut child = Command::new("python3").arg(script).args(words).stdout(Stdio::piped()).spawn().expect("the server");
     let mut port = String::new();
     BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut port).expect("its port");
-    (port.trim().parse().expect("a port"), Running(child))
+    let entry = json!({"type": "http", "url": format!("http://127.0.0.1:{}/mcp", port.trim())});
+    (home.server(name, &entry), Some(Running(child)))
+}
+
+/// Starts a bridge that listens: its port, and what it logs from then on.
+pub fn listen(home: &Home, more: &[&str]) -> (Child, u16, Receiver<String>) {
+    let words = [&["start", "--http", "127.0.0.1:0"], more].concat();
+    let mut child = home.command(&words).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the bridge");
+    let log = pump(child.stderr.take().expect("stderr"));
+    let mut said = String::new();
+    let port = loop {
+        let line = log.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{error}: {said}"));
+        if let Some((_, rest)) = line.split_once("MCP at http://127.0.0.1:") {
+            break rest.split('/').next().and_then(|port| port.parse().ok()).expect("a port");
+        }
+        said += &line;
+    };
+    (child, port, log)
 }
 
 /// A bridge that listens, and ends with the value.
 pub struct Listening {
     _bridge: Running,
     pub port: u16,
+    /// A bridge that cannot write its log ends.
+    _log: Receiver<String>,
 }
 
 impl Listening {
     pub fn start(home: &Home, more: &[&str]) -> Self {
-        let words = [&["start", "--http", "127.0.0.1:0"], more].concat();
-        let mut child = home.command(&words).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the bridge");
-        let mut log = BufReader::new(child.stderr.take().expect("stderr"));
-        let mut said = String::new();
-        let port = loop {
-            let mut line = String::new();
-            assert!(log.read_line(&mut line).expect("the log") > 0, "it ended: {said}");
-            said += &line;
-            if let Some((_, rest)) = line.split_once("MCP at http://127.0.0.1:") {
-                break rest.split('/').next().and_then(|port| port.parse().ok()).expect("a port");
-            }
-        };
-        // Read on: a bridge whose log is full stands still.
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Self { _bridge: Running(child), port }
+        let (child, port, log) = listen(home, more);
+        Self { _bridge: Running(child), port, _log: log }
     }
 }
 
@@ -129,9 +142,7 @@ impl Peer {
 
     fn post(&self, message: &Value) -> Request {
         let Way::Http { token, session, .. } = &self.way else { panic!("not over HTTP") };
-        let post = Request::new("POST", "/mcp").json(message).with("Accept", "application/json, text/event-stream");
-        let post = token.iter().fold(post, |post, token| post.bearer(token));
-        session.iter().fold(post, |post, session| post.session(session))
+        token.iter().fold(web::post(message, session.as_deref()), |post, token| post.bearer(token))
     }
 
     /// Ends the session of a client of the older era over HTTP.
@@ -146,7 +157,7 @@ impl Peer {
         self.next_id += 1;
         let params = self.dressed(json!({"name": tool, "arguments": {}}));
         let message = json!({"jsonrpc": "2.0", "id": self.next_id, "method": "tools/call", "params": params});
-        self.headed(self.post(&message), "tools/call", tool).begin(port)
+        self.post(&message).begin(port)
     }
 
     /// Sends a request over HTTP, and gives the stream of its answer.
@@ -154,7 +165,7 @@ impl Peer {
         let Way::Http { port, .. } = self.way else { panic!("not over HTTP") };
         self.next_id += 1;
         let message = json!({"jsonrpc": "2.0", "id": self.next_id, "method": method, "params": self.dressed(params)});
-        self.headed(self.post(&message), method, "").open(port)
+        self.post(&message).open(port)
     }
 
     fn dressed(&self, mut params: Value) -> Value {
@@ -165,13 +176,6 @@ impl Peer {
             meta["io.modelcontextprotocol/clientCapabilities"] = self.capabilities.clone();
         }
         params
-    }
-
-    fn headed(&self, post: Request, method: &str, name: &str) -> Request {
-        if self.era == Era::Older {
-            return post;
-        }
-        post.with("Mcp-Protocol-Version", "2026-07-28").with("Mcp-Method", method).with("Mcp-Name", name)
     }
 
     /// The response to a request; questions that come as requests meanwhile are answered by `answer`, from method and params.
@@ -195,10 +199,8 @@ impl Peer {
             }
         };
         self.next_id += 1;
-        let named = params["name"].as_str().or(params["taskId"].as_str()).unwrap_or_default().to_owned();
         let message = json!({"jsonrpc": "2.0", "id": self.next_id, "method": method, "params": params});
-        let post = self.headed(self.post(&message), method, &named);
-        let mut open = post.open(port);
+        let mut open = self.post(&message).open(port);
         if open.header("content-type") == Some("application/json") {
             let length = open.header("content-length").and_then(|it| it.parse().ok()).expect("a length");
             let mut body = vec![0; length];

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""An MCP server over stdio that has everything a server can have, in either era. Standard library only.
+"""An MCP server that has everything a server can have, in either era and over either transport. Standard library only.
 
-    python3 wide.py older|newer [NAME]
+    python3 wide.py older|newer [NAME [stdio|http]]
 
 `older` speaks `initialize` (2025-11-25), `newer` only 2026-07-28. What it sends is meant to be strange: fields and content types that
-no SDK knows. Who subscribes to a resource whose URI ends in `/slow` has an answer when `release` was called. Tools:
+no SDK knows. Over HTTP it prints its port. Who subscribes to a resource whose URI ends in `/slow` has an answer when `release` was
+called. Tools:
 
   odd        content and fields that nobody knows
   echo       the params it was called with, as structured content
@@ -13,10 +14,11 @@ no SDK knows. Who subscribes to a resource whose URI ends in `/slow` has an answ
   hold       answers when `release` was called, or never when it was cancelled
   cancelled  answers when a call was cancelled, with its id
   release    releases `hold`
+  holding    answers when `hold` was called
   grow       a tool, a prompt and a resource more, announced
   touch      tells that the resource of `uri` changed
   ask        asks the client: `method`, `params`; answers with what it said
-  told       the methods and params of the notifications and requests that came, `tools/call` apart
+  told       the methods and params of the notifications and requests that came, `tools/call` apart; answers when one is `until`
   capabilities  what it was told that the client can
 """
 
@@ -24,8 +26,10 @@ import json
 import sys
 import threading
 
-ERA, NAME = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "wide"
-OUT, LOCK = sys.stdout, threading.Lock()
+sys.dont_write_bytecode = True
+from transport import announce, changed, send, serve, session, subscribe
+
+ERA, NAME, WAY = (sys.argv[1:] + ["wide", "stdio"][len(sys.argv) - 2 :])[:3]
 CAPABILITIES = {
     "tools": {"listChanged": True},
     "prompts": {"listChanged": True},
@@ -34,7 +38,7 @@ CAPABILITIES = {
     "logging": {},
 }
 LEVELS = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
-TOOLS = ["odd", "echo", "count", "log", "hold", "cancelled", "release", "grow", "touch", "ask", "told", "capabilities"]
+TOOLS = ["odd", "echo", "count", "log", "hold", "cancelled", "release", "holding", "grow", "touch", "ask", "told", "capabilities"]
 tools = [
     {"name": name, "description": "The tool " + name, "inputSchema": {"type": "object"}, "x-unknown": {"of": NAME}}
     for name in TOOLS
@@ -51,14 +55,8 @@ templates = [
     {"uriTemplate": NAME + "://row/{id}", "name": "row", "x-unknown": None},
     {"uriTemplate": NAME + "://secret/{id}", "name": "secret"},
 ]
-released, was_cancelled = threading.Event(), threading.Event()
+held, released, was_cancelled = threading.Event(), threading.Event(), threading.Event()
 cancelled, told, replies, offered = [], [], {}, {}
-
-
-def send(message):
-    with LOCK:
-        OUT.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
-        OUT.flush()
 
 
 def notify(method, params=None):
@@ -100,10 +98,14 @@ def call(name, params):
             notify("notifications/message", {"level": level, "logger": NAME, "data": {"said": level}, "x-unknown": 1})
         return structured({"asked": meta.get("io.modelcontextprotocol/logLevel")})
     if name == "hold":
+        held.set()
         released.wait()
         return structured({"held": True})
     if name == "release":
         released.set()
+        return structured({})
+    if name == "holding":
+        held.wait()
         return structured({})
     if name == "cancelled":
         was_cancelled.wait()
@@ -113,15 +115,18 @@ def call(name, params):
         prompts.append({"name": "late"})
         resources.append({"uri": NAME + "://late", "name": "late"})
         for kind in ["tools", "prompts", "resources"]:
-            notify("notifications/%s/list_changed" % kind)
+            announce("notifications/%s/list_changed" % kind, wanted=lambda asked: asked.get(kind + "ListChanged"))
         return structured({})
     if name == "touch":
-        notify("notifications/resources/updated", {"uri": arguments["uri"]})
+        uri = arguments["uri"]
+        announce("notifications/resources/updated", {"uri": uri}, lambda asked: uri in asked.get("resourceSubscriptions", []))
         return structured({})
     if name == "told":
+        with changed:
+            changed.wait_for(lambda: "until" not in arguments or any(it[0] == arguments["until"] for it in told))
         return structured({"told": told})
     if name == "capabilities":
-        return structured(offered or meta.get("io.modelcontextprotocol/clientCapabilities"))
+        return structured(offered.get(session()) or meta.get("io.modelcontextprotocol/clientCapabilities"))
     if name == "ask":
         method, question = arguments["method"], arguments.get("params")
         if ERA == "older":
@@ -171,7 +176,7 @@ def answer(method, params):
 def handle(message):
     method, params, ident = message["method"], message.get("params"), message.get("id")
     if method == "initialize" and ERA == "older":
-        offered.update(params["capabilities"])
+        offered[session()] = params["capabilities"]
         result = {
             "protocolVersion": "2025-11-25",
             "capabilities": CAPABILITIES,
@@ -190,17 +195,22 @@ def handle(message):
     send({"id": ident, "result": result})
 
 
-for line in sys.stdin:
-    message = json.loads(line)
+def take(message):
     if "method" not in message:
         done = replies[message["id"]]
         done[1] = {key: message.get(key) for key in ("result", "error")}
-        done[0].set()
-        continue
+        return done[0].set()
     if message["method"] != "tools/call":
-        told.append([message["method"], message.get("params")])
+        with changed:
+            told.append([message["method"], message.get("params")])
+            changed.notify_all()
     if message["method"] == "notifications/cancelled":
         cancelled.append(message["params"]["requestId"])
         was_cancelled.set()
-    if "id" in message:
-        threading.Thread(target=handle, args=(message,), daemon=True).start()
+    if message["method"] == "subscriptions/listen" and ERA == "newer":
+        subscribe(message)
+    elif "id" in message:
+        handle(message)
+
+
+serve(ERA, WAY, take)

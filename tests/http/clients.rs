@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::bridge::{Bridge, home, text};
+use super::bridge::{Bridge, text};
 use super::real;
 
 fn support(name: &str) -> PathBuf {
@@ -68,33 +68,4 @@ fn the_typescript_sdk() {
     let token = bridge.token("typescript");
     works(&run("http", &token));
     works(&run("sse", &token));
-}
-
-/// The inspector's command line, content with every message, over both of its HTTP transports and in both eras.
-#[test]
-fn the_inspector() {
-    let Some(folder) = real::folder() else { return };
-    let tools = folder.join("tools/node_modules");
-    let bridge = Bridge::with(home(), &["--expose", "both"], &[]);
-    let ways: [&[&str]; 3] = [
-        &["/mcp", "--transport", "http", "--protocol-era", "legacy"],
-        &["/mcp", "--transport", "http", "--protocol-era", "modern"],
-        &["/sse", "--transport", "sse"],
-    ];
-    for way in ways {
-        let inspect = |words: &[&str]| {
-            let mut command = Command::new(tools.join("node/bin/node"));
-            command.arg(tools.join(".bin/mcp-inspector")).arg("--cli").arg(format!("{}{}", bridge.url(), way[0]));
-            command.args(&way[1..]).arg("--method").args(words);
-            let output =
-                command.current_dir(bridge.home.path()).env("HOME", bridge.home.path()).output().expect("it runs");
-            assert!(output.status.success(), "{way:?} {words:?}: {output:?}");
-            serde_json::from_slice::<Value>(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
-        };
-        let listed = inspect(&["tools/list", "--strict"]);
-        let names: Vec<_> = listed["tools"].as_array().expect("tools").iter().map(|tool| &tool["name"]).collect();
-        assert!(names.contains(&&json!("run_python")) && names.contains(&&json!("stub__echo")), "{way:?}: {listed}");
-        let echoed = inspect(&["tools/call", "--tool-name", "stub__echo", "--tool-arg", "text=hi"]);
-        assert_eq!(echoed["structuredContent"]["arguments"]["text"], "hi", "{way:?}: {echoed}");
-    }
 }

@@ -160,7 +160,7 @@ pub struct Open {
 
 impl Open {
     #[track_caller]
-    fn read(stream: TcpStream) -> Self {
+    pub fn read(stream: TcpStream) -> Self {
         let mut reader = BufReader::new(stream);
         let mut line = String::new();
         reader.read_line(&mut line).expect("a status");

@@ -29,7 +29,8 @@ npm_servers="everything filesystem memory"
 npm_logins="oidc-provider@9.13.3 @modelcontextprotocol/sdk@1.32.2"
 # Reached over HTTP only: one without sessions, one that wants a token, one that looks at the name it is reached by.
 npm_remotes="@modelcontextprotocol/server-map@2.0.3 @notionhq/notion-mcp-server@2.5.2 @playwright/mcp@0.0.83"
-# The last two serve HTTP in both eras.
+# The newest line of the SDK, as a client; the servers are made with it. The last two of these serve HTTP in both eras.
+pypi_sdk="mcp==2.3.0"
 pypi_servers="mcp-server-time==2026.10.19 mcp-server-git==2026.10.19 duckduckgo-mcp-server==0.7.0 excel-mcp-server==2.2.2"
 # Starts compose files on Podman.
 pypi_tools="podman-compose==1.6.0"
@@ -41,7 +42,7 @@ pypi_clients="fastmcp==4.1.2"
 tools="@modelcontextprotocol/inspector@2.12.0 @modelcontextprotocol/conformance@0.2.0-alpha.12 node@24.9.0 js-tiktoken@1.0.21"
 # Rises when anything above or below changes, so that an older folder is filled anew.
 stamp="$dir/.installed"
-wanted="6 $npm_version $npm_servers $npm_logins $npm_remotes $pypi_servers $pypi_tools $pypi_older $pypi_clients $tools"
+wanted="6 $npm_version $npm_servers $npm_logins $npm_remotes $pypi_sdk $pypi_servers $pypi_tools $pypi_older $pypi_clients $tools"
 
 if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
     packages="$npm_logins $npm_remotes"
@@ -54,13 +55,13 @@ if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
     PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm install --prefix "$dir/npm" --no-audit --no-fund --loglevel=error $packages
     [ -x "$dir/venv/bin/python" ] || python3 -m venv "$dir/venv"
     # shellcheck disable=SC2086
-    "$dir/venv/bin/python" -m pip install --quiet --disable-pip-version-check $pypi_servers $pypi_tools
+    "$dir/venv/bin/python" -m pip install --quiet --disable-pip-version-check $pypi_sdk $pypi_servers $pypi_tools
     [ -x "$dir/older/bin/python" ] || python3 -m venv "$dir/older"
     # shellcheck disable=SC2086
     "$dir/older/bin/python" -m pip install --quiet --disable-pip-version-check $pypi_older
     [ -x "$dir/clients/bin/python" ] || python3 -m venv "$dir/clients"
     # shellcheck disable=SC2086
-    "$dir/clients/bin/python" -m pip install --quiet --disable-pip-version-check $pypi_clients
+    "$dir/clients/bin/python" -m pip install --quiet --disable-pip-version-check $pypi_sdk $pypi_clients
     mkdir -p "$dir/tools"
     # shellcheck disable=SC2086
     npm install --prefix "$dir/tools" --no-audit --no-fund --loglevel=error $tools

@@ -1,7 +1,7 @@
 //! An MCP client on the bridge's stdin and stdout: raw lines, so that tests see the protocol's own bytes.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ pub const PATIENCE: Duration = Duration::from_secs(90);
 
 pub struct Client {
     pub child: Child,
-    stdin: Option<ChildStdin>,
+    stdin: Option<Box<dyn Write + Send>>,
     lines: Receiver<String>,
     stderr: Receiver<String>,
     next_id: u64,
@@ -33,10 +33,20 @@ impl Client {
     pub fn start_raw(mut command: Command) -> Self {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start");
-        let stdin = child.stdin.take();
+        let stdin = child.stdin.take().expect("stdin");
         let lines = pump(child.stdout.take().expect("stdout"));
         let stderr = pump(child.stderr.take().expect("stderr"));
-        Self { child, stdin, lines, stderr, next_id: 1, pending: Vec::new() }
+        Self::over(child, stdin, lines, stderr)
+    }
+
+    /// A client of this bridge whose lines go and come this way.
+    pub fn over(
+        child: Child,
+        stdin: impl Write + Send + 'static,
+        lines: Receiver<String>,
+        stderr: Receiver<String>,
+    ) -> Self {
+        Self { child, stdin: Some(Box::new(stdin)), lines, stderr, next_id: 1, pending: Vec::new() }
     }
 
     pub fn initialize(&mut self) -> Value {
@@ -325,7 +335,8 @@ fn declared() -> &'static jsonschema::Validator {
     DECLARED.get_or_init(|| jsonschema::validator_for(&mcp_bridge::output::output_schema()).expect("a schema"))
 }
 
-fn pump(stream: impl std::io::Read + Send + 'static) -> Receiver<String> {
+/// Its lines, as they come.
+pub fn pump(stream: impl std::io::Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         let mut reader = BufReader::new(stream);

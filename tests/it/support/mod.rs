@@ -7,7 +7,7 @@ mod home;
 mod outcome;
 
 #[allow(unused_imports)]
-pub use client::{Client, PATIENCE};
+pub use client::{Client, PATIENCE, pump};
 pub use engine::Engine;
 #[allow(unused_imports)]
 pub(crate) use engine::{every_engine, on_engine};
