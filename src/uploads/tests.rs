@@ -178,19 +178,19 @@ async fn links_and_pipes_in_the_folder_are_not_followed() {
         fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink(&secret, &path).unwrap();
         // Longer than a file may be, or as long as the one that was there.
-        assert_eq!(store.read("me", &uri).await.map_err(|error| error.code()), Err("uploads.unknown"));
+        assert_eq!(store.read(Some("me"), &uri).await.map_err(|error| error.code()), Err("uploads.unknown"));
         let _ = fs::remove_file(&path);
         std::os::unix::fs::symlink(&secret, &path).unwrap();
-        store.take_in("me", &[given("a", b"one")]).await.unwrap();
-        assert_eq!(store.read("me", &uri).await.unwrap(), b"one"[..]);
+        store.take_in(Some("me"), &[given("a", b"one")]).await.unwrap();
+        assert_eq!(store.read(Some("me"), &uri).await.unwrap(), b"one"[..]);
         assert_eq!((fs::read(&secret).unwrap(), secret.metadata().unwrap().modified().unwrap()), (content, before));
     }
     let (uri, path) = (Digest::of(b"one").uri(), kept(state.path()).remove(0));
     fs::remove_file(&path).unwrap();
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    assert_eq!(store.read("me", &uri).await.map_err(|error| error.code()), Err("uploads.unknown"));
-    store.take_in("me", &[given("a", b"one")]).await.unwrap();
-    assert_eq!(store.read("me", &uri).await.unwrap(), b"one"[..]);
+    assert_eq!(store.read(Some("me"), &uri).await.map_err(|error| error.code()), Err("uploads.unknown"));
+    store.take_in(Some("me"), &[given("a", b"one")]).await.unwrap();
+    assert_eq!(store.read(Some("me"), &uri).await.unwrap(), b"one"[..]);
 }
 
 #[tokio::test]

@@ -165,7 +165,8 @@ impl Connection {
     pub(super) async fn call_as_task(&self, asking: Asking, deadline: Instant) -> Result<Box<RawValue>, UpstreamError> {
         // Until this ends, what the server says of the call's progress is of its task.
         let waiting = Arc::new(());
-        let mut first = Asking { task: Some(Arc::downgrade(&waiting)), ..asking.clone() };
+        let mut first = asking.clone();
+        first.task = Some(Arc::downgrade(&waiting));
         let ttl = deadline.saturating_duration_since(Instant::now()) + BEYOND;
         first.params.insert("task".into(), json!({"ttl": u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)}));
         let made = self.ask_once(first, None, deadline).await?;

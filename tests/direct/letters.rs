@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::eras::{Era, Talker};
 use crate::exact::{self, answer};
 use crate::support::{Engine, Home};
-use crate::ways::{Transport, with_tasks};
+use crate::tasks::with_tasks;
+use crate::ways::Transport;
 
 #[test]
 fn results_pass_letter_by_letter() {

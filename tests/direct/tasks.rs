@@ -20,7 +20,7 @@ fn home() -> Home {
     Home::new().env("MCP_BRIDGE_EXPOSE", "tools")
 }
 
-fn with_tasks(home: Home, era: Era, transport: Transport) -> (Home, Option<Running>) {
+pub fn with_tasks(home: Home, era: Era, transport: Transport) -> (Home, Option<Running>) {
     with_server(home, "tasks", "tasks.py", era, transport)
 }
 

@@ -117,7 +117,7 @@ impl Listener for Ear {
 
     fn lists_changed(&self) {}
 
-    fn client(&self) -> Option<ClientHandle> {
+    fn client(&self, _: &str) -> Option<ClientHandle> {
         None
     }
 }
