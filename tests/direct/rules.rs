@@ -163,7 +163,11 @@ fn what_is_denied_is_not_there_in_any_way_to_ask_and_the_trail_knows() {
             let asked = if client == Era::Older { 2 } else { 1 };
             wanted.extend((0..asked).map(|_| line("subscription", "same://thing", "deny", "denied")));
             wanted.extend(["wide://one", "wide://row/7"].map(|uri| line("subscription", uri, "allow", "ok")));
-            assert_eq!(said.collect::<Vec<_>>(), wanted);
+            let mut said: Vec<_> = said.collect();
+            // Those of one stream are asked for at once.
+            let last = said.len().saturating_sub(2);
+            said[last..].sort();
+            assert_eq!(said, wanted);
 
             let rule = |kind: &str, decision: &str| {
                 let found = lines.iter().find(|line| line["kind"] == kind && line["decision"] == decision);

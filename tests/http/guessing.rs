@@ -1,7 +1,7 @@
 //! What only its owner knows is neither guessed nor chosen, whichever way one comes: tokens and sessions over SSE and WebSocket.
 //! `attack` and `sessions` have the same for Streamable HTTP.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::bridge::{Bridge, eventually, home};
 use super::raw::{Open, Request, hello};
@@ -53,18 +53,21 @@ async fn a_connection_is_its_own_session_whatever_it_names() {
     let first = ws::request(7, "initialize", hello("2025-11-25"));
     let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}});
     let mut socket = ws::connect(&bridge, &[("Mcp-Session-Id", &session)]).await.expect("a socket");
-    for message in [&first, &cancel] {
-        ws::say(&mut socket, message.clone()).await;
-    }
+    ws::say(&mut socket, first.clone()).await;
     assert!(ws::answer(&mut socket, 7).await.get("result").is_some());
+    ws::say(&mut socket, cancel.clone()).await;
     ws::say(&mut socket, ws::request(8, "ping", json!({}))).await;
     assert_eq!(ws::answer(&mut socket, 8).await["result"], json!({}));
     let (mut stream, place) = sse(&bridge, Request::new("GET", "/sse").session(&session));
-    for message in [&first, &cancel, &ws::request(8, "ping", json!({}))] {
+    let post = |message: &Value| {
         let posted = Request::new("POST", &place).json(message).session(&session).ask(bridge.port);
         assert_eq!(posted.status, 202, "{posted:?}");
-    }
-    assert_eq!((stream.message()["id"].clone(), stream.message()["id"].clone()), (json!(7), json!(8)));
+    };
+    post(&first);
+    assert_eq!(stream.message()["id"], 7);
+    post(&cancel);
+    post(&ws::request(8, "ping", json!({})));
+    assert_eq!(stream.message()["id"], 8);
 
     let _open = bridge.opens_the_gate();
     let answer = waits.join().expect("an answer").json();
