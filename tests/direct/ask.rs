@@ -108,7 +108,8 @@ fn a_question_that_nobody_answers_is_given_up_with_its_call() {
     let rules = json!({"access_rules": {"default": {"servers": "*", "tools": "*", "ask": "*"}}});
     let file = home.path().join("rules.json").display().to_string();
     let home = home.file("rules.json", &rules.to_string()).env("MCP_BRIDGE_ACCESS", &file);
-    let mut talker = Talker::new(Era::Older, &home.env("MCP_BRIDGE_MAX_TIMEOUT", "1"));
+    let home = home.env("MCP_BRIDGE_MAX_TIMEOUT", "1");
+    let mut talker = Talker::new(Era::Older, &home);
     let id = talker.send("tools/call", json!({"name": "wide__echo", "arguments": {}}));
     let question = talker.client.question_or_response(id).expect_err("a question");
     assert_eq!(question["method"], "elicitation/create");
