@@ -145,7 +145,7 @@ fn a_bad_setting_stops_the_start_and_says_what_would_do() {
         ("MCP_BRIDGE_MAX_TIMEOUT", "NaN", "30, 30s, 1.5m"),
         ("MCP_BRIDGE_MEMORY", "much", "512m, 1g, 1.5GiB"),
         ("MCP_BRIDGE_MEMORY", "1m", "48m or more"),
-        ("MCP_BRIDGE_PIDS", "1", "4 or more"),
+        ("MCP_BRIDGE_PIDS", "1", "from 4 to 4194304"),
         ("MCP_BRIDGE_CPUS", "none", "0.5 or 2"),
         ("MCP_BRIDGE_CONTAINER_USER", "root", "UID:GID"),
         ("MCP_BRIDGE_CONTAINER_USER", "0:0", "neither of them 0"),
